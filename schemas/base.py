@@ -1,0 +1,68 @@
+"""The shared ground of every canonical model: closed, frozen, exact."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from stdnum import ean
+from stdnum.exceptions import ValidationError as StdnumError
+
+
+class Canonical(BaseModel):
+    """A word of the hub: immutable, and closed to fields nobody declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _to_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its zone: naive times are never guessed")
+    return moment.astimezone(UTC)
+
+
+def _to_gtin(code: str) -> str:
+    try:
+        return str(ean.validate(code)).zfill(14)
+    except StdnumError as error:
+        raise ValueError(f"{code!r} is not a GTIN: {error}") from error
+
+
+def _unpadded(text: str) -> str:
+    if text != text.strip():
+        raise ValueError(f"{text!r} has blanks around it")
+    return text
+
+
+UtcDateTime = Annotated[datetime, AfterValidator(_to_utc)]
+"""An aware time, converted to UTC."""
+
+Gtin = Annotated[str, AfterValidator(_to_gtin)]
+"""GTIN-8, -12, -13 or -14 with a right check digit, kept as 14 digits."""
+
+Sku = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_unpadded)]
+"""Our stock-keeping unit: case-sensitive text."""
+
+Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A name that settings give to a channel or a location."""
+
+ExternalId = Annotated[str, Field(min_length=1, max_length=255)]
+"""Somebody else's id, as they write it."""
+
+Units = Annotated[int, Field(strict=True)]
+PositiveUnits = Annotated[int, Field(strict=True, gt=0)]
+NonNegativeUnits = Annotated[int, Field(strict=True, ge=0)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+
+
+class Money(Canonical):
+    """An exact amount in one currency (ISO 4217)."""
+
+    amount: Decimal
+    currency: Currency
+
+    def __add__(self, other: Self) -> "Money":
+        if other.currency != self.currency:
+            raise ValueError(f"cannot add {other.currency} to {self.currency}")
+        return Money(amount=self.amount + other.amount, currency=self.currency)

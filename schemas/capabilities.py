@@ -1,0 +1,62 @@
+"""What a platform declares about itself. The core reads these, never a platform's name."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from schemas.base import Canonical
+
+
+class StockMeaning(StrEnum):
+    """What the number of a stock point counts."""
+
+    ON_HAND = "on_hand"
+    AVAILABLE = "available"
+
+
+class DecrementMoment(StrEnum):
+    """When the platform takes the units off its own number, without asking anybody."""
+
+    CART = "cart"
+    ORDER = "order"
+    PAYMENT = "payment"
+    DEBIT = "debit"
+    NEVER = "never"
+
+
+class WriteMode(StrEnum):
+    COMPARE_AND_SET = "compare_and_set"
+    LAST_WRITER_WINS = "last_writer_wins"
+
+
+class Confirmation(StrEnum):
+    """How a written number is known to have arrived."""
+
+    ANSWER = "answer"
+    IMPORT_REPORT = "import_report"
+    READ_BACK = "read_back"
+
+
+class Capabilities(Canonical):
+    """One platform's declaration.
+
+    `restocks_on_cancel`: the platform puts the units of a canceled order back on its own number.
+    `must_accept_orders`: an order is not ours until every line was accepted.
+    `write_batch`: rows in one write call. Periods are seconds between two calls.
+    """
+
+    stock_meaning: StockMeaning
+    committed_included: bool
+    decrements_at: DecrementMoment
+    restocks_on_cancel: bool
+    write_mode: WriteMode
+    confirmation: Confirmation
+    has_webhooks: bool
+    must_accept_orders: bool = False
+    can_read_levels: bool = True
+    can_push_shipments: bool = True
+    write_batch: int = Field(gt=0)
+    order_poll_seconds: float = Field(gt=0)
+    stock_poll_seconds: float = Field(gt=0)
+    write_period_seconds: float = Field(default=0.0, ge=0)
+    order_overlap_seconds: float = Field(ge=0)

@@ -1,0 +1,33 @@
+"""What a supplier is asked to ship, and what it answers."""
+
+from collections.abc import Mapping
+
+from schemas.base import Canonical, NonNegativeUnits, PositiveUnits, UtcDateTime
+
+
+class DropShipLine(Canonical):
+    """`units` of the supplier's own sku."""
+
+    line: str
+    supplier_sku: str
+    units: PositiveUnits
+
+
+class DropShipOrder(Canonical):
+    """What a supplier is asked to send to a customer. `reference` is ours: the supplier deduplicates on it."""
+
+    reference: str
+    placed_at: UtcDateTime
+    recipient: Mapping[str, str]
+    lines: tuple[DropShipLine, ...]
+
+
+class SupplierReply(Canonical):
+    """What a supplier says about one order: each given line's units, confirmed or refused, and tracking."""
+
+    reference: str
+    confirmed: Mapping[str, NonNegativeUnits] = {}
+    refused: Mapping[str, str] = {}
+    carrier: str | None = None
+    tracking_number: str | None = None
+    happened_at: UtcDateTime
