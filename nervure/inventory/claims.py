@@ -1,0 +1,74 @@
+"""Taking units, never more than there are.
+
+A claim sums its demand first (two lines of one item, kits that share a part), locks every level it may take from in
+primary-key order, and takes the units in conditional statements. It takes everything or nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from nervure.inventory.stock import (
+    Against,
+    ClaimKind,
+    InsufficientStockError,
+    Level,
+    Place,
+    Shortage,
+    StockRepository,
+    Take,
+)
+
+
+def sum_demand(wanted: Iterable[tuple[Place, int]]) -> dict[Place, int]:
+    """Adds up what is wanted at each place."""
+    total: Counter[Place] = Counter()
+    for place, units in wanted:
+        if units < 0:
+            raise ValueError(f"a demand cannot be negative: {units} at {place}")
+        total[place] += units
+    return {place: units for place, units in total.items() if units}
+
+
+def claim(stock: StockRepository, demand: Mapping[Place, int], *, kind: ClaimKind, against: Against) -> list[Take]:
+    """Takes the whole demand or nothing.
+
+    Raises:
+        InsufficientStockError: with every place that lacks units; nothing was taken.
+    """
+    levels = stock.lock_sellable(demand)
+    held_back = stock.safety_stock(demand) if against is Against.AVAILABLE_TO_PROMISE else {}
+    takes, shortages = share_out(demand, levels, held_back)
+    if shortages:
+        raise InsufficientStockError(shortages)
+    if not stock.take(takes, kind):
+        # Under the locks this cannot happen; the conditional statement is the guard against a storage that lies.
+        raise InsufficientStockError([Shortage(place, units, 0) for place, units in demand.items()])
+    return takes
+
+
+def share_out(
+    demand: Mapping[Place, int], levels: Iterable[Level], held_back: Mapping[Place, int]
+) -> tuple[list[Take], list[Shortage]]:
+    """Decides which owner's level gives how much: our own first, then by id."""
+    at: dict[Place, list[Level]] = {}
+    for level in levels:
+        at.setdefault(level.place, []).append(level)
+    takes: list[Take] = []
+    shortages: list[Shortage] = []
+    for place, units in demand.items():
+        rows = at.get(place, [])
+        there = sum(max(row.claimable, 0) for row in rows) - held_back.get(place, 0)
+        if there < units:
+            shortages.append(Shortage(place, units, max(there, 0)))
+            continue
+        takes.extend(_from_rows(place, units, rows))
+    return takes, shortages
+
+
+def _from_rows(place: Place, units: int, rows: list[Level]) -> Iterable[Take]:
+    missing = units
+    for row in sorted(rows, key=lambda level: (level.owner != "us", level.id)):
+        taken = min(missing, max(row.claimable, 0))
+        if taken:
+            yield Take(row.id, place, taken)
+        missing -= taken

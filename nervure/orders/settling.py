@@ -1,0 +1,157 @@
+"""Bringing order lines to where they must stand: covered by fulfillment orders, or openly short."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from nervure.inventory.claims import claim, sum_demand
+from nervure.inventory.stock import Against, ClaimKind, Place, Take
+from nervure.orders.routing import Pick, Plan, Wanted, route
+from nervure.orders.work import Desk, FulfillmentLineState, LineState
+from schemas.fulfillment import FulfillmentState
+
+NOT_HERE = "no location of the pool has the units"
+
+
+def cover(
+    order_id: int, desk: Desk, lines: Sequence[LineState], *, may_split: bool, avoid: Collection[int] = ()
+) -> None:
+    """Routes and claims what is not served yet; what no location has becomes a shortfall with a task.
+
+    `avoid`: locations that must not be asked again for this order.
+    """
+    parts_of = desk.stock.parts_of({line.item_id for line in lines})
+    wanted = [
+        Wanted(line.id, line.units_open - line.units_served, parts_of[line.item_id])
+        for line in lines
+        if line.units_open > line.units_served
+    ]
+    if wanted:
+        candidates = [c for c in desk.orders.candidates(order_id) if c.location_id not in avoid]
+        places = {Place(part, c.location_id) for line in wanted for part in line.parts for c in candidates}
+        claimable: dict[Place, int] = defaultdict(int)
+        for level in desk.stock.lock_sellable(places):
+            claimable[level.place] += max(level.claimable, 0)
+        plan = route(wanted, candidates, claimable, may_split=may_split)
+        _carry_out(order_id, desk, plan, {line.line_id: line for line in wanted})
+        desk.orders.explain(order_id, plan.reasons)
+        missing: Mapping[int, int] = plan.missing
+    else:
+        missing = {}
+    for line in lines:
+        _note_shortfall(desk, line, missing.get(line.id, 0))
+
+
+def _carry_out(order_id: int, desk: Desk, plan: Plan, wanted: Mapping[int, Wanted]) -> None:
+    by_location: dict[int, list[Pick]] = defaultdict(list)
+    for pick in plan.picks:
+        by_location[pick.location_id].append(pick)
+    made: list[int] = []
+    for location, picks in sorted(by_location.items()):
+        demand = sum_demand(
+            (Place(part, location), pick.units * per)
+            for pick in picks
+            for part, per in wanted[pick.line_id].parts.items()
+        )
+        takes = claim(desk.stock, demand, kind=ClaimKind.ALLOCATION, against=Against.CLAIMABLE)
+        written = desk.orders.add_fulfillment(
+            order_id, location, FulfillmentState.ALLOCATED, {pick.line_id: pick.units for pick in picks}
+        )
+        desk.stock.allocate(_deal(takes, picks, wanted, written))
+        made.extend(written.values())
+    desk.orders.to_supplier(made)
+
+
+def _deal(
+    takes: Sequence[Take], picks: Sequence[Pick], wanted: Mapping[int, Wanted], written: Mapping[int, int]
+) -> list[tuple[Take, int]]:
+    """Deals the taken units out to the lines they were taken for, so that each claim names one line."""
+    piles: dict[Place, list[Take]] = defaultdict(list)
+    for take in takes:
+        piles[take.place].append(take)
+    dealt: list[tuple[Take, int]] = []
+    for pick in picks:
+        for part, per in wanted[pick.line_id].parts.items():
+            missing = pick.units * per
+            pile = piles[Place(part, pick.location_id)]
+            while missing:
+                top = pile.pop()
+                units = min(top.units, missing)
+                dealt.append((Take(top.level_id, top.place, units), written[pick.line_id]))
+                missing -= units
+                if top.units > units:
+                    pile.append(Take(top.level_id, top.place, top.units - units))
+    return dealt
+
+
+def _note_shortfall(desk: Desk, line: LineState, units: int) -> None:
+    if units == line.units_short:
+        return
+    desk.orders.set_shortfall(line.id, units, NOT_HERE)
+    if units:
+        desk.orders.open_task(
+            "shortfall", f"order_line:{line.id}", f"{units} units of line {line.external_id} have no source"
+        )
+    else:
+        desk.orders.close_task("shortfall", f"order_line:{line.id}")
+
+
+def uncover(order_id: int, desk: Desk, lines: Sequence[LineState]) -> dict[str, int]:
+    """Gives back what was canceled, the newest fulfillment order first; answers what had left already, by line."""
+    too_late: dict[str, int] = {}
+    served = desk.orders.fulfillment_lines(order_id=order_id)
+    for line in lines:
+        surplus = line.units_served - line.units_open
+        if surplus <= 0:
+            continue
+        open_lines = [f for f in served if f.order_line_id == line.id and f.state is FulfillmentState.ALLOCATED]
+        for fulfillment in sorted(open_lines, key=lambda f: f.id, reverse=True):
+            units = min(surplus, fulfillment.units)
+            release(desk, fulfillment, units)
+            surplus -= units
+        if surplus:
+            desk.orders.cancel_units(line.id, line.units_canceled - surplus)
+            too_late[line.external_id] = surplus
+    return too_late
+
+
+def release(desk: Desk, fulfillment: FulfillmentLineState, units: int) -> None:
+    """Gives units of one fulfillment line back to stock."""
+    if not units:
+        return
+    parts = desk.stock.parts_of([fulfillment.item_id])[fulfillment.item_id]
+    desk.stock.release_units(fulfillment.id, {part: units * per for part, per in parts.items()})
+    desk.orders.shrink(fulfillment.id, units)
+
+
+def rebalance(places: Collection[Place], desk: Desk) -> None:
+    """After a fact pushed claimable below 0: the newest allocations there are served elsewhere, or fall short."""
+    for place, deficit, claims in desk.stock.oversold_claims(places):
+        desk.orders.open_task(
+            "oversold",
+            f"item:{place.item_id}:location:{place.location_id}",
+            f"{deficit} units more are owed than are there",
+        )
+        missing = deficit
+        lines = {f.id: f for f in desk.orders.fulfillment_lines(line_ids=[c.fulfillment_line_id for c in claims])}
+        moved: dict[int, set[int]] = defaultdict(set)
+        for held in claims:
+            fulfillment = lines[held.fulfillment_line_id]
+            if missing <= 0 or fulfillment.state is not FulfillmentState.ALLOCATED:
+                continue
+            per = desk.stock.parts_of([fulfillment.item_id])[fulfillment.item_id][place.item_id]
+            units = min(-(-min(missing, held.units) // per), fulfillment.units)
+            release(desk, fulfillment, units)
+            lines[fulfillment.id] = replace(fulfillment, units=fulfillment.units - units)
+            moved[fulfillment.order_id].add(fulfillment.order_line_id)
+            missing -= units * per
+        for order_id, line_ids in sorted(moved.items()):
+            again = [line for line in desk.orders.lines(order_id) if line.id in line_ids]
+            cover(order_id, desk, again, may_split=True, avoid=[place.location_id])
+
+
+def serve_shortfalls(item_ids: Collection[int], desk: Desk) -> None:
+    """Units came in: who waits longest for these items is served first."""
+    for order_id, line_ids in desk.orders.short_lines(item_ids).items():
+        again = [line for line in desk.orders.lines(order_id) if line.id in line_ids]
+        cover(order_id, desk, again, may_split=True)

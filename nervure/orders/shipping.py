@@ -1,0 +1,43 @@
+"""Goods leave: the claims become movements."""
+
+from datetime import datetime
+
+from nervure.inventory.ledger import book
+from nervure.inventory.stock import Entry
+from nervure.orders.work import Desk
+from schemas.fulfillment import FulfillmentState
+from schemas.stock import MovementKind
+
+
+def ship(
+    fulfillment_order_id: int,
+    desk: Desk,
+    *,
+    shipped_at: datetime,
+    tell_channel: bool = True,
+    state: FulfillmentState = FulfillmentState.SHIPPED,
+) -> bool:
+    """Books that a fulfillment order has left (or was handed over); False: it had left, or is canceled."""
+    if not desk.orders.end_fulfillment(fulfillment_order_id, state, shipped_at):
+        return False
+    lines = desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
+    held = desk.stock.held_for([line.id for line in lines])
+    owners = desk.stock.owners_of({claim.level_id for claim in held})
+    desk.stock.end_claims([claim.id for claim in held], "consumed")
+    book(
+        desk.stock,
+        [
+            Entry(
+                place=claim.place,
+                kind=MovementKind.SHIPPED,
+                units=-claim.units,
+                cause_key=f"claim|{claim.id}",
+                occurred_at=shipped_at,
+                owner=owners[claim.level_id],
+            )
+            for claim in held
+        ],
+    )
+    if tell_channel:
+        desk.orders.tell_shipment(fulfillment_order_id)
+    return True

@@ -1,0 +1,159 @@
+"""The words of order work in internal ids, and what it needs from storage."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from nervure.inventory.availability import Parts
+from nervure.inventory.stock import HeldClaim, Place, StockRepository, Take
+from nervure.orders.routing import Candidate
+from schemas.fulfillment import FulfillmentState
+from schemas.orders import Order, OrderLine, Return, ReturnLine
+
+
+class UnboundListingError(Exception):
+    """An order or a count names a listing that is not bound to an item (yet)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundListing:
+    """A listing with the item behind it."""
+
+    listing_id: int
+    item_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineState:
+    """Where one order line stands. `units_served` are in fulfillment orders, whatever their state."""
+
+    id: int
+    external_id: str
+    listing_id: int
+    item_id: int
+    units_ordered: int
+    units_canceled: int
+    units_served: int
+    units_short: int
+
+    @property
+    def units_open(self) -> int:
+        """Units that must be served or be a shortfall."""
+        return self.units_ordered - self.units_canceled
+
+
+@dataclass(frozen=True, slots=True)
+class FulfillmentLineState:
+    """One line of one fulfillment order."""
+
+    id: int
+    fulfillment_order_id: int
+    location_id: int
+    state: FulfillmentState
+    order_id: int
+    order_line_id: int
+    item_id: int
+    units: int
+
+
+class ClaimRepository(StockRepository, Protocol):
+    """What order work does with stock beside taking it."""
+
+    def parts_of(self, item_ids: Collection[int]) -> Mapping[int, Parts]: ...
+
+    def allocate(self, takes: Sequence[tuple[Take, int]]) -> None: ...
+
+    def held_for(self, fulfillment_line_ids: Collection[int]) -> list[HeldClaim]: ...
+
+    def end_claims(self, claim_ids: Collection[int], state: str) -> list[Take]: ...
+
+    def release_units(self, fulfillment_line_id: int, wanted: Mapping[int, int]) -> None: ...
+
+    def owners_of(self, level_ids: Collection[int]) -> Mapping[int, str]: ...
+
+    def oversold_claims(self, places: Collection[Place]) -> list[tuple[Place, int, list[HeldClaim]]]: ...
+
+
+class OrderRepository(Protocol):
+    """Orders in storage, within one transaction."""
+
+    def upsert(self, order: Order) -> tuple[int, bool, bool] | None:
+        """Locks the order and writes its newest form; None: a newer one is known already.
+
+        Answers its id, whether it is new, and whether it was counted before.
+        """
+
+    def mark_counted(self, order_id: int) -> None: ...
+
+    def bind(self, channel: str, listing_external_ids: Collection[str]) -> Mapping[str, BoundListing]:
+        """Raises UnboundListingError, naming them, when one is not bound."""
+
+    def lines(self, order_id: int) -> list[LineState]: ...
+
+    def put_lines(self, order_id: int, lines: Sequence[tuple[OrderLine, BoundListing, int, int]]) -> None:
+        """Inserts or rewrites lines: (as stated, its binding, units ordered, units canceled)."""
+
+    def cancel_units(self, line_id: int, units_canceled: int) -> None: ...
+
+    def candidates(self, order_id: int) -> list[Candidate]: ...
+
+    def location_of(self, channel: str, stock_point: str | None) -> int:
+        """Where goods sold or given back at a stock point lie; None: the channel's first location."""
+
+    def add_fulfillment(
+        self, order_id: int, location_id: int, state: FulfillmentState, units: Mapping[int, int]
+    ) -> dict[int, int]:
+        """Writes a fulfillment order with units by order line; answers the fulfillment line ids by order line."""
+
+    def fulfillment_lines(
+        self, *, order_id: int | None = None, fulfillment_order_id: int | None = None, line_ids: Collection[int] = ()
+    ) -> list[FulfillmentLineState]:
+        """Fulfillment lines of an order, of a fulfillment order, or by their ids; those with units only."""
+
+    def shrink(self, fulfillment_line_id: int, units: int) -> None:
+        """Takes units off a fulfillment line; an order left without units is canceled."""
+
+    def set_shortfall(self, line_id: int, units: int, reason: str) -> None: ...
+
+    def short_lines(self, item_ids: Collection[int]) -> Mapping[int, set[int]]:
+        """Order lines with a shortfall that these items (or kits made of them) could serve, by order, oldest first."""
+
+    def explain(self, order_id: int, reasons: Mapping[str, str]) -> None: ...
+
+    def open_task(self, kind: str, subject: str, text: str) -> None: ...
+
+    def close_task(self, kind: str, subject: str) -> None: ...
+
+    def channel_moved(self, order_id: int, units_by_listing: Mapping[int, int], moved_at: datetime) -> None:
+        """Notes that the channel changed its own numbers by itself at `moved_at`, by these signed units."""
+
+    def to_supplier(self, fulfillment_line_ids: Collection[int]) -> None:
+        """Queues drop-ship orders for those of these that a supplier must do."""
+
+    def accept(self, order_id: int, lines: Mapping[str, bool]) -> None:
+        """Queues the acceptance of every line of an order that waits for it."""
+
+    def end_fulfillment(self, fulfillment_order_id: int, state: FulfillmentState, at: datetime) -> bool:
+        """Marks it shipped or handed over; False: that had been done."""
+
+    def tell_shipment(self, fulfillment_order_id: int) -> None:
+        """Queues the shipment's notice to the channel."""
+
+    def put_return(self, goods: Return) -> int:
+        """Writes the return's header if it is new; answers its id."""
+
+    def add_return_line(self, return_id: int, line: ReturnLine, item_id: int) -> bool:
+        """False: this line is known."""
+
+    def channel_may_have_restocked(self, channel: str, listing_ids: Collection[int]) -> None:
+        """Notes that what the channel shows of these listings is no longer known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything order work holds in one transaction."""
+
+    orders: OrderRepository
+    stock: ClaimRepository
+    now: datetime

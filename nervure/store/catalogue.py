@@ -1,0 +1,255 @@
+"""What the merchant has and where: items, locations, channels, listings and their bindings."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from nervure.store import tables
+from nervure.store.orders import CHANNEL, LISTING, LOCATION, POINT, POINT_LOCATION
+from nervure.store.stock import KIT, SAFETY, chunks, insert_new
+from schemas.items import Item
+from schemas.levels import LevelKey
+from schemas.locations import Location
+from schemas.publications import ChannelListing
+
+ITEM = tables.of(tables.ItemRow)
+
+
+class CatalogueStore:
+    """Master data of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # -- items -------------------------------------------------------------------------------------------------
+
+    def put_items(self, items: Sequence[Item]) -> int:
+        """Writes items by sku, kits after their parts; answers how many were new.
+
+        Raises:
+            KeyError: a kit names a part that does not exist.
+        """
+        new = insert_new(self._connection, ITEM, [_item_row(item) for item in items])
+        ids = self.item_ids([item.sku for item in items])
+        for batch in chunks(items):
+            self._connection.execute(
+                ITEM.update()
+                .where(ITEM.c.id == sa.bindparam("item"))
+                .values(**{name: sa.bindparam(f"new_{name}", type_=ITEM.c[name].type) for name in _REWRITTEN}),
+                [
+                    {"item": ids[item.sku]} | {f"new_{name}": _item_row(item)[name] for name in _REWRITTEN}
+                    for item in batch
+                ],
+            )
+        kits = [item for item in items if item.components]
+        parts = self.item_ids([component.sku for kit in kits for component in kit.components])
+        for kit in kits:
+            self._connection.execute(KIT.delete().where(KIT.c.kit_id == ids[kit.sku]))
+            self._connection.execute(
+                KIT.insert(),
+                [
+                    {"kit_id": ids[kit.sku], "part_id": parts[component.sku], "units": component.units}
+                    for component in kit.components
+                ],
+            )
+        return new
+
+    def item_ids(self, skus: Collection[str]) -> dict[str, int]:
+        """Internal ids by sku; unknown skus are left out."""
+        found: dict[str, int] = {}
+        for batch in chunks(sorted(set(skus))):
+            query = sa.select(ITEM.c.sku, ITEM.c.id).where(ITEM.c.sku.in_(batch))
+            found.update((row.sku, row.id) for row in self._connection.execute(query))
+        return found
+
+    def skus(self) -> dict[int, str]:
+        """Every item's sku by internal id."""
+        return {row.id: row.sku for row in self._connection.execute(sa.select(ITEM.c.id, ITEM.c.sku))}
+
+    def items_by_gtin(self, gtins: Collection[str]) -> dict[str, list[int]]:
+        """Items that carry a GTIN; more than one is ambiguous."""
+        found: dict[str, list[int]] = {}
+        for batch in chunks(sorted(set(gtins))):
+            query = sa.select(ITEM.c.gtin, ITEM.c.id).where(ITEM.c.gtin.in_(batch))
+            for gtin, item in self._connection.execute(query):
+                found.setdefault(gtin, []).append(item)
+        return found
+
+    def put_safety_stock(self, item_id: int, location_id: int, units: int) -> None:
+        """Units held back from promises at one place."""
+        insert_new(self._connection, SAFETY, [{"item_id": item_id, "location_id": location_id, "units": units}])
+        self._connection.execute(
+            SAFETY.update().where(SAFETY.c.item_id == item_id, SAFETY.c.location_id == location_id).values(units=units)
+        )
+
+    # -- places and channels -----------------------------------------------------------------------------------
+
+    def put_location(self, location: Location, *, master: str | None = None, ttl_seconds: float | None = None) -> int:
+        """Writes a location by its code; answers its internal id."""
+        values = {
+            "name": location.name,
+            "kind": location.kind.value,
+            "country": location.address.country if location.address else None,
+            "postal_code": location.address.postal_code if location.address else None,
+            "city": location.address.city if location.address else None,
+            "latitude": location.coordinates.latitude if location.coordinates else None,
+            "longitude": location.coordinates.longitude if location.coordinates else None,
+            "time_zone": location.time_zone,
+            "can_ship": location.can_ship,
+            "can_pickup": location.can_pickup,
+            "master": master,
+            "ttl_seconds": ttl_seconds,
+        }
+        insert_new(self._connection, LOCATION, [{"code": location.code, "was_fresh": ttl_seconds is None, **values}])
+        return int(
+            self._connection.execute(
+                LOCATION.update().where(LOCATION.c.code == location.code).values(**values).returning(LOCATION.c.id)
+            ).scalar_one()
+        )
+
+    def location_ids(self) -> dict[str, int]:
+        """Internal ids by location code."""
+        return {row.code: row.id for row in self._connection.execute(sa.select(LOCATION.c.code, LOCATION.c.id))}
+
+    def supplier_location(self, supplier: str) -> int | None:
+        """The location whose master is this supplier."""
+        query = sa.select(LOCATION.c.id).where(LOCATION.c.master == supplier)
+        return self._connection.execute(query).scalar_one_or_none()
+
+    def set_as_of(self, location_id: int, as_of: datetime) -> None:
+        """A supplier's numbers are from this time; an older one changes nothing."""
+        self._connection.execute(
+            LOCATION.update()
+            .where(LOCATION.c.id == location_id, sa.or_(LOCATION.c.as_of.is_(None), LOCATION.c.as_of < as_of))
+            .values(as_of=as_of)
+        )
+
+    def put_channel(
+        self, name: str, platform: str, *, buffer_units: int, stock_points: Mapping[str, Sequence[int]]
+    ) -> int:
+        """Writes a channel and which locations each of its stock points stands for; answers its internal id."""
+        insert_new(
+            self._connection,
+            CHANNEL,
+            [{"name": name, "platform": platform, "buffer_units": buffer_units, "is_paused": False}],
+        )
+        channel = int(
+            self._connection.execute(
+                CHANNEL.update()
+                .where(CHANNEL.c.name == name)
+                .values(platform=platform, buffer_units=buffer_units)
+                .returning(CHANNEL.c.id)
+            ).scalar_one()
+        )
+        for external_id, locations in stock_points.items():
+            insert_new(self._connection, POINT, [{"channel_id": channel, "external_id": external_id}])
+            point = self._connection.execute(
+                sa.select(POINT.c.id).where(POINT.c.channel_id == channel, POINT.c.external_id == external_id)
+            ).scalar_one()
+            self._connection.execute(POINT_LOCATION.delete().where(POINT_LOCATION.c.stock_point_id == point))
+            self._connection.execute(
+                POINT_LOCATION.insert(),
+                [
+                    {"stock_point_id": point, "location_id": location, "rank": rank}
+                    for rank, location in enumerate(locations)
+                ],
+            )
+        return channel
+
+    # -- listings ----------------------------------------------------------------------------------------------
+
+    def put_listings(self, channel: str, listings: Sequence[ChannelListing]) -> tuple[int, int]:
+        """Writes listings and binds those that are not bound; answers (bound, unbound) of these.
+
+        Bound by sku, else by GTIN, never by title; what is ambiguous or unknown stays unbound with its reason. A
+        binding once made is kept.
+        """
+        channel_id = self._connection.execute(sa.select(CHANNEL.c.id).where(CHANNEL.c.name == channel)).scalar_one()
+        by_sku = self.item_ids([one.sku for one in listings if one.sku])
+        by_gtin = self.items_by_gtin([one.gtin for one in listings if one.gtin])
+        rows = []
+        for one in listings:
+            item, reason = _bind(one, by_sku, by_gtin)
+            rows.append(
+                {
+                    "channel_id": channel_id,
+                    "item_id": item,
+                    "external_id": one.external_id,
+                    "stock_id": one.stock_id,
+                    "sku": one.sku,
+                    "gtin": one.gtin,
+                    "title": one.title,
+                    "unbound_reason": reason,
+                }
+            )
+        insert_new(self._connection, LISTING, rows)
+        for row in rows:
+            statement = LISTING.update().where(
+                LISTING.c.channel_id == channel_id, LISTING.c.external_id == row["external_id"]
+            )
+            self._connection.execute(
+                statement.values(stock_id=row["stock_id"], sku=row["sku"], gtin=row["gtin"], title=row["title"])
+            )
+            if row["item_id"] is not None:
+                self._connection.execute(
+                    statement.where(LISTING.c.item_id.is_(None)).values(item_id=row["item_id"], unbound_reason=None)
+                )
+        bound = sum(row["item_id"] is not None for row in rows)
+        return bound, len(rows) - bound
+
+    def listing_items(self, channel: str, external_ids: Collection[str]) -> dict[str, tuple[int, LevelKey]]:
+        """Bound listings by external id: their item, and the id their stock is kept under (without stock point)."""
+        found: dict[str, tuple[int, LevelKey]] = {}
+        for batch in chunks(sorted(set(external_ids))):
+            query = (
+                sa.select(LISTING.c.external_id, LISTING.c.item_id, LISTING.c.stock_id)
+                .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+                .where(CHANNEL.c.name == channel, LISTING.c.external_id.in_(batch), LISTING.c.item_id.is_not(None))
+            )
+            found.update(
+                (row.external_id, (row.item_id, LevelKey(row.stock_id, ""))) for row in self._connection.execute(query)
+            )
+        return found
+
+    def unbound(self, channel: str) -> list[tuple[str, str]]:
+        """Listings of a channel without a binding: external id and reason."""
+        query = (
+            sa.select(LISTING.c.external_id, LISTING.c.unbound_reason)
+            .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+            .where(CHANNEL.c.name == channel, LISTING.c.item_id.is_(None))
+            .order_by(LISTING.c.external_id)
+        )
+        return [(row.external_id, row.unbound_reason) for row in self._connection.execute(query)]
+
+
+_REWRITTEN = ("title", "kind", "gtin", "options", "tax_class", "weight_grams")
+
+
+def _item_row(item: Item) -> dict[str, object]:
+    return {
+        "sku": item.sku,
+        "title": item.title,
+        "kind": item.kind.value,
+        "gtin": item.gtin,
+        "options": item.options,
+        "tax_class": item.tax_class,
+        "weight_grams": item.weight_grams,
+    }
+
+
+def _bind(
+    listing: ChannelListing, by_sku: Mapping[str, int], by_gtin: Mapping[str, Sequence[int]]
+) -> tuple[int | None, str | None]:
+    if listing.sku and listing.sku in by_sku:
+        return by_sku[listing.sku], None
+    candidates = by_gtin.get(listing.gtin or "", ())
+    if len(candidates) == 1:
+        return candidates[0], None
+    if candidates:
+        return None, f"GTIN {listing.gtin} belongs to {len(candidates)} items"
+    return (
+        None,
+        "no item has this sku or GTIN" if listing.sku or listing.gtin else "the listing has neither sku nor GTIN",
+    )

@@ -1,0 +1,125 @@
+"""Opening the database, and the one way to run a transaction.
+
+SQLite: WAL, foreign keys on, `synchronous=FULL`, and every writing transaction begins IMMEDIATE, so that it never
+fails half-way for the lock. PostgreSQL: READ COMMITTED with row locks, or SERIALIZABLE where it is asked for.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+T = TypeVar("T")
+IsolationLevel = Literal["READ COMMITTED", "SERIALIZABLE"]
+
+MAX_TRIES = 12
+_TRY_AGAIN_STATES = frozenset({"40001", "40P01", "55P03"})
+"""PostgreSQL: serialization failure, deadlock, lock not available."""
+
+
+class DatabaseError(Exception):
+    """The database cannot be used: what is wrong and what to do."""
+
+
+class Database:
+    """One database of the hub. Safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def is_postgresql(self) -> bool:
+        return self.engine.dialect.name == "postgresql"
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One writing transaction: committed at the end, rolled back on any error."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent look that takes no lock."""
+        with self.engine.connect() as connection:
+            options = {"isolation_level": "REPEATABLE READ"} if self.is_postgresql else {"nervure_read": True}
+            with connection.execution_options(**options).begin():
+                yield connection
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Runs `work` in a transaction, again from the start when the database asks for it (bounded).
+
+        `work` must have no effect outside the transaction.
+        """
+        for attempt in range(MAX_TRIES):
+            try:
+                with self.write() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if attempt == MAX_TRIES - 1 or not _may_try_again(error):
+                    raise
+                time.sleep(random.uniform(0.0, 0.005 * 2 ** min(attempt, 6)))  # noqa: S311 - spreads the retries
+        raise AssertionError
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_database(url: str, *, isolation: IsolationLevel = "READ COMMITTED", pool_size: int = 8) -> Database:
+    """Opens a database by URL: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`.
+
+    Raises:
+        DatabaseError: the URL is unusable.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = sa.create_engine(parsed, pool_size=pool_size, max_overflow=32, connect_args={"timeout": 60})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        engine = sa.create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_size=pool_size,
+            max_overflow=96,
+            isolation_level=isolation,
+            pool_pre_ping=True,
+        )
+    return Database(engine)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise DatabaseError("the database URL cannot be read: use sqlite:///PATH or postgresql://HOST/NAME") from error
+    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise DatabaseError(
+            f"databases of kind {parsed.get_backend_name()!r} are not supported: use SQLite or PostgreSQL"
+        )
+    return parsed
+
+
+def _prepare_sqlite(connection: object, _record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3.Connection: we begin by ourselves
+    cursor = connection.cursor()  # type: ignore[attr-defined]  # as above
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", "busy_timeout=60000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("nervure_read", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _may_try_again(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state in _TRY_AGAIN_STATES or (state == "23505" and "cause" in str(error.orig))
+    return "locked" in str(error.orig)

@@ -1,0 +1,207 @@
+"""Documents received: stored once, taken in order per document, kept when they cannot be understood."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from nervure.store import tables
+from nervure.store.stock import chunks, insert_new
+from schemas.documents import Heard, RawDocument
+
+INBOX = tables.of(tables.InboxRow)
+BODY = tables.of(tables.InboxBodyRow)
+
+LEASE_SECONDS = 60
+BODY_DAYS = 30
+"""How long raw bodies (they may hold personal data) are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A document taken for handling."""
+
+    id: int
+    channel: str
+    document: RawDocument
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A document that could not be handled."""
+
+    id: int
+    channel: str
+    topic: str
+    document_id: str
+    reason: str
+    received_at: datetime
+
+
+class InboxStore:
+    """The inbox of one transaction at one time of the hub's clock."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def put(self, channel: str, documents: Sequence[RawDocument], *, body_days: int = BODY_DAYS) -> int:
+        """Stores documents; those whose event is known are dropped. Answers how many were new."""
+        if not documents:
+            return 0
+        unique = {document.event_id: document for document in reversed(documents)}
+        rows = [
+            {
+                "channel": channel,
+                "topic": document.topic,
+                "document_id": document.document_id,
+                "event_id": document.event_id,
+                "heard": document.heard.value,
+                "state": "waiting",
+                "attempts": 0,
+                "happened_at": document.happened_at,
+                "received_at": self._now,
+            }
+            for document in reversed(unique.values())
+        ]
+        before = self._known(channel, list(unique))
+        insert_new(self._connection, INBOX, [row for row in rows if row["event_id"] not in before])
+        made = self._known(channel, list(unique))
+        bodies = [
+            {"inbox_id": made[event], "body": unique[event].body, "expires_at": self._now + timedelta(days=body_days)}
+            for event in made
+            if event not in before
+        ]
+        return insert_new(self._connection, BODY, bodies)
+
+    def _known(self, channel: str, events: Sequence[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for batch in chunks(events):
+            query = sa.select(INBOX.c.event_id, INBOX.c.id).where(
+                INBOX.c.channel == channel, INBOX.c.event_id.in_(batch)
+            )
+            found.update((row.event_id, row.id) for row in self._connection.execute(query))
+        return found
+
+    def lease(self, limit: int) -> list[Leased]:
+        """Takes the oldest documents for handling; an expired lease is free again.
+
+        A document waits while an older one about the same thing is open, so their order is kept per thing.
+        """
+        older = INBOX.alias("older")
+        blocked = (
+            sa.select(older.c.id)
+            .where(
+                older.c.channel == INBOX.c.channel,
+                older.c.document_id == INBOX.c.document_id,
+                older.c.id < INBOX.c.id,
+                older.c.state == "leased",
+                older.c.lease_until >= self._now,
+            )
+            .exists()
+        )
+        free = sa.or_(INBOX.c.state == "waiting", sa.and_(INBOX.c.state == "leased", INBOX.c.lease_until < self._now))
+        wanted = (
+            sa.select(INBOX.c.id)
+            .where(INBOX.c.state.in_(["waiting", "leased"]), free, ~blocked)
+            .order_by(INBOX.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        lease = uuid4().hex
+        self._connection.execute(
+            INBOX.update()
+            .where(INBOX.c.id.in_(list(self._connection.execute(wanted).scalars())))
+            .values(
+                state="leased",
+                lease=lease,
+                lease_until=self._now + timedelta(seconds=LEASE_SECONDS),
+                attempts=INBOX.c.attempts + 1,
+            )
+        )
+        query = (
+            sa.select(INBOX, BODY.c.body)
+            .join(BODY, BODY.c.inbox_id == INBOX.c.id, isouter=True)
+            .where(INBOX.c.lease == lease, INBOX.c.state == "leased")
+            .order_by(INBOX.c.id)
+        )
+        return [
+            Leased(
+                row.id,
+                row.channel,
+                RawDocument(
+                    row.topic, row.document_id, row.event_id, row.body or b"", Heard(row.heard), row.happened_at
+                ),
+                row.received_at,
+            )
+            for row in self._connection.execute(query)
+        ]
+
+    def done(self, ids: Collection[int]) -> None:
+        """Acknowledges handled documents, in the transaction that holds their effects."""
+        for batch in chunks(sorted(ids)):
+            self._connection.execute(
+                INBOX.update()
+                .where(INBOX.c.id.in_(batch))
+                .values(state="done", handled_at=self._now, lease=None, lease_until=None, reason=None)
+            )
+
+    def bury(self, inbox_id: int, reason: str) -> None:
+        """Moves a document to the dead letters with its reason."""
+        self._connection.execute(
+            INBOX.update()
+            .where(INBOX.c.id == inbox_id)
+            .values(state="dead", handled_at=self._now, lease=None, lease_until=None, reason=reason, told_at=None)
+        )
+
+    def dead(self, limit: int = 100) -> list[DeadLetter]:
+        """The newest dead letters first."""
+        query = sa.select(INBOX).where(INBOX.c.state == "dead").order_by(INBOX.c.id.desc()).limit(limit)
+        return [_dead(row) for row in self._connection.execute(query)]
+
+    def take_untold(self, limit: int = 20) -> list[DeadLetter]:
+        """Dead letters that nobody was told of yet; each is answered once."""
+        query = (
+            sa.select(INBOX)
+            .where(INBOX.c.state == "dead", INBOX.c.told_at.is_(None))
+            .order_by(INBOX.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        found = [_dead(row) for row in self._connection.execute(query)]
+        if found:
+            self._connection.execute(
+                INBOX.update().where(INBOX.c.id.in_([letter.id for letter in found])).values(told_at=self._now)
+            )
+        return found
+
+    def replay(self, inbox_ids: Collection[int] | None = None, *, reason_like: str | None = None) -> int:
+        """Puts dead letters back; None: all of them (whose reason contains `reason_like`). Answers how many."""
+        statement = INBOX.update().where(INBOX.c.state == "dead").values(state="waiting", reason=None, handled_at=None)
+        if inbox_ids is not None:
+            statement = statement.where(INBOX.c.id.in_(sorted(inbox_ids)))
+        if reason_like is not None:
+            statement = statement.where(INBOX.c.reason.contains(reason_like, autoescape=True))
+        return self._connection.execute(statement).rowcount
+
+    def open_count(self, channel: str | None = None) -> int:
+        """Documents stored and not yet handled."""
+        query = sa.select(sa.func.count()).select_from(INBOX).where(INBOX.c.state.in_(["waiting", "leased"]))
+        if channel is not None:
+            query = query.where(INBOX.c.channel == channel)
+        return int(self._connection.execute(query).scalar_one())
+
+    def forget_bodies(self) -> int:
+        """Deletes raw bodies whose time is over, but for dead letters, which still wait for somebody."""
+        dead = sa.select(INBOX.c.id).where(INBOX.c.state != "done")
+        return self._connection.execute(
+            BODY.delete().where(BODY.c.expires_at < self._now, BODY.c.inbox_id.not_in(dead))
+        ).rowcount
+
+
+def _dead(row: sa.Row[*tuple[object, ...]]) -> DeadLetter:
+    return DeadLetter(row.id, row.channel, row.topic, row.document_id, row.reason, row.received_at)

@@ -1,0 +1,185 @@
+"""Messages for platforms and suppliers: written with the change that caused them, sent afterwards, each done once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from nervure.store.orders import (
+    CHANNEL,
+    FULFILLMENT,
+    FULFILLMENT_LINE,
+    LINE,
+    LOCATION,
+    ORDER,
+    OUTBOX,
+    PERSON,
+    SHORTFALL,
+)
+from nervure.store.tables import SupplierOfferRow, of
+from schemas.fulfillment import FulfillmentLine, FulfillmentState, Parcel, Shipment
+
+OFFER = of(SupplierOfferRow)
+LEASE_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message taken for sending."""
+
+    id: int
+    kind: str
+    target: str
+    reference: str
+    payload: Mapping[str, Any]
+    attempts: int
+
+
+class MessageStore:
+    """The outbox of one transaction at one time of the hub's clock."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def lease(self, limit: int) -> list[Message]:
+        """Takes messages that are due; an expired lease is free again."""
+        free = sa.or_(
+            OUTBOX.c.state == "waiting", sa.and_(OUTBOX.c.state == "leased", OUTBOX.c.lease_until < self._now)
+        )
+        query = (
+            sa.select(OUTBOX)
+            .where(OUTBOX.c.state.in_(["waiting", "leased"]), free, OUTBOX.c.next_at <= self._now)
+            .order_by(OUTBOX.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        rows = self._connection.execute(query).all()
+        if rows:
+            self._connection.execute(
+                OUTBOX.update()
+                .where(OUTBOX.c.id.in_([row.id for row in rows]))
+                .values(
+                    state="leased",
+                    lease_until=self._now + timedelta(seconds=LEASE_SECONDS),
+                    attempts=OUTBOX.c.attempts + 1,
+                )
+            )
+        return [Message(row.id, row.kind, row.target, row.reference, row.payload, row.attempts + 1) for row in rows]
+
+    def done(self, message_id: int) -> None:
+        """The message arrived."""
+        self._set(message_id, state="done", done_at=self._now, reason=None)
+
+    def later(self, message_id: int, seconds: float, reason: str) -> None:
+        """The message is tried again after `seconds`."""
+        self._set(message_id, state="waiting", next_at=self._now + timedelta(seconds=seconds), reason=reason)
+
+    def bury(self, message_id: int, reason: str) -> None:
+        """The message can never arrive; a person must look."""
+        self._set(message_id, state="dead", done_at=self._now, reason=reason)
+
+    def _set(self, message_id: int, **values: object) -> None:
+        self._connection.execute(OUTBOX.update().where(OUTBOX.c.id == message_id).values(lease_until=None, **values))
+
+    def open_count(self) -> int:
+        """Messages not sent yet."""
+        query = sa.select(sa.func.count()).select_from(OUTBOX).where(OUTBOX.c.state.in_(["waiting", "leased"]))
+        return int(self._connection.execute(query).scalar_one())
+
+    # -- what messages say -------------------------------------------------------------------------------------
+
+    def shipment(self, fulfillment_order_id: int) -> Shipment:
+        """The shipment of a fulfillment order that has left."""
+        head = self._connection.execute(
+            sa.select(FULFILLMENT, ORDER.c.external_id, CHANNEL.c.name.label("channel"), LOCATION.c.code)
+            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
+            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+            .where(FULFILLMENT.c.id == fulfillment_order_id)
+        ).one()
+        lines = self._connection.execute(
+            sa.select(LINE.c.external_id, FULFILLMENT_LINE.c.units)
+            .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
+            .where(FULFILLMENT_LINE.c.fulfillment_order_id == fulfillment_order_id, FULFILLMENT_LINE.c.units > 0)
+            .order_by(LINE.c.id)
+        ).all()
+        return Shipment(
+            external_id=f"nervure-{fulfillment_order_id}",
+            channel=head.channel,
+            order=head.external_id,
+            location=head.code,
+            shipped_at=head.ended_at,
+            lines=tuple(FulfillmentLine(order_line=line.external_id, units=line.units) for line in lines),
+            parcel=Parcel(carrier=head.carrier or "", tracking_number=head.tracking_number)
+            if head.tracking_number
+            else None,
+            completes_order=self._is_complete(head.order_id),
+        )
+
+    def _is_complete(self, order_id: int) -> bool:
+        still_here = sa.select(FULFILLMENT.c.id).where(
+            FULFILLMENT.c.order_id == order_id,
+            FULFILLMENT.c.state.in_([FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value]),
+        )
+        short = (
+            sa.select(SHORTFALL.c.id)
+            .join(LINE, LINE.c.id == SHORTFALL.c.order_line_id)
+            .where(LINE.c.order_id == order_id, SHORTFALL.c.units > 0)
+        )
+        return not self._connection.execute(sa.select(sa.or_(still_here.exists(), short.exists()))).scalar_one()
+
+    def drop_ship(
+        self, fulfillment_order_id: int
+    ) -> tuple[datetime, dict[str, str], list[tuple[str, str, int]]] | None:
+        """What a supplier must send: when ordered, to whom, and (line, supplier's sku, units); None: canceled since."""
+        head = self._connection.execute(
+            sa.select(FULFILLMENT, ORDER.c.country, ORDER.c.postal_code, LOCATION.c.master)
+            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
+            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+            .where(FULFILLMENT.c.id == fulfillment_order_id, FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value)
+            .with_for_update(of=FULFILLMENT)
+        ).one_or_none()
+        if head is None:
+            return None
+        person = self._connection.execute(sa.select(PERSON).where(PERSON.c.order_id == head.order_id)).one_or_none()
+        recipient = {
+            "name": person.name if person else None,
+            "email": person.email if person else None,
+            "phone": person.phone if person else None,
+            "street": ", ".join(person.address_lines) if person else None,
+            "city": person.city if person else None,
+            "postal_code": head.postal_code,
+            "country": head.country,
+        }
+        lines = self._connection.execute(
+            sa.select(FULFILLMENT_LINE.c.id, OFFER.c.supplier_sku, FULFILLMENT_LINE.c.units)
+            .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
+            .join(OFFER, sa.and_(OFFER.c.item_id == LINE.c.item_id, OFFER.c.supplier == head.master))
+            .where(FULFILLMENT_LINE.c.fulfillment_order_id == fulfillment_order_id, FULFILLMENT_LINE.c.units > 0)
+            .order_by(FULFILLMENT_LINE.c.id)
+        ).all()
+        return (
+            head.created_at,
+            {name: value for name, value in recipient.items() if value},
+            [(str(line.id), line.supplier_sku, line.units) for line in lines],
+        )
+
+    def sent_to_supplier(self, fulfillment_order_id: int) -> None:
+        """The supplier has the order now."""
+        self._connection.execute(
+            FULFILLMENT.update()
+            .where(FULFILLMENT.c.id == fulfillment_order_id, FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value)
+            .values(state=FulfillmentState.SENT_TO_SUPPLIER.value)
+        )
+
+    def track(self, fulfillment_order_id: int, carrier: str | None, tracking_number: str | None) -> None:
+        """Writes how the parcel can be followed."""
+        self._connection.execute(
+            FULFILLMENT.update()
+            .where(FULFILLMENT.c.id == fulfillment_order_id)
+            .values(carrier=carrier, tracking_number=tracking_number)
+        )

@@ -1,0 +1,499 @@
+"""Orders in SQL: headers, lines, fulfillment orders, shortfalls, returns, and what must be told to others."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from nervure.orders.geography import distance_km, locate
+from nervure.orders.routing import Candidate
+from nervure.orders.work import BoundListing, FulfillmentLineState, LineState, UnboundListingError
+from nervure.store import tables
+from nervure.store.stock import CHANGE, KIT, chunks, insert_new
+from schemas.fulfillment import FulfillmentState
+from schemas.locations import Coordinates, LocationKind
+from schemas.orders import DeliveryMethod, Order, OrderLine, Return, ReturnLine
+
+ORDER = tables.of(tables.SalesOrderRow)
+PERSON = tables.of(tables.OrderPersonRow)
+LINE = tables.of(tables.OrderLineRow)
+FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
+FULFILLMENT_LINE = tables.of(tables.FulfillmentLineRow)
+SHORTFALL = tables.of(tables.ShortfallRow)
+TASK = tables.of(tables.TaskRow)
+RETURN = tables.of(tables.GoodsReturnRow)
+RETURN_LINE = tables.of(tables.GoodsReturnLineRow)
+OUTBOX = tables.of(tables.OutboxRow)
+CHANNEL = tables.of(tables.ChannelRow)
+LISTING = tables.of(tables.ListingRow)
+LOCATION = tables.of(tables.LocationRow)
+POINT = tables.of(tables.StockPointRow)
+POINT_LOCATION = tables.of(tables.StockPointLocationRow)
+
+PERSONAL_DATA_DAYS = 90
+"""How long names and addresses of an order are kept unless the merchant says otherwise."""
+
+
+class OrderStore:
+    """The orders of one transaction at one time of the hub's clock."""
+
+    def __init__(self, connection: Connection, now: datetime, *, personal_data_days: int = PERSONAL_DATA_DAYS) -> None:
+        self._connection = connection
+        self._now = now
+        self._personal_data_days = personal_data_days
+
+    # -- orders ------------------------------------------------------------------------------------------------
+
+    def upsert(self, order: Order) -> tuple[int, bool, bool] | None:
+        channel_id = self._channel_id(order.channel)
+        header = _header(order)
+        is_new = bool(
+            insert_new(
+                self._connection,
+                ORDER,
+                [{**header, "channel_id": channel_id, "recorded_at": self._now, "is_counted": False}],
+            )
+        )
+        known = self._connection.execute(
+            sa.select(ORDER.c.id, ORDER.c.updated_at, ORDER.c.is_counted)
+            .where(ORDER.c.channel_id == channel_id, ORDER.c.external_id == order.external_id)
+            .with_for_update()
+        ).one()
+        if not is_new:
+            if known.updated_at > order.updated_at:
+                return None
+            self._connection.execute(ORDER.update().where(ORDER.c.id == known.id).values(**header))
+        self._put_person(known.id, order)
+        return known.id, is_new, known.is_counted
+
+    def _put_person(self, order_id: int, order: Order) -> None:
+        customer, address = order.customer, order.delivery.address
+        if customer is None and (address is None or not (address.lines or address.city)):
+            return
+        self._connection.execute(PERSON.delete().where(PERSON.c.order_id == order_id))
+        self._connection.execute(
+            PERSON.insert().values(
+                order_id=order_id,
+                name=customer.name if customer else None,
+                email=customer.email if customer else None,
+                phone=customer.phone if customer else None,
+                city=address.city if address else None,
+                address_lines=list(address.lines) if address else [],
+                expires_at=self._now + timedelta(days=self._personal_data_days),
+            )
+        )
+
+    def mark_counted(self, order_id: int) -> None:
+        self._connection.execute(ORDER.update().where(ORDER.c.id == order_id).values(is_counted=True))
+
+    def bind(self, channel: str, listing_external_ids: Collection[str]) -> dict[str, BoundListing]:
+        found: dict[str, BoundListing] = {}
+        for batch in chunks(sorted(set(listing_external_ids))):
+            query = (
+                sa.select(LISTING.c.external_id, LISTING.c.id, LISTING.c.item_id)
+                .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+                .where(CHANNEL.c.name == channel, LISTING.c.external_id.in_(batch), LISTING.c.item_id.is_not(None))
+            )
+            found.update(
+                (row.external_id, BoundListing(row.id, row.item_id)) for row in self._connection.execute(query)
+            )
+        missing = sorted(set(listing_external_ids) - found.keys())
+        if missing:
+            raise UnboundListingError(
+                f"listing {', '.join(repr(one) for one in missing[:5])} of channel {channel!r} is not bound to an item"
+            )
+        return found
+
+    def lines(self, order_id: int) -> list[LineState]:
+        served = (
+            sa.select(sa.func.coalesce(sa.func.sum(FULFILLMENT_LINE.c.units), 0))
+            .where(FULFILLMENT_LINE.c.order_line_id == LINE.c.id)
+            .scalar_subquery()
+        )
+        short = (
+            sa.select(sa.func.coalesce(sa.func.sum(SHORTFALL.c.units), 0))
+            .where(SHORTFALL.c.order_line_id == LINE.c.id)
+            .scalar_subquery()
+        )
+        query = (
+            sa.select(LINE, served.label("served"), short.label("short"))
+            .where(LINE.c.order_id == order_id)
+            .order_by(LINE.c.id)
+        )
+        return [
+            LineState(
+                row.id,
+                row.external_id,
+                row.listing_id,
+                row.item_id,
+                row.units_ordered,
+                row.units_canceled,
+                int(row.served),
+                int(row.short),
+            )
+            for row in self._connection.execute(query)
+        ]
+
+    def put_lines(self, order_id: int, lines: Sequence[tuple[OrderLine, BoundListing, int, int]]) -> None:
+        known = set(
+            self._connection.execute(sa.select(LINE.c.external_id).where(LINE.c.order_id == order_id)).scalars()
+        )
+        fresh: list[dict[str, object]] = []
+        for line, bound, ordered, canceled in lines:
+            values: dict[str, object] = {
+                "title": line.title,
+                "units_ordered": ordered,
+                "units_canceled": canceled,
+                "unit_price": line.unit_price,
+                "line_total": line.line_total,
+                "tax_amount": line.tax_amount,
+            }
+            if line.external_id in known:
+                self._connection.execute(
+                    LINE.update()
+                    .where(LINE.c.order_id == order_id, LINE.c.external_id == line.external_id)
+                    .values(**values)
+                )
+            else:
+                identity = {
+                    "order_id": order_id,
+                    "external_id": line.external_id,
+                    "listing_id": bound.listing_id,
+                    "item_id": bound.item_id,
+                }
+                fresh.append(identity | values)
+        if fresh:
+            self._connection.execute(LINE.insert(), fresh)
+
+    def cancel_units(self, line_id: int, units_canceled: int) -> None:
+        self._connection.execute(LINE.update().where(LINE.c.id == line_id).values(units_canceled=units_canceled))
+
+    # -- where -------------------------------------------------------------------------------------------------
+
+    def candidates(self, order_id: int) -> list[Candidate]:
+        order = self._connection.execute(sa.select(ORDER).where(ORDER.c.id == order_id)).one()
+        ranks = (
+            sa.select(POINT_LOCATION.c.location_id, sa.func.min(POINT_LOCATION.c.rank).label("rank"))
+            .join(POINT, POINT.c.id == POINT_LOCATION.c.stock_point_id)
+            .where(POINT.c.channel_id == order.channel_id)
+            .group_by(POINT_LOCATION.c.location_id)
+        )
+        if order.delivery_method == DeliveryMethod.PICKUP:
+            ranks = ranks.where(POINT.c.external_id == order.stock_point)
+        pool = ranks.subquery()
+        can = LOCATION.c.can_pickup if order.delivery_method == DeliveryMethod.PICKUP else LOCATION.c.can_ship
+        query = sa.select(LOCATION, pool.c.rank).join(pool, pool.c.location_id == LOCATION.c.id).where(can.is_(True))
+        destination = locate(order.country, order.postal_code)
+        return [
+            Candidate(
+                row.id,
+                row.code,
+                row.kind == LocationKind.SUPPLIER,
+                row.rank,
+                _distance(row, destination),
+            )
+            for row in self._connection.execute(query)
+            if is_fresh(row.as_of, row.ttl_seconds, self._now)
+        ]
+
+    def location_of(self, channel: str, stock_point: str | None) -> int:
+        query = (
+            sa.select(POINT_LOCATION.c.location_id)
+            .join(POINT, POINT.c.id == POINT_LOCATION.c.stock_point_id)
+            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+            .where(CHANNEL.c.name == channel)
+            .order_by(POINT_LOCATION.c.rank, POINT.c.id)
+            .limit(1)
+        )
+        if stock_point is not None:
+            query = query.where(POINT.c.external_id == stock_point)
+        found = self._connection.execute(query).scalar_one_or_none()
+        if found is None:
+            raise UnboundListingError(f"stock point {stock_point!r} of channel {channel!r} stands for no location")
+        return int(found)
+
+    # -- fulfillment -------------------------------------------------------------------------------------------
+
+    def add_fulfillment(
+        self, order_id: int, location_id: int, state: FulfillmentState, units: Mapping[int, int]
+    ) -> dict[int, int]:
+        made = self._connection.execute(
+            FULFILLMENT.insert()
+            .values(
+                order_id=order_id,
+                location_id=location_id,
+                state=state.value,
+                created_at=self._now,
+                ended_at=self._now if state is FulfillmentState.HANDED_OVER else None,
+            )
+            .returning(FULFILLMENT.c.id)
+        ).scalar_one()
+        rows = self._connection.execute(
+            FULFILLMENT_LINE.insert().returning(FULFILLMENT_LINE.c.order_line_id, FULFILLMENT_LINE.c.id),
+            [{"fulfillment_order_id": made, "order_line_id": line, "units": count} for line, count in units.items()],
+        )
+        return {row.order_line_id: row.id for row in rows}
+
+    def fulfillment_lines(
+        self, *, order_id: int | None = None, fulfillment_order_id: int | None = None, line_ids: Collection[int] = ()
+    ) -> list[FulfillmentLineState]:
+        query = (
+            sa.select(
+                FULFILLMENT_LINE, FULFILLMENT.c.location_id, FULFILLMENT.c.state, FULFILLMENT.c.order_id, LINE.c.item_id
+            )
+            .join(FULFILLMENT, FULFILLMENT.c.id == FULFILLMENT_LINE.c.fulfillment_order_id)
+            .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
+            .where(FULFILLMENT_LINE.c.units > 0)
+            .order_by(FULFILLMENT_LINE.c.id)
+        )
+        if order_id is not None:
+            query = query.where(FULFILLMENT.c.order_id == order_id)
+        elif fulfillment_order_id is not None:
+            query = query.where(FULFILLMENT.c.id == fulfillment_order_id)
+        else:
+            query = query.where(FULFILLMENT_LINE.c.id.in_(sorted(set(line_ids))))
+        return [
+            FulfillmentLineState(
+                row.id,
+                row.fulfillment_order_id,
+                row.location_id,
+                FulfillmentState(row.state),
+                row.order_id,
+                row.order_line_id,
+                row.item_id,
+                row.units,
+            )
+            for row in self._connection.execute(query)
+        ]
+
+    def shrink(self, fulfillment_line_id: int, units: int) -> None:
+        number = self._connection.execute(
+            FULFILLMENT_LINE.update()
+            .where(FULFILLMENT_LINE.c.id == fulfillment_line_id)
+            .values(units=FULFILLMENT_LINE.c.units - units)
+            .returning(FULFILLMENT_LINE.c.fulfillment_order_id)
+        ).scalar_one()
+        left = sa.select(FULFILLMENT_LINE.c.id).where(
+            FULFILLMENT_LINE.c.fulfillment_order_id == number, FULFILLMENT_LINE.c.units > 0
+        )
+        self._connection.execute(
+            FULFILLMENT.update()
+            .where(FULFILLMENT.c.id == number, ~left.exists())
+            .values(state=FulfillmentState.CANCELED.value, ended_at=self._now)
+        )
+
+    def end_fulfillment(self, fulfillment_order_id: int, state: FulfillmentState, at: datetime) -> bool:
+        changed = self._connection.execute(
+            FULFILLMENT.update()
+            .where(
+                FULFILLMENT.c.id == fulfillment_order_id,
+                FULFILLMENT.c.state.in_([FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value]),
+            )
+            .values(state=state.value, ended_at=at)
+        )
+        return changed.rowcount == 1
+
+    # -- what is missing ---------------------------------------------------------------------------------------
+
+    def set_shortfall(self, line_id: int, units: int, reason: str) -> None:
+        insert_new(
+            self._connection,
+            SHORTFALL,
+            [{"order_line_id": line_id, "units": 0, "reason": reason, "created_at": self._now}],
+        )
+        self._connection.execute(
+            SHORTFALL.update().where(SHORTFALL.c.order_line_id == line_id).values(units=units, reason=reason)
+        )
+
+    def short_lines(self, item_ids: Collection[int]) -> dict[int, set[int]]:
+        found: dict[int, set[int]] = defaultdict(set)
+        for batch in chunks(sorted(item_ids)):
+            kits = sa.select(KIT.c.kit_id).where(KIT.c.part_id.in_(batch))
+            query = (
+                sa.select(LINE.c.order_id, LINE.c.id)
+                .join(SHORTFALL, SHORTFALL.c.order_line_id == LINE.c.id)
+                .where(SHORTFALL.c.units > 0, LINE.c.item_id.in_(batch) | LINE.c.item_id.in_(kits))
+                .order_by(LINE.c.order_id)
+            )
+            for order_id, line_id in self._connection.execute(query):
+                found[order_id].add(line_id)
+        return dict(sorted(found.items()))
+
+    def explain(self, order_id: int, reasons: Mapping[str, str]) -> None:
+        routing = {"at": self._now.isoformat(), "locations": dict(reasons)}
+        self._connection.execute(ORDER.update().where(ORDER.c.id == order_id).values(routing=routing))
+
+    def open_task(self, kind: str, subject: str, text: str) -> None:
+        insert_new(self._connection, TASK, [{"kind": kind, "subject": subject, "text": text, "created_at": self._now}])
+
+    def close_task(self, kind: str, subject: str) -> None:
+        self._connection.execute(
+            TASK.update()
+            .where(TASK.c.kind == kind, TASK.c.subject == subject, TASK.c.closed_at.is_(None))
+            .values(closed_at=self._now)
+        )
+
+    # -- returns -----------------------------------------------------------------------------------------------
+
+    def put_return(self, goods: Return) -> int:
+        channel_id = self._channel_id(goods.channel)
+        insert_new(
+            self._connection,
+            RETURN,
+            [
+                {
+                    "channel_id": channel_id,
+                    "external_id": goods.external_id,
+                    "order_external_id": goods.order,
+                    "occurred_at": goods.occurred_at,
+                    "recorded_at": self._now,
+                    "refund_amount": goods.refund.amount if goods.refund else None,
+                    "refund_currency": goods.refund.currency if goods.refund else None,
+                }
+            ],
+        )
+        query = (
+            sa.select(RETURN.c.id)
+            .where(RETURN.c.channel_id == channel_id, RETURN.c.external_id == goods.external_id)
+            .with_for_update()
+        )
+        return int(self._connection.execute(query).scalar_one())
+
+    def add_return_line(self, return_id: int, line: ReturnLine, item_id: int) -> bool:
+        row = {
+            "goods_return_id": return_id,
+            "external_id": line.external_id,
+            "item_id": item_id,
+            "order_line": line.order_line,
+            "units": line.units,
+            "restocked": line.restocked,
+            "condition": line.condition.value,
+        }
+        return bool(insert_new(self._connection, RETURN_LINE, [row]))
+
+    # -- telling others ----------------------------------------------------------------------------------------
+
+    def channel_moved(self, order_id: int, units_by_listing: Mapping[int, int], moved_at: datetime) -> None:
+        order = self._connection.execute(
+            sa.select(ORDER.c.channel_id, ORDER.c.stock_point).where(ORDER.c.id == order_id)
+        ).one()
+        points = dict(
+            self._connection.execute(
+                sa.select(POINT.c.external_id, POINT.c.id).where(POINT.c.channel_id == order.channel_id)
+            ).all()
+        )
+        here = points.get(order.stock_point)
+        moved = [here] if here is not None else list(points.values())
+        # With several stock points and none named, nobody knows which of its numbers the channel moved.
+        is_known = len(moved) == 1
+        self._note_moves(moved, {k: v if is_known else None for k, v in units_by_listing.items()}, moved_at)
+
+    def channel_may_have_restocked(self, channel: str, listing_ids: Collection[int]) -> None:
+        query = sa.select(POINT.c.id).where(POINT.c.channel_id == self._channel_id(channel))
+        points = list(self._connection.execute(query).scalars())
+        self._note_moves(points, dict.fromkeys(listing_ids), self._now)
+
+    def _note_moves(
+        self, points: Sequence[int], units_by_listing: Mapping[int, int | None], moved_at: datetime
+    ) -> None:
+        rows = [
+            {
+                "listing_id": listing,
+                "stock_point_id": point,
+                "channel_delta": units,
+                "moved_at": moved_at,
+                "changed_at": self._now,
+            }
+            for listing, units in sorted(units_by_listing.items())
+            for point in points
+        ]
+        if rows:
+            self._connection.execute(CHANGE.insert(), rows)
+
+    def to_supplier(self, fulfillment_line_ids: Collection[int]) -> None:
+        query = (
+            sa.select(sa.distinct(FULFILLMENT.c.id), LOCATION.c.master)
+            .join(FULFILLMENT_LINE, FULFILLMENT_LINE.c.fulfillment_order_id == FULFILLMENT.c.id)
+            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+            .where(
+                FULFILLMENT_LINE.c.id.in_(sorted(fulfillment_line_ids)),
+                LOCATION.c.kind == LocationKind.SUPPLIER.value,
+                LOCATION.c.master.is_not(None),
+            )
+        )
+        for number, supplier in self._connection.execute(query).all():
+            self.enqueue("drop_ship", supplier, f"fulfillment:{number}", {"fulfillment_order": number})
+
+    def accept(self, order_id: int, lines: Mapping[str, bool]) -> None:
+        query = (
+            sa.select(ORDER.c.external_id, CHANNEL.c.name)
+            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+            .where(ORDER.c.id == order_id)
+        )
+        external_id, channel = self._connection.execute(query).one()
+        self.enqueue("accept_order", channel, f"order:{order_id}", {"order": external_id, "lines": dict(lines)})
+
+    def tell_shipment(self, fulfillment_order_id: int) -> None:
+        query = (
+            sa.select(CHANNEL.c.name)
+            .join(ORDER, ORDER.c.channel_id == CHANNEL.c.id)
+            .join(FULFILLMENT, FULFILLMENT.c.order_id == ORDER.c.id)
+            .where(FULFILLMENT.c.id == fulfillment_order_id)
+        )
+        channel = self._connection.execute(query).scalar_one()
+        self.enqueue(
+            "shipment", channel, f"fulfillment:{fulfillment_order_id}", {"fulfillment_order": fulfillment_order_id}
+        )
+
+    def enqueue(self, kind: str, target: str, reference: str, payload: Mapping[str, Any]) -> None:
+        """Queues one message; the same kind and reference is queued once for ever."""
+        row = {
+            "kind": kind,
+            "target": target,
+            "reference": reference,
+            "payload": dict(payload),
+            "state": "waiting",
+            "attempts": 0,
+            "next_at": self._now,
+            "created_at": self._now,
+        }
+        insert_new(self._connection, OUTBOX, [row])
+
+    def _channel_id(self, name: str) -> int:
+        return int(self._connection.execute(sa.select(CHANNEL.c.id).where(CHANNEL.c.name == name)).scalar_one())
+
+
+def is_fresh(as_of: datetime | None, ttl_seconds: float | None, now: datetime) -> bool:
+    """Whether a location's units may still be promised: always, but for a supplier whose number is too old."""
+    return ttl_seconds is None or (as_of is not None and now < as_of + timedelta(seconds=ttl_seconds))
+
+
+def _distance(row: Row[*tuple[Any, ...]], destination: Coordinates | None) -> float | None:
+    if destination is None or row.latitude is None or row.longitude is None:
+        return None
+    return distance_km(Coordinates(latitude=row.latitude, longitude=row.longitude), destination)
+
+
+def _header(order: Order) -> dict[str, object]:
+    address = order.delivery.address
+    return {
+        "external_id": order.external_id,
+        "number": order.number,
+        "state": order.state.value,
+        "placed_at": order.placed_at,
+        "updated_at": order.updated_at,
+        "currency": order.currency,
+        "total": order.total,
+        "shipping_amount": order.shipping_amount,
+        "tax_amount": order.tax_amount,
+        "tax_included": order.tax_included,
+        "discount_amount": order.discount_amount,
+        "difference": order.difference,
+        "delivery_method": order.delivery.method.value,
+        "stock_point": order.delivery.stock_point,
+        "country": address.country if address else None,
+        "postal_code": address.postal_code if address else None,
+    }

@@ -1,0 +1,481 @@
+"""Publications in SQL: computed and fenced under their row lock, sent one at a time for each key."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from nervure.inventory.availability import salable_quantity
+from nervure.store import tables
+from nervure.store.orders import CHANNEL, LISTING, LOCATION, POINT, POINT_LOCATION, is_fresh
+from nervure.store.stock import CHANGE, KIT, LEVEL, StockStore, chunks, insert_new
+from schemas.levels import LevelKey
+from schemas.publications import PublicationState
+
+PUBLICATION = tables.of(tables.PublicationRow)
+INBOX = tables.of(tables.InboxRow)
+
+FLIGHT_SECONDS = 120
+"""After this a write without a recorded answer is unknown and is read back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A number on its way: what the connector needs, and the fence under which its answer is recorded."""
+
+    publication_id: int
+    revision: int
+    key: LevelKey
+    units: int
+    expected_units: int | None
+    sku: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The channel changed its own number at `moved_at` by `units`; None: by an unknown amount."""
+
+    units: int | None
+    moved_at: datetime | None
+
+
+def believed(units: int | None, known_at: datetime | None, moves: Sequence[Move]) -> int | None:
+    """What a channel shows, given what it showed at `known_at` and what it did by itself since; None: unknown."""
+    for move in moves:
+        if units is None or move.units is None:
+            return None
+        if known_at is None or move.moved_at is None or move.moved_at > known_at:
+            units += move.units
+    return units
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """What one publication must show, and what we believe it shows."""
+
+    publication_id: int
+    key: LevelKey
+    sku: str
+    salable_quantity: int
+    channel_units: int | None
+    state: PublicationState
+
+
+class PublicationStore:
+    """The publications of one transaction at one time of the hub's clock."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        self._stock = StockStore(connection, now)
+
+    # -- computing ---------------------------------------------------------------------------------------------
+
+    def create_missing(self, channel: str) -> int:
+        """Makes a publication for each bound listing and stock point of a channel; answers how many were new."""
+        query = (
+            sa.select(LISTING.c.id, POINT.c.id, LISTING.c.item_id)
+            .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+            .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
+            .where(CHANNEL.c.name == channel, LISTING.c.item_id.is_not(None))
+            .where(
+                ~sa.select(PUBLICATION.c.id)
+                .where(PUBLICATION.c.listing_id == LISTING.c.id, PUBLICATION.c.stock_point_id == POINT.c.id)
+                .exists()
+            )
+        )
+        missing = self._connection.execute(query).all()
+        rows = [
+            {
+                "listing_id": listing,
+                "stock_point_id": point,
+                "revision": 0,
+                "salable_quantity": 0,
+                "state": PublicationState.PENDING.value,
+                "sent_revision": 0,
+                "confirmed_revision": 0,
+                "attempts": 0,
+            }
+            for listing, point, _ in missing
+        ]
+        made = insert_new(self._connection, PUBLICATION, rows)
+        moved = [
+            {"listing_id": listing, "stock_point_id": point, "changed_at": self._now} for listing, point, _ in missing
+        ]
+        for part in chunks(moved):
+            self._connection.execute(CHANGE.insert(), part)
+        return made
+
+    def refresh(self, limit: int = 2_000) -> int:
+        """Computes the publications that noted changes concern, and raises their revisions under their locks.
+
+        Answers how many changes were worked off. Work is proportional to what changed.
+        """
+        changes = self._connection.execute(
+            sa.select(CHANGE).order_by(CHANGE.c.id).limit(limit).with_for_update(skip_locked=True)
+        ).all()
+        if not changes:
+            return 0
+        moved: dict[tuple[int, int], list[Move]] = {}
+        for change in changes:
+            if change.listing_id is not None:
+                moves = moved.setdefault((change.listing_id, change.stock_point_id), [])
+                moves.append(Move(change.channel_delta, change.moved_at))
+        items = {change.item_id for change in changes if change.item_id is not None}
+        self._recompute(self._concerned(items, {key[0] for key in moved}), moved)
+        for batch in chunks([change.id for change in changes]):
+            self._connection.execute(CHANGE.delete().where(CHANGE.c.id.in_(batch)))
+        return len(changes)
+
+    def _concerned(self, items: Collection[int], listings: Collection[int]) -> list[int]:
+        found: set[int] = set()
+        for batch in chunks(sorted(items)):
+            kits = sa.select(KIT.c.kit_id).where(KIT.c.part_id.in_(batch))
+            query = (
+                sa.select(PUBLICATION.c.id)
+                .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
+                .where(LISTING.c.item_id.in_(batch) | LISTING.c.item_id.in_(kits))
+            )
+            found.update(self._connection.execute(query).scalars())
+        for batch in chunks(sorted(listings)):
+            query = sa.select(PUBLICATION.c.id).where(PUBLICATION.c.listing_id.in_(batch))
+            found.update(self._connection.execute(query).scalars())
+        return sorted(found)
+
+    def _recompute(self, publication_ids: Sequence[int], moved: Mapping[tuple[int, int], Sequence["Move"]]) -> None:
+        rows: list[sa.Row[*tuple[Any, ...]]] = []
+        for batch in chunks(publication_ids):
+            query = (
+                sa.select(PUBLICATION, LISTING.c.item_id, CHANNEL.c.buffer_units)
+                .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
+                .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+                .where(PUBLICATION.c.id.in_(batch), PUBLICATION.c.state != PublicationState.EXCLUDED.value)
+                .order_by(PUBLICATION.c.id)
+                .with_for_update(of=PUBLICATION)
+            )
+            rows.extend(self._connection.execute(query).all())
+        numbers = self.salable({(row.item_id, row.stock_point_id): row.buffer_units for row in rows})
+        values = []
+        for row in rows:
+            key = (row.listing_id, row.stock_point_id)
+            units = numbers[row.item_id, row.stock_point_id]
+            has_moved = key in moved
+            if units == row.salable_quantity and row.revision and not has_moved:
+                continue
+            in_flight = row.flight is not None
+            values.append(
+                {
+                    "publication": row.id,
+                    "new_revision": row.revision + 1,
+                    "units": units,
+                    "known": believed(row.channel_units, row.channel_units_at, moved.get(key, ())),
+                    "waits": None if has_moved else row.waits_for_orders_since,
+                    "new_state": row.state if in_flight else PublicationState.PENDING.value,
+                }
+            )
+        if values:
+            self._connection.execute(
+                PUBLICATION.update()
+                .where(PUBLICATION.c.id == sa.bindparam("publication"))
+                .values(
+                    revision=sa.bindparam("new_revision"),
+                    salable_quantity=sa.bindparam("units"),
+                    channel_units=sa.bindparam("known"),
+                    state=sa.bindparam("new_state"),
+                    waits_for_orders_since=sa.bindparam("waits", type_=PUBLICATION.c.waits_for_orders_since.type),
+                    next_at=None,
+                    attempts=0,
+                ),
+                values,
+            )
+
+    def salable(self, wanted: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], int]:
+        """Salable quantity by (item, stock point), given the buffer of each: every reader's one way to it."""
+        parts = self._stock.parts_of({item for item, _ in wanted})
+        stock = self._stock.at_items({part for item in parts.values() for part in item})
+        pools = self._pools({point for _, point in wanted})
+        return {
+            (item, point): salable_quantity(parts[item], pools.get(point, ()), stock, buffer_units=buffer)
+            for (item, point), buffer in wanted.items()
+        }
+
+    def _pools(self, points: Collection[int]) -> dict[int, list[int]]:
+        pools: dict[int, list[int]] = {}
+        query = (
+            sa.select(POINT_LOCATION.c.stock_point_id, LOCATION.c.id, LOCATION.c.as_of, LOCATION.c.ttl_seconds)
+            .join(LOCATION, LOCATION.c.id == POINT_LOCATION.c.location_id)
+            .where(POINT_LOCATION.c.stock_point_id.in_(sorted(points)))
+        )
+        for point, location, as_of, ttl_seconds in self._connection.execute(query):
+            if is_fresh(as_of, ttl_seconds, self._now):
+                pools.setdefault(point, []).append(location)
+        return pools
+
+    def note_aging(self) -> int:
+        """Notes the locations whose time to live has ended, or begun again; answers how many."""
+        turned = [
+            (row.id, fresh)
+            for row in self._connection.execute(sa.select(LOCATION).where(LOCATION.c.ttl_seconds.is_not(None)))
+            if (fresh := is_fresh(row.as_of, row.ttl_seconds, self._now)) != row.was_fresh
+        ]
+        for location, fresh in turned:
+            self._connection.execute(LOCATION.update().where(LOCATION.c.id == location).values(was_fresh=fresh))
+            self._connection.execute(
+                CHANGE.insert().from_select(
+                    ["item_id", "location_id", "changed_at"],
+                    sa.select(LEVEL.c.item_id, LEVEL.c.location_id, sa.literal(self._now, CHANGE.c.changed_at.type))
+                    .where(LEVEL.c.location_id == location)
+                    .distinct(),
+                )
+            )
+        return len(turned)
+
+    # -- sending -----------------------------------------------------------------------------------------------
+
+    def launch(self, channel: str, limit: int, flight: str) -> list[Flight]:
+        """Takes the riskiest pending numbers of a channel (fewest units first) for one write."""
+        open_documents = (
+            sa.select(INBOX.c.id).where(INBOX.c.channel == channel, INBOX.c.state.in_(["waiting", "leased"])).exists()
+        )
+        has_heard = sa.or_(
+            PUBLICATION.c.waits_for_orders_since.is_(None),
+            sa.and_(PUBLICATION.c.waits_for_orders_since < CHANNEL.c.orders_heard_until, ~open_documents),
+        )
+        query = (
+            sa.select(PUBLICATION, LISTING.c.stock_id, LISTING.c.sku, POINT.c.external_id)
+            .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
+            .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
+            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+            .where(
+                CHANNEL.c.name == channel,
+                CHANNEL.c.is_paused.is_(False),
+                PUBLICATION.c.state == PublicationState.PENDING.value,
+                PUBLICATION.c.revision > 0,
+                sa.or_(PUBLICATION.c.next_at.is_(None), PUBLICATION.c.next_at <= self._now),
+                has_heard,
+            )
+            .order_by(PUBLICATION.c.salable_quantity, PUBLICATION.c.id)
+            .limit(limit)
+            .with_for_update(of=PUBLICATION, skip_locked=True)
+        )
+        rows = self._connection.execute(query).all()
+        if rows:
+            self._connection.execute(
+                PUBLICATION.update()
+                .where(PUBLICATION.c.id.in_([row.id for row in rows]))
+                .values(
+                    state=PublicationState.SENT.value,
+                    flight=flight,
+                    flight_until=self._now + timedelta(seconds=FLIGHT_SECONDS),
+                    sent_revision=PUBLICATION.c.revision,
+                    sent_units=PUBLICATION.c.salable_quantity,
+                    sent_at=self._now,
+                    receipt=None,
+                    waits_for_orders_since=None,
+                    attempts=PUBLICATION.c.attempts + 1,
+                )
+            )
+        return [
+            Flight(
+                row.id,
+                row.revision,
+                LevelKey(row.stock_id, row.external_id),
+                row.salable_quantity,
+                row.channel_units,
+                row.sku or "",
+            )
+            for row in rows
+        ]
+
+    def land(self, flights: Sequence[tuple[Flight, "Landing"]], flight: str) -> None:
+        """Records answers: each under its fence, so that a late answer to an older number changes nothing newer."""
+        for number, landing in sorted(flights, key=lambda pair: pair[0].publication_id):
+            is_newest = PUBLICATION.c.revision == number.revision
+            values: dict[str, Any] = {
+                "flight": None,
+                "flight_until": None,
+                "receipt": None,
+                "reason": landing.reason,
+                "next_at": landing.next_at,
+                "waits_for_orders_since": landing.waits_for_orders_since,
+            }
+            match landing.state:
+                case PublicationState.CONFIRMED:
+                    values |= {
+                        "state": sa.case(
+                            (is_newest, PublicationState.CONFIRMED.value), else_=PublicationState.PENDING.value
+                        ),
+                        "confirmed_revision": number.revision,
+                        "confirmed_at": self._now,
+                        "channel_units": number.units,
+                        "channel_units_at": self._now,
+                        "attempts": 0,
+                        "next_at": None,
+                    }
+                case PublicationState.SENT:
+                    values = {"receipt": landing.receipt, "flight_until": landing.next_at}
+                case PublicationState.UNKNOWN:
+                    values = {"state": PublicationState.UNKNOWN.value, "flight_until": landing.next_at}
+                case PublicationState.FAILED:
+                    values |= {
+                        "state": sa.case(
+                            (is_newest, PublicationState.FAILED.value), else_=PublicationState.PENDING.value
+                        )
+                    }
+                case _:
+                    values |= {"state": PublicationState.PENDING.value}
+            if landing.channel_units is not None:
+                values |= {"channel_units": landing.channel_units, "channel_units_at": self._now}
+            self._connection.execute(
+                PUBLICATION.update()
+                .where(
+                    PUBLICATION.c.id == number.publication_id,
+                    PUBLICATION.c.flight == flight,
+                    PUBLICATION.c.sent_revision == number.revision,
+                )
+                .values(**values)
+            )
+
+    def adopt_lost(self, channel: str, limit: int, flight: str) -> list[Flight]:
+        """Takes over numbers whose answer never came, to read them back."""
+        return self._take_over(
+            channel,
+            limit,
+            flight,
+            sa.and_(
+                PUBLICATION.c.flight.is_not(None),
+                PUBLICATION.c.flight_until <= self._now,
+                PUBLICATION.c.receipt.is_(None),
+            ),
+        )
+
+    def adopt_imports(self, channel: str, limit: int, flight: str) -> dict[str, list[Flight]]:
+        """Takes over numbers whose import may have finished, by receipt."""
+        due = sa.and_(PUBLICATION.c.receipt.is_not(None), PUBLICATION.c.flight_until <= self._now)
+        query = (
+            sa.select(PUBLICATION.c.receipt)
+            .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
+            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+            .where(CHANNEL.c.name == channel, due)
+            .distinct()
+        )
+        return {
+            receipt: self._take_over(channel, limit, flight, sa.and_(due, PUBLICATION.c.receipt == receipt))
+            for receipt in self._connection.execute(query).scalars().all()
+        }
+
+    def _take_over(self, channel: str, limit: int, flight: str, condition: sa.ColumnElement[bool]) -> list[Flight]:
+        query = (
+            sa.select(PUBLICATION, LISTING.c.stock_id, LISTING.c.sku, POINT.c.external_id)
+            .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
+            .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
+            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+            .where(CHANNEL.c.name == channel, condition)
+            .order_by(PUBLICATION.c.id)
+            .limit(limit)
+            .with_for_update(of=PUBLICATION, skip_locked=True)
+        )
+        rows = self._connection.execute(query).all()
+        if rows:
+            self._connection.execute(
+                PUBLICATION.update()
+                .where(PUBLICATION.c.id.in_([row.id for row in rows]))
+                .values(flight=flight, flight_until=self._now + timedelta(seconds=FLIGHT_SECONDS))
+            )
+        return [
+            Flight(
+                row.id,
+                row.sent_revision,
+                LevelKey(row.stock_id, row.external_id),
+                row.sent_units or 0,
+                row.channel_units,
+                row.sku or "",
+            )
+            for row in rows
+        ]
+
+    # -- hearing what the channel shows ------------------------------------------------------------------------
+
+    def numbers(self, channel: str, keys: Collection[LevelKey] | None = None) -> list[Number]:
+        """What the publications of a channel must show and are believed to show."""
+        query = (
+            sa.select(PUBLICATION, LISTING.c.stock_id, LISTING.c.sku, POINT.c.external_id)
+            .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
+            .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
+            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+            .where(CHANNEL.c.name == channel)
+            .order_by(PUBLICATION.c.id)
+        )
+        if keys is not None:
+            query = query.where(LISTING.c.stock_id.in_({key.stock_id for key in keys}))
+        found = [
+            Number(
+                row.id,
+                LevelKey(row.stock_id, row.external_id),
+                row.sku or "",
+                row.salable_quantity,
+                row.channel_units,
+                PublicationState(row.state),
+            )
+            for row in self._connection.execute(query)
+        ]
+        return found if keys is None else [number for number in found if number.key in keys]
+
+    def heard(self, publication_id: int, units: int, observed_at: datetime) -> bool:
+        """The channel shows `units`; True: that is drift, and the number is sent again once all orders are heard.
+
+        An observation older than our last write, or made while one is in flight, says nothing.
+        """
+        row = self._connection.execute(
+            sa.select(PUBLICATION).where(PUBLICATION.c.id == publication_id).with_for_update()
+        ).one()
+        if row.flight is not None or row.state == PublicationState.EXCLUDED.value:
+            return False
+        if row.channel_units_at is not None and observed_at <= row.channel_units_at:
+            return False
+        values: dict[str, Any] = {"channel_units": units, "channel_units_at": observed_at}
+        is_drift = bool(row.channel_units != units and row.state == PublicationState.CONFIRMED.value)
+        if is_drift:
+            values |= {
+                "state": PublicationState.PENDING.value,
+                "revision": row.revision + 1,
+                "waits_for_orders_since": self._now,
+            }
+        self._connection.execute(PUBLICATION.update().where(PUBLICATION.c.id == publication_id).values(**values))
+        return is_drift
+
+    def coverage(self) -> dict[str, dict[str, int]]:
+        """Publications by channel and state."""
+        query = (
+            sa.select(CHANNEL.c.name, PUBLICATION.c.state, sa.func.count())
+            .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
+            .join(PUBLICATION, PUBLICATION.c.stock_point_id == POINT.c.id)
+            .group_by(CHANNEL.c.name, PUBLICATION.c.state)
+        )
+        found: dict[str, dict[str, int]] = {}
+        for name, state, count in self._connection.execute(query):
+            found.setdefault(name, {})[state] = int(count)
+        return found
+
+    def is_quiet(self) -> bool:
+        """Nothing noted, nothing pending, nothing in flight."""
+        if self._connection.execute(sa.select(CHANGE.c.id).limit(1)).first() is not None:
+            return False
+        restless = [PublicationState.PENDING.value, PublicationState.SENT.value, PublicationState.UNKNOWN.value]
+        query = sa.select(PUBLICATION.c.id).where(PUBLICATION.c.state.in_(restless)).limit(1)
+        return self._connection.execute(query).first() is None
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """What is recorded about one number after an answer. PENDING: it will be sent again (not before `next_at`)."""
+
+    state: PublicationState
+    reason: str | None = None
+    receipt: str | None = None
+    channel_units: int | None = None
+    next_at: datetime | None = None
+    waits_for_orders_since: datetime | None = None
