@@ -1,8 +1,9 @@
-"""What a supplier is asked to ship, and what it answers."""
+"""What a supplier offers, what it is asked to ship, and what it answers."""
 
 from collections.abc import Mapping
 
 from schemas.base import Canonical, NonNegativeUnits, PositiveUnits, UtcDateTime
+from schemas.stock import SupplierOffer
 
 
 class DropShipLine(Canonical):
@@ -31,3 +32,19 @@ class SupplierReply(Canonical):
     carrier: str | None = None
     tracking_number: str | None = None
     happened_at: UtcDateTime
+
+
+class RefusedRow(Canonical):
+    """A row of a feed that cannot be used, or one that was used with a remark."""
+
+    line: int
+    reason: str
+
+
+class FeedVerdict(Canonical):
+    """What a feed says as a whole. `held_reason` set: nothing of it is applied, and the last one stays in force."""
+
+    offers: tuple[SupplierOffer, ...]
+    refused: tuple[RefusedRow, ...] = ()
+    remarks: tuple[RefusedRow, ...] = ()
+    held_reason: str | None = None

@@ -127,14 +127,20 @@ class CatalogueStore:
         )
 
     def put_channel(
-        self, name: str, platform: str, *, buffer_units: int, stock_points: Mapping[str, Sequence[int]]
+        self,
+        name: str,
+        platform: str,
+        *,
+        buffer_units: int,
+        stock_points: Mapping[str, Sequence[int]],
+        orders_since: datetime,
     ) -> int:
-        """Writes a channel and which locations each of its stock points stands for; answers its internal id."""
-        insert_new(
-            self._connection,
-            CHANNEL,
-            [{"name": name, "platform": platform, "buffer_units": buffer_units, "is_paused": False}],
-        )
+        """Writes a channel and which locations each of its stock points stands for; answers its internal id.
+
+        `orders_since`: where the first pull of a new channel begins; a known channel keeps its own watermark.
+        """
+        row = {"name": name, "platform": platform, "buffer_units": buffer_units, "is_paused": False}
+        insert_new(self._connection, CHANNEL, [row | {"orders_watermark": orders_since}])
         channel = int(
             self._connection.execute(
                 CHANNEL.update()

@@ -19,6 +19,7 @@ from nervure.store.orders import (
     PERSON,
     SHORTFALL,
 )
+from nervure.store.stock import CLAIM, LEVEL
 from nervure.store.tables import SupplierOfferRow, of
 from schemas.fulfillment import FulfillmentLine, FulfillmentState, Parcel, Shipment
 
@@ -155,17 +156,20 @@ class MessageStore:
             "postal_code": head.postal_code,
             "country": head.country,
         }
+        units = sa.func.sum(CLAIM.c.units).label("units")
         lines = self._connection.execute(
-            sa.select(FULFILLMENT_LINE.c.id, OFFER.c.supplier_sku, FULFILLMENT_LINE.c.units)
-            .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
-            .join(OFFER, sa.and_(OFFER.c.item_id == LINE.c.item_id, OFFER.c.supplier == head.master))
-            .where(FULFILLMENT_LINE.c.fulfillment_order_id == fulfillment_order_id, FULFILLMENT_LINE.c.units > 0)
-            .order_by(FULFILLMENT_LINE.c.id)
+            sa.select(FULFILLMENT_LINE.c.id, OFFER.c.supplier_sku, units)
+            .join(CLAIM, sa.and_(CLAIM.c.fulfillment_line_id == FULFILLMENT_LINE.c.id, CLAIM.c.state == "held"))
+            .join(LEVEL, LEVEL.c.id == CLAIM.c.stock_level_id)
+            .join(OFFER, sa.and_(OFFER.c.item_id == LEVEL.c.item_id, OFFER.c.supplier == head.master))
+            .where(FULFILLMENT_LINE.c.fulfillment_order_id == fulfillment_order_id)
+            .group_by(FULFILLMENT_LINE.c.id, OFFER.c.supplier_sku)
+            .order_by(FULFILLMENT_LINE.c.id, OFFER.c.supplier_sku)
         ).all()
         return (
             head.created_at,
             {name: value for name, value in recipient.items() if value},
-            [(str(line.id), line.supplier_sku, line.units) for line in lines],
+            [(f"{line.id}", line.supplier_sku, int(line.units)) for line in lines],
         )
 
     def sent_to_supplier(self, fulfillment_order_id: int) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.availability import salable_quantity
+from nervure.publication.answers import Landing
 from nervure.store import tables
 from nervure.store.orders import CHANNEL, LISTING, LOCATION, POINT, POINT_LOCATION, is_fresh
 from nervure.store.stock import CHANGE, KIT, LEVEL, StockStore, chunks, insert_new
@@ -290,7 +291,7 @@ class PublicationStore:
             for row in rows
         ]
 
-    def land(self, flights: Sequence[tuple[Flight, "Landing"]], flight: str) -> None:
+    def land(self, flights: Sequence[tuple[Flight, Landing]], flight: str) -> None:
         """Records answers: each under its fence, so that a late answer to an older number changes nothing newer."""
         for number, landing in sorted(flights, key=lambda pair: pair[0].publication_id):
             is_newest = PUBLICATION.c.revision == number.revision
@@ -300,7 +301,8 @@ class PublicationStore:
                 "receipt": None,
                 "reason": landing.reason,
                 "next_at": landing.next_at,
-                "waits_for_orders_since": landing.waits_for_orders_since,
+                # What was computed since the write has heard what made it stale.
+                "waits_for_orders_since": sa.case((is_newest, landing.waits_for_orders_since), else_=None),
             }
             match landing.state:
                 case PublicationState.CONFIRMED:
@@ -447,6 +449,22 @@ class PublicationStore:
         self._connection.execute(PUBLICATION.update().where(PUBLICATION.c.id == publication_id).values(**values))
         return is_drift
 
+    def counted(self, publication_id: int, units: int, counted_at: datetime) -> None:
+        """Somebody counted there: the channel shows the count, and the hub has booked it."""
+        self._connection.execute(
+            PUBLICATION.update()
+            .where(
+                PUBLICATION.c.id == publication_id,
+                sa.or_(PUBLICATION.c.channel_units_at.is_(None), PUBLICATION.c.channel_units_at < counted_at),
+            )
+            .values(channel_units=units, channel_units_at=counted_at)
+        )
+
+    def is_master(self, channel: str, location_id: int) -> bool:
+        """Whether the channel's own count rules at this location."""
+        query = sa.select(LOCATION.c.master).where(LOCATION.c.id == location_id)
+        return bool(self._connection.execute(query).scalar_one() == channel)
+
     def coverage(self) -> dict[str, dict[str, int]]:
         """Publications by channel and state."""
         query = (
@@ -467,15 +485,3 @@ class PublicationStore:
         restless = [PublicationState.PENDING.value, PublicationState.SENT.value, PublicationState.UNKNOWN.value]
         query = sa.select(PUBLICATION.c.id).where(PUBLICATION.c.state.in_(restless)).limit(1)
         return self._connection.execute(query).first() is None
-
-
-@dataclass(frozen=True, slots=True)
-class Landing:
-    """What is recorded about one number after an answer. PENDING: it will be sent again (not before `next_at`)."""
-
-    state: PublicationState
-    reason: str | None = None
-    receipt: str | None = None
-    channel_units: int | None = None
-    next_at: datetime | None = None
-    waits_for_orders_since: datetime | None = None

@@ -272,8 +272,8 @@ class PublicationRow(SQLModel, table=True):
     """One number for one (listing, stock point).
 
     `revision` fences `salable_quantity`; `sent_revision` and `sent_units` are what is in flight or was last answered;
-    `channel_units` is what we believe the channel showed at `channel_units_at`. `waits_for_orders_since`: not sent before every order
-    changed until then has been heard.
+    `channel_units` is what we believe the channel showed at `channel_units_at`.
+    `waits_for_orders_since`: not sent before every order changed until then has been heard.
     """
 
     __tablename__ = "publication"

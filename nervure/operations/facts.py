@@ -1,0 +1,140 @@
+"""From what a document says to what the hub does about it."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.engine import Connection
+
+from nervure.inventory.ledger import book, count_difference
+from nervure.inventory.stock import Entry, Place
+from nervure.operations.hub import Hub
+from nervure.orders.intake import take_in
+from nervure.orders.returns import take_back
+from nervure.orders.settling import rebalance, serve_shortfalls
+from nervure.store.catalogue import CatalogueStore
+from nervure.store.inbox import InboxStore
+from nervure.store.orders import OrderStore
+from nervure.store.publications import PublicationStore
+from nervure.store.stock import StockStore
+from schemas.documents import Fact
+from schemas.levels import LevelKey
+from schemas.orders import Order, Return
+from schemas.publications import ChannelListing, ChannelPlace
+from schemas.stock import AdjustmentReason, ChannelMovement, StockObservation
+
+
+def apply(hub: Hub, connection: Connection, facts: Sequence[Fact]) -> None:
+    """Carries facts out inside one transaction.
+
+    Raises:
+        UnboundListingError: a listing has no item; nothing of these facts may be kept.
+    """
+    listings: list[ChannelListing] = []
+    for fact in facts:
+        match fact:
+            case Order():
+                take_in(fact, hub.accounts[fact.channel].record.capabilities, hub.desk(connection))
+            case Return():
+                take_back(fact, hub.desk(connection))
+            case ChannelMovement():
+                _move(hub, connection, fact)
+            case StockObservation():
+                _observe(hub, connection, fact)
+            case ChannelListing():
+                listings.append(fact)
+            case ChannelPlace():
+                pass  # stock points are mapped to locations by settings; a new one is seen by `nervure channels check`
+            case _:
+                raise TypeError(f"a channel cannot state a {type(fact).__name__}")
+    if listings:
+        put_listings(hub, connection, listings)
+
+
+def put_listings(hub: Hub, connection: Connection, listings: Sequence[ChannelListing]) -> None:
+    """Writes and binds listings, and gives what waited for a binding another chance."""
+    now = hub.clock.now()
+    channel = listings[0].channel
+    CatalogueStore(connection).put_listings(channel, listings)
+    if PublicationStore(connection, now).create_missing(channel):
+        InboxStore(connection, now).replay(reason_like=f"of channel {channel!r} is not bound")
+
+
+def _move(hub: Hub, connection: Connection, fact: ChannelMovement) -> None:
+    desk = hub.desk(connection)
+    bound = desk.orders.bind(fact.channel, [fact.listing_external_id])[fact.listing_external_id]
+    location = desk.orders.location_of(fact.channel, fact.stock_point)
+    entries = [
+        Entry(
+            place=Place(part, location),
+            kind=fact.kind,
+            units=fact.units * per,
+            cause_key=f"movement|{fact.channel}|{fact.external_id}|{part}",
+            occurred_at=fact.occurred_at,
+            reason=fact.reason,
+            condition=fact.condition,
+        )
+        for part, per in desk.stock.parts_of([bound.item_id])[bound.item_id].items()
+    ]
+    booked = book(desk.stock, entries)
+    settle(hub, connection, booked)
+    if booked:
+        # The platform moved its own number with it, by an amount that it alone knows.
+        desk.orders.channel_may_have_restocked(fact.channel, {bound.listing_id})
+
+
+def settle(hub: Hub, connection: Connection, booked: Sequence[Entry]) -> None:
+    """After physical facts: who was promised what is gone is served elsewhere, who waited is served now."""
+    desk = hub.desk(connection)
+    rebalance({entry.place for entry in booked if entry.units < 0}, desk)
+    came_in = {entry.place.item_id for entry in booked if entry.units > 0}
+    if came_in:
+        serve_shortfalls(came_in, desk)
+
+
+def _observe(hub: Hub, connection: Connection, fact: StockObservation) -> None:
+    """A channel shows a number: another master's is booked, an echo changes nothing, anything else is drift."""
+    now = hub.clock.now()
+    publications = PublicationStore(connection, now)
+    known = CatalogueStore(connection).listing_items(fact.channel, [fact.listing_external_id])
+    if fact.listing_external_id not in known:
+        return  # not ours to show, so what it shows is not our concern
+    item_id, key = known[fact.listing_external_id]
+    numbers = publications.numbers(fact.channel, [LevelKey(key.stock_id, fact.stock_point)])
+    if not numbers:
+        return
+    number = numbers[0]
+    location = OrderStore(connection, now).location_of(fact.channel, fact.stock_point)
+    if fact.is_physical_count or publications.is_master(fact.channel, location):
+        expected = number.channel_units if number.channel_units is not None else number.salable_quantity
+        _book_count(hub, connection, fact, Place(item_id, location), expected)
+        publications.counted(number.publication_id, fact.units, fact.observed_at)
+        return
+    publications.heard(number.publication_id, fact.units, fact.observed_at)
+
+
+def _book_count(hub: Hub, connection: Connection, fact: StockObservation, place: Place, expected: int) -> None:
+    stock = StockStore(connection, hub.clock.now())
+    last = stock.last_counts([place]).get(place)
+    is_newest = last is None or last < fact.observed_at
+    is_new = stock.record_observation(
+        {
+            "location_id": place.location_id,
+            "item_id": place.item_id,
+            "source": fact.channel,
+            "version": fact.version or "",
+            "units": fact.units,
+            "expected_units": expected,
+            "is_booked": is_newest,
+            "observed_at": fact.observed_at,
+        }
+    )
+    if not (is_new and is_newest):
+        return
+    entry = count_difference(
+        place,
+        fact.units - expected,
+        counted_at=fact.observed_at,
+        cause_key=f"count|{fact.channel}|{place.item_id}|{place.location_id}|{fact.observed_at.isoformat()}",
+        reason=AdjustmentReason.CYCLE_COUNT if fact.is_physical_count else AdjustmentReason.CORRECTION,
+    )
+    if entry is not None:
+        settle(hub, connection, stock.book([entry]))

@@ -1,0 +1,108 @@
+"""The hub in one process: its database, its clock, and its open connections."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from threading import Lock
+
+from sqlalchemy.engine import Connection
+
+from connectors.records import (
+    Channel,
+    ChannelConnection,
+    ChannelSettings,
+    Supplier,
+    SupplierConnection,
+    SupplierSettings,
+)
+from connectors.transport import Runtime, Send
+from nervure.clock import Clock
+from nervure.orders.work import Desk
+from nervure.store.channels import ChannelStore
+from nervure.store.database import Database
+from nervure.store.orders import OrderStore
+from nervure.store.stock import StockStore
+from schemas.documents import Translation
+
+MAX_POLL_SECONDS = 300.0
+"""Orders are pulled at least this often, however seldom a platform asks for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One configured channel: what its platform is, and its settings. Polling may be set tighter than the default."""
+
+    record: Channel[ChannelSettings]
+    settings: ChannelSettings
+    order_poll_seconds: float | None = None
+
+    @property
+    def order_period(self) -> timedelta:
+        return timedelta(seconds=self.order_poll_seconds or self.record.capabilities.order_poll_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class SupplierAccount:
+    """One configured supplier."""
+
+    record: Supplier[SupplierSettings]
+    settings: SupplierSettings
+
+
+@dataclass
+class Hub:
+    """What every operation works with. Connections are opened when first used, and shared between threads.
+
+    `wire` opens the way to an account's server; the simulated world hands in a function instead of a socket.
+    """
+
+    database: Database
+    clock: Clock
+    accounts: Mapping[str, Account]
+    suppliers: Mapping[str, SupplierAccount]
+    wire: Callable[[str, str], Send]
+    callback_url: str | None = None
+    _open: dict[str, ChannelConnection] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def connection(self, channel: str) -> ChannelConnection:
+        """The open connection of a channel."""
+        with self._lock:
+            if channel not in self._open:
+                account = self.accounts[channel]
+                self._open[channel] = account.record.connect(
+                    account.settings, self.runtime(channel, account.settings.url)
+                )
+            return self._open[channel]
+
+    def supplier(self, name: str) -> AbstractContextManager[SupplierConnection]:
+        """Opens a supplier's exchange."""
+        account = self.suppliers[name]
+        url = str(getattr(account.settings, "url", ""))
+        return account.record.connect(account.settings, self.runtime(name, url))
+
+    def runtime(self, account: str, url: str) -> Runtime:
+        """Wire, clock and shared ceilings of one account."""
+
+        def reserve(operation: str, period_seconds: float) -> float:
+            now = self.clock.now()
+            return self.database.run(lambda c: ChannelStore(c, now).reserve(account, operation, period_seconds))
+
+        return Runtime(send=self.wire(account, url), now=self.clock.now, sleep=self.clock.sleep, reserve=reserve)
+
+    def desk(self, connection: Connection) -> Desk:
+        """Order work inside one transaction."""
+        now = self.clock.now()
+        return Desk(OrderStore(connection, now), StockStore(connection, now), now)
+
+    def translation(self, name: str) -> Translation:
+        """What a mapping may know of an account."""
+        account = self.accounts.get(name)
+        settings = account.settings if account else self.suppliers[name].settings
+        return Translation(channel=name, time_zone=settings.time_zone)
+
+
+def set_problem(hub: Hub, channel: str, problem: str) -> None:
+    """Notes what a person must mend before a channel works again."""
+    hub.database.run(lambda c: ChannelStore(c, hub.clock.now()).set_problem(channel, problem))

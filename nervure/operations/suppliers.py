@@ -1,0 +1,185 @@
+"""Suppliers: their feed is another master's count with an age; orders go to them, replies come back."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy.engine import Connection
+
+from connectors.errors import FeedHeldError
+from mappings.errors import UnreadableDocumentError
+from nervure.inventory.ledger import count_difference
+from nervure.inventory.stock import Place
+from nervure.operations.facts import settle
+from nervure.operations.hub import Hub
+from nervure.orders.settling import cover, release
+from nervure.orders.shipping import ship
+from nervure.store.catalogue import CatalogueStore
+from nervure.store.channels import ChannelStore
+from nervure.store.inbox import InboxStore, Leased
+from nervure.store.messages import MessageStore
+from nervure.store.offers import OfferStore
+from nervure.store.orders import OrderStore
+from nervure.store.stock import StockStore
+from schemas.dropship import DropShipLine, DropShipOrder, SupplierReply
+from schemas.stock import AdjustmentReason, SupplierOffer
+
+
+def pull_offers(hub: Hub, supplier: str) -> int:
+    """Stores the supplier's newest complete feed; answers how many documents were new.
+
+    Raises:
+        ConnectorError: the supplier could not be reached, or the file alone shows that it must be held (FeedHeldError).
+    """
+    now = hub.clock.now()
+    try:
+        with hub.supplier(supplier) as exchange:
+            pages = list(exchange.pull_offers())
+    except FeedHeldError as error:
+        reason = str(error)
+        hub.database.run(lambda c: _hold(c, now, supplier, reason))
+        raise
+    return sum(
+        hub.database.run(lambda c, page=page: InboxStore(c, now).put(supplier, page.documents)) for page in pages
+    )
+
+
+def apply_feed(hub: Hub, connection: Connection, leased: Leased) -> None:
+    """Applies one feed as a whole, or holds it as a whole.
+
+    Raises:
+        UnreadableDocumentError: the feed is held; the reason says why.
+    """
+    now = hub.clock.now()
+    supplier = leased.channel
+    offers = OfferStore(connection, now)
+    rows, units = offers.totals(supplier)
+    verdict = hub.suppliers[supplier].record.read(leased.document, rows, units)
+    if verdict.held_reason is not None:
+        raise UnreadableDocumentError(f"the feed of {supplier} is held: {verdict.held_reason}")
+    location = CatalogueStore(connection).supplier_location(supplier)
+    if location is None:
+        raise UnreadableDocumentError(f"no location has supplier {supplier!r} as its master")
+    last = offers.lock_location(location)
+    as_of = max((offer.as_of for offer in verdict.offers), default=now)
+    if last is not None and as_of < last:
+        return  # an older feed heard late says nothing new
+    offers.put(supplier, verdict.offers, _bind(CatalogueStore(connection), verdict.offers))
+    _book_difference(hub, connection, supplier, location, as_of)
+    CatalogueStore(connection).set_as_of(location, as_of)
+    ChannelStore(connection, now).feed_taken(supplier, len(verdict.offers), as_of)
+    OrderStore(connection, now).close_task("feed_held", supplier)
+
+
+def _book_difference(hub: Hub, connection: Connection, supplier: str, location: int, as_of: datetime) -> None:
+    now = hub.clock.now()
+    offers = OfferStore(connection, now)
+    counts_ours = hub.suppliers[supplier].settings.feed_counts_our_orders
+    offered = offers.offered(supplier)
+    stock = StockStore(connection, now)
+    stock.lock_sellable({Place(item, location) for item in offered})
+    expected = offers.expected(location, as_of, without_our_orders=counts_ours)
+    offers.observe(
+        [
+            {
+                "location_id": location,
+                "item_id": item,
+                "source": supplier,
+                "version": "",
+                "units": units,
+                "expected_units": expected.get(item, 0),
+                "is_booked": True,
+                "observed_at": as_of,
+            }
+            for item, units in sorted(offered.items())
+        ]
+    )
+    entries = [
+        entry
+        for item, units in sorted(offered.items())
+        if (
+            entry := count_difference(
+                Place(item, location),
+                units - expected.get(item, 0),
+                counted_at=as_of,
+                cause_key=f"feed|{supplier}|{item}|{as_of.isoformat()}",
+                reason=AdjustmentReason.CORRECTION,
+            )
+        )
+    ]
+    settle(hub, connection, stock.book(entries))
+
+
+def _bind(catalogue: CatalogueStore, offers: Sequence[SupplierOffer]) -> list[int | None]:
+    """Offers are bound by GTIN, else by a supplier's sku that equals ours; never by title."""
+    by_gtin = catalogue.items_by_gtin([offer.gtin for offer in offers if offer.gtin])
+    by_sku = catalogue.item_ids([offer.supplier_sku for offer in offers])
+
+    def item_of(offer: SupplierOffer) -> int | None:
+        candidates = by_gtin.get(offer.gtin or "", [])
+        return candidates[0] if len(candidates) == 1 else by_sku.get(offer.supplier_sku)
+
+    return [item_of(offer) for offer in offers]
+
+
+def _hold(connection: Connection, now: datetime, supplier: str, reason: str) -> None:
+    ChannelStore(connection, now).feed_held(supplier, reason)
+    OrderStore(connection, now).open_task("feed_held", supplier, reason)
+
+
+def send_drop_ship(hub: Hub, supplier: str, fulfillment_order_id: int) -> bool:
+    """Hands one order over; False: it was canceled before. Handed over again it has no second effect."""
+    now = hub.clock.now()
+    found = hub.database.run(lambda c: MessageStore(c, now).drop_ship(fulfillment_order_id))
+    if found is None:
+        return False
+    placed_at, recipient, lines = found
+    order = DropShipOrder(
+        reference=f"nervure-{fulfillment_order_id}",
+        placed_at=placed_at,
+        recipient=recipient,
+        lines=tuple(DropShipLine(line=line, supplier_sku=sku, units=units) for line, sku, units in lines),
+    )
+    with hub.supplier(supplier) as exchange:
+        exchange.send_order(order)
+    hub.database.run(lambda c: MessageStore(c, now).sent_to_supplier(fulfillment_order_id))
+    return True
+
+
+def pull_replies(hub: Hub, supplier: str) -> int:
+    """Takes in what the supplier says of our orders; reading a reply twice changes nothing. Answers how many."""
+    count = 0
+    with hub.supplier(supplier) as exchange:
+        for reply in exchange.pull_replies():
+            hub.database.run(partial(_take_reply, hub, reply))
+            count += 1
+    return count
+
+
+def _take_reply(hub: Hub, reply: SupplierReply, connection: Connection) -> None:
+    prefix, _, number = reply.reference.rpartition("-")
+    if prefix != "nervure" or not number.isdigit():
+        return
+    fulfillment_order_id = int(number)
+    desk = hub.desk(connection)
+    _refuse(hub, connection, fulfillment_order_id, reply.refused)
+    if reply.tracking_number is not None:
+        MessageStore(connection, desk.now).track(fulfillment_order_id, reply.carrier, reply.tracking_number)
+        ship(fulfillment_order_id, desk, shipped_at=reply.happened_at)
+
+
+def _refuse(hub: Hub, connection: Connection, fulfillment_order_id: int, refused: Mapping[str, str]) -> None:
+    """What the supplier will not send is served from elsewhere at once."""
+    desk = hub.desk(connection)
+    lines = [
+        line
+        for line in desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
+        if str(line.id) in refused
+    ]
+    for line in lines:
+        release(desk, line, line.units)
+    if lines:
+        concerned = {line.order_line_id for line in lines}
+        order_id = lines[0].order_id
+        again = [line for line in desk.orders.lines(order_id) if line.id in concerned]
+        cover(order_id, desk, again, may_split=True, avoid=[lines[0].location_id])

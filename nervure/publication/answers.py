@@ -1,0 +1,68 @@
+"""What follows from an answer, from a failure, and from reading back: the rules of closed-loop publication."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from schemas.levels import LevelAnswer, WriteOutcome
+from schemas.publications import PublicationState
+
+READ_BACK_SECONDS = 2.0
+"""How long after an unknown write the number is read back."""
+
+IMPORT_POLL_SECONDS = 5.0
+RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """What is recorded about one number. PENDING: it is sent again (not before `next_at`).
+
+    `next_at` of SENT and UNKNOWN: when to ask again. `channel_units`: what the channel was just seen to show.
+    """
+
+    state: PublicationState
+    reason: str | None = None
+    receipt: str | None = None
+    channel_units: int | None = None
+    next_at: datetime | None = None
+    waits_for_orders_since: datetime | None = None
+
+
+def after_answer(answer: LevelAnswer, shown_units: int | None, now: datetime) -> Landing:
+    """What an answer means. `shown_units`: what was read after a stale compare-and-set."""
+    match answer.outcome:
+        case WriteOutcome.CONFIRMED:
+            return Landing(PublicationState.CONFIRMED)
+        case WriteOutcome.SENT:
+            return Landing(
+                PublicationState.SENT, receipt=answer.receipt, next_at=now + timedelta(seconds=IMPORT_POLL_SECONDS)
+            )
+        case WriteOutcome.STALE:
+            # Somebody changed the number there: perhaps a sale we have not heard. Hear first, then write.
+            return Landing(PublicationState.PENDING, channel_units=shown_units, waits_for_orders_since=now)
+        case WriteOutcome.NOT_APPLIED:
+            return Landing(PublicationState.PENDING)
+        case WriteOutcome.REFUSED:
+            return Landing(PublicationState.FAILED, reason=answer.reason or "refused by the channel without a reason")
+        case WriteOutcome.UNKNOWN:
+            return Landing(
+                PublicationState.UNKNOWN, reason=answer.reason, next_at=now + timedelta(seconds=READ_BACK_SECONDS)
+            )
+
+
+def after_reading(shown_units: int | None, sent_units: int, now: datetime) -> Landing:
+    """What reading back an unknown write says."""
+    if shown_units is None:
+        return Landing(PublicationState.FAILED, reason="the channel does not know this listing at this stock point")
+    if shown_units == sent_units:
+        return Landing(PublicationState.CONFIRMED, channel_units=shown_units)
+    return Landing(PublicationState.PENDING, channel_units=shown_units, waits_for_orders_since=now)
+
+
+def after_failure(error: Exception, now: datetime, *, is_unknown: bool = False, receipt: str | None = None) -> Landing:
+    """The call failed as a whole. `is_unknown`: what was sent before is still not known."""
+    later = now + timedelta(seconds=RETRY_SECONDS)
+    if is_unknown:
+        state = PublicationState.SENT if receipt else PublicationState.UNKNOWN
+        return Landing(state, reason=str(error), receipt=receipt, next_at=later)
+    return Landing(PublicationState.PENDING, reason=str(error), next_at=later)

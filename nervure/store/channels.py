@@ -1,0 +1,124 @@
+"""The durable state of each account: how far it was heard, when it may be called next, what is wrong with it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from nervure.store import tables
+from nervure.store.orders import CHANNEL, POINT
+from nervure.store.stock import insert_new
+
+CEILING = tables.of(tables.CallCeilingRow)
+FEED = tables.of(tables.SupplierFeedRow)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """One account's state."""
+
+    name: str
+    platform: str
+    is_paused: bool
+    orders_watermark: datetime | None
+    orders_heard_until: datetime | None
+    orders_next_at: datetime | None
+    stock_next_at: datetime | None
+    write_next_at: datetime | None
+    problem: str | None
+
+
+class ChannelStore:
+    """Channel states of one transaction at one time of the hub's clock."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def get(self, name: str) -> ChannelState:
+        row = self._connection.execute(sa.select(CHANNEL).where(CHANNEL.c.name == name)).one()
+        return ChannelState(
+            row.name,
+            row.platform,
+            row.is_paused,
+            row.orders_watermark,
+            row.orders_heard_until,
+            row.orders_next_at,
+            row.stock_next_at,
+            row.write_next_at,
+            row.problem,
+        )
+
+    def stock_points(self, name: str) -> list[str]:
+        """External ids of a channel's stock points."""
+        query = (
+            sa.select(POINT.c.external_id)
+            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+            .where(CHANNEL.c.name == name)
+            .order_by(POINT.c.id)
+        )
+        return list(self._connection.execute(query).scalars())
+
+    def heard_orders(self, name: str, *, watermark: datetime | None, until: datetime | None, next_at: datetime) -> None:
+        """A pull went this far; a watermark never goes back."""
+        values: dict[str, object] = {"orders_next_at": next_at}
+        if watermark is not None:
+            known = CHANNEL.c.orders_watermark
+            newer = sa.literal(watermark, known.type)
+            values["orders_watermark"] = sa.case((sa.or_(known.is_(None), known < newer), newer), else_=known)
+        if until is not None:
+            values |= {"orders_heard_until": until, "problem": None}
+        self._connection.execute(CHANNEL.update().where(CHANNEL.c.name == name).values(**values))
+
+    def want_orders(self, name: str) -> None:
+        """Orders are wanted at once."""
+        self._connection.execute(CHANNEL.update().where(CHANNEL.c.name == name).values(orders_next_at=self._now))
+
+    def stock_heard(self, name: str, next_at: datetime) -> None:
+        """Stock was read; the next time is `next_at`."""
+        self._connection.execute(CHANNEL.update().where(CHANNEL.c.name == name).values(stock_next_at=next_at))
+
+    def write_after(self, name: str, next_at: datetime | None) -> None:
+        """Nothing is written to the channel before `next_at`."""
+        self._connection.execute(CHANNEL.update().where(CHANNEL.c.name == name).values(write_next_at=next_at))
+
+    def set_problem(self, name: str, problem: str | None) -> None:
+        """What a person must mend before the channel works again; None: it works."""
+        self._connection.execute(CHANNEL.update().where(CHANNEL.c.name == name).values(problem=problem))
+
+    def set_paused(self, name: str, *, is_paused: bool) -> bool:
+        """Stops or starts publishing to a channel; False: there is no such channel."""
+        changed = self._connection.execute(CHANNEL.update().where(CHANNEL.c.name == name).values(is_paused=is_paused))
+        return changed.rowcount == 1
+
+    def reserve(self, account: str, operation: str, period_seconds: float) -> float:
+        """Takes the account's next slot for an operation in one statement; else the seconds until one is free."""
+        free_at = self._now + timedelta(seconds=period_seconds)
+        row = {"account": account, "operation": operation, "free_at": free_at}
+        if insert_new(self._connection, CEILING, [row]):
+            return 0.0
+        mine = sa.and_(CEILING.c.account == account, CEILING.c.operation == operation)
+        taken = self._connection.execute(
+            CEILING.update().where(mine, CEILING.c.free_at <= self._now).values(free_at=free_at)
+        )
+        if taken.rowcount == 1:
+            return 0.0
+        known: datetime = self._connection.execute(sa.select(CEILING.c.free_at).where(mine)).scalar_one()
+        return max((known - self._now).total_seconds(), 0.001)
+
+    # -- supplier feeds ----------------------------------------------------------------------------------------
+
+    def feed_rows(self, supplier: str) -> int | None:
+        """Rows of the last feed that was taken."""
+        return self._connection.execute(sa.select(FEED.c.rows).where(FEED.c.supplier == supplier)).scalar_one_or_none()
+
+    def feed_taken(self, supplier: str, rows: int, as_of: datetime) -> None:
+        """A feed was applied."""
+        values = {"rows": rows, "as_of": as_of, "taken_at": self._now, "held_reason": None}
+        if not insert_new(self._connection, FEED, [{"supplier": supplier, **values}]):
+            self._connection.execute(FEED.update().where(FEED.c.supplier == supplier).values(**values))
+
+    def feed_held(self, supplier: str, reason: str) -> None:
+        """The newest feed is held back; the last one taken stays in force."""
+        self._connection.execute(FEED.update().where(FEED.c.supplier == supplier).values(held_reason=reason))

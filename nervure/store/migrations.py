@@ -1,0 +1,51 @@
+"""Bringing a database to the form that this version of the hub expects."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlmodel import SQLModel
+
+from nervure.store import tables
+from nervure.store.database import Database
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
+
+
+def upgrade(database: Database) -> None:
+    """Runs every migration that the database has not seen. Safe to run by several processes at once."""
+    with database.engine.connect() as connection:
+        if database.is_postgresql:
+            connection.execute(sa.text("SELECT pg_advisory_lock(4711)"))
+            connection.commit()
+        try:
+            command.upgrade(_config(connection), "head")
+            connection.commit()
+        finally:
+            if database.is_postgresql:
+                connection.execute(sa.text("SELECT pg_advisory_unlock(4711)"))
+                connection.commit()
+
+
+def differences(database: Database) -> list[str]:
+    """What the migrated database lacks or has beyond the tables of the code; empty: they agree."""
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return [str(one) for one in compare_metadata(context, SQLModel.metadata)]
+
+
+def write_revision(database: Database, message: str) -> None:
+    """Writes a new migration from the difference between the database and the tables of the code."""
+    with database.engine.connect() as connection:
+        command.revision(_config(connection), message=message, autogenerate=True)
+
+
+def _config(connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.attributes["connection"] = connection
+    config.attributes["metadata"] = tables.SQLModel.metadata
+    return config
