@@ -1,0 +1,251 @@
+"""The merchant's settings: one TOML file. Secrets come from the environment or from files, never from the file itself.
+
+A field that holds a secret is written `{ env = "NAME" }` or `{ file = "PATH" }`. Paths are relative to the file.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from connectors.records import ChannelSettings, SupplierSettings
+from connectors.registry import channels as known_channels
+from connectors.registry import suppliers as known_suppliers
+from schemas.base import Code
+from schemas.locations import Location
+
+M = TypeVar("M", bound=BaseModel)
+
+_SECRET_NAME = re.compile(r"(^|[_.\s])(token|secrets?|password|passphrase|key|api_key)$")
+
+FILE_NAME = "nervure.toml"
+VARIABLE = "NERVURE_SETTINGS"
+
+
+class SettingsError(Exception):
+    """The settings cannot be used: one sentence that says where and what to do."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HubSection(_Section):
+    """The hub itself. `callback_url` is where platforms reach `/webhooks/…` from outside; None: no webhooks.
+
+    `items` and `opening_stock` name CSV files. `ui_port` is Prefect's.
+    """
+
+    database: str = "sqlite:///nervure.db"
+    host: str = "127.0.0.1"
+    port: int = 8765
+    ui_port: int = 4200
+    callback_url: str | None = None
+    api_token: SecretStr | None = None
+    items: Path | None = None
+    opening_stock: Path | None = None
+    personal_data_days: int = Field(default=90, gt=0)
+
+
+class LocationSection(Location):
+    """A location, and who counts there: the hub, or the channel of that name."""
+
+    master: Code | None = None
+
+
+class ChannelSection(_Section):
+    """One account: what every platform has here, the platform's own settings in `account`.
+
+    `stock_points` maps each of the platform's places to the locations it stands for, best first. `creates_items`:
+    a listing whose sku is unknown becomes an item.
+    """
+
+    platform: str
+    stock_points: dict[str, Annotated[tuple[Code, ...], Field(min_length=1)]]
+    buffer_units: int = Field(default=0, ge=0)
+    order_poll_seconds: float | None = Field(default=None, gt=0)
+    creates_items: bool = False
+    account: ChannelSettings
+
+
+class SupplierSection(_Section):
+    """One supplier: its location, and the exchange's own settings in `exchange`."""
+
+    platform: str
+    location: Code
+    exchange: SupplierSettings
+
+
+class Settings(_Section):
+    """Everything a merchant sets."""
+
+    hub: HubSection
+    locations: tuple[LocationSection, ...]
+    channels: tuple[ChannelSection, ...] = ()
+    suppliers: tuple[SupplierSection, ...] = ()
+
+
+def find() -> Path | None:
+    """The settings file: the one NERVURE_SETTINGS names, else ./nervure.toml if it is there."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named)
+    here = Path(FILE_NAME)
+    return here if here.exists() else None
+
+
+def load(path: Path) -> Settings:
+    """Reads and checks a settings file.
+
+    Raises:
+        SettingsError: it cannot be read, or something in it cannot be used.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    return load_text(text, folder=path.resolve().parent, name=path.name)
+
+
+def load_text(text: str, *, folder: Path, name: str = FILE_NAME) -> Settings:
+    """Reads and checks settings; relative paths start at `folder`.
+
+    Raises:
+        SettingsError: something cannot be used.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{name} is not TOML: {error}") from error
+    try:
+        sections = {
+            key: value for key, value in document.items() if key not in ("hub", "locations", "channels", "suppliers")
+        }
+        settings = Settings.model_validate(
+            sections
+            | {
+                "hub": _hub(document.get("hub", {}), folder),
+                "locations": document.get("locations", []),
+                "channels": [_channel(section, folder, name) for section in document.get("channels", [])],
+                "suppliers": [_supplier(section, folder, name) for section in document.get("suppliers", [])],
+            }
+        )
+    except ValidationError as error:
+        raise SettingsError(f"{name}: {_sentence(error)}") from error
+    _check_names(settings, name)
+    return settings
+
+
+def _hub(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    made = dict(section)
+    if "api_token" in made:
+        made["api_token"] = _secret(made["api_token"], folder, "hub.api_token")
+    for key in ("items", "opening_stock"):
+        if key in made:
+            made[key] = folder / made[key]
+    database = str(made.get("database", "sqlite:///nervure.db"))
+    if database.startswith("sqlite:///") and not database.startswith("sqlite:////"):
+        made["database"] = f"sqlite:///{folder / database.removeprefix('sqlite:///')}"
+    return made
+
+
+def _channel(section: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
+    common = ("platform", "stock_points", "buffer_units", "order_poll_seconds", "creates_items")
+    platform = section.get("platform", "")
+    record = known_channels().get(platform)
+    if record is None:
+        raise SettingsError(
+            f"{name}: channel {section.get('name')!r} has platform {platform!r};"
+            f" known are {', '.join(known_channels())}"
+        )
+    account = {key: value for key, value in section.items() if key not in common}
+    kept = {key: section[key] for key in common if key in section}
+    return kept | {"account": _own(record.settings, account, folder, f"{name}: channel {section.get('name')!r}")}
+
+
+def _supplier(section: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
+    platform = section.get("platform", "")
+    record = known_suppliers().get(platform)
+    if record is None:
+        raise SettingsError(
+            f"{name}: supplier {section.get('name')!r} has platform {platform!r};"
+            f" known are {', '.join(known_suppliers())}"
+        )
+    exchange = {key: value for key, value in section.items() if key not in ("platform", "location")}
+    kept = {key: section[key] for key in ("platform", "location") if key in section}
+    return kept | {"exchange": _own(record.settings, exchange, folder, f"{name}: supplier {section.get('name')!r}")}
+
+
+def _own(model: type[M], values: Mapping[str, Any], folder: Path, where: str) -> M:
+    try:
+        return model.model_validate({key: _resolve(value, folder, f"{where}, {key}") for key, value in values.items()})
+    except ValidationError as error:
+        raise SettingsError(f"{where}: {_sentence(error)}") from error
+
+
+def _resolve(value: Any, folder: Path, where: str) -> Any:  # TOML values
+    """Puts secrets in from where they are kept, at any depth; a secret written into the file is refused."""
+    if isinstance(value, Mapping):
+        if set(value) in ({"env"}, {"file"}):
+            return _secret(value, folder, where)
+        return {key: _resolve(inner, folder, f"{where}.{key}") for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_resolve(inner, folder, where) for inner in value]
+    if isinstance(value, str) and _SECRET_NAME.search(where):
+        raise SettingsError(f'{where}: a secret is not written here: use {{ env = "NAME" }} or {{ file = "PATH" }}')
+    return value
+
+
+def _secret(value: Any, folder: Path, where: str) -> SecretStr:  # TOML values
+    match value:
+        case {"env": str(name)}:
+            found = os.environ.get(name)
+            if not found:
+                raise SettingsError(f"{where}: environment variable {name} is not set")
+            return SecretStr(found)
+        case {"file": str(path)}:
+            try:
+                return SecretStr((folder / path).read_text("utf-8").strip())
+            except OSError as error:
+                raise SettingsError(f"{where}: the secret's file {path} cannot be read: {error.strerror}") from error
+    raise SettingsError(f'{where}: a secret is written {{ env = "NAME" }} or {{ file = "PATH" }}')
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first fault in one sentence, without the value: it may be a secret."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{place}: {first['msg']}{more}" if place else f"{first['msg']}{more}"
+
+
+def _check_names(settings: Settings, name: str) -> None:
+    """Everything that is named must be there, and nothing twice."""
+    locations = [location.code for location in settings.locations]
+    accounts = [section.account.name for section in settings.channels] + [
+        section.exchange.name for section in settings.suppliers
+    ]
+    for kind, names in (("location", locations), ("channel or supplier", accounts)):
+        twice = {one for one in names if names.count(one) > 1}
+        if twice:
+            raise SettingsError(f"{name}: {kind} {sorted(twice)[0]!r} is there twice")
+    if not locations:
+        raise SettingsError(f"{name}: at least one [[locations]] is needed")
+    for channel in settings.channels:
+        for point, codes in channel.stock_points.items():
+            for code in codes:
+                if code not in locations:
+                    raise SettingsError(
+                        f"{name}: stock point {point!r} of channel {channel.account.name!r} names location {code!r},"
+                        " which is not declared"
+                    )
+    for supplier in settings.suppliers:
+        if supplier.location not in locations:
+            raise SettingsError(
+                f"{name}: supplier {supplier.exchange.name!r} names location {supplier.location!r},"
+                " which is not declared"
+            )

@@ -16,6 +16,7 @@ from nervure.store.orders import OrderStore
 from nervure.store.publications import PublicationStore
 from nervure.store.stock import StockStore
 from schemas.documents import Fact
+from schemas.items import Item
 from schemas.levels import LevelKey
 from schemas.orders import Order, Return
 from schemas.publications import ChannelListing, ChannelPlace
@@ -53,9 +54,22 @@ def put_listings(hub: Hub, connection: Connection, listings: Sequence[ChannelLis
     """Writes and binds listings, and gives what waited for a binding another chance."""
     now = hub.clock.now()
     channel = listings[0].channel
+    if hub.accounts[channel].creates_items:
+        _create_items(connection, listings)
     CatalogueStore(connection).put_listings(channel, listings)
     if PublicationStore(connection, now).create_missing(channel):
         InboxStore(connection, now).replay(reason_like=f"of channel {channel!r} is not bound")
+
+
+def _create_items(connection: Connection, listings: Sequence[ChannelListing]) -> None:
+    catalogue = CatalogueStore(connection)
+    known = catalogue.item_ids([one.sku for one in listings if one.sku])
+    fresh = {
+        one.sku: Item(sku=one.sku, title=one.title, gtin=one.gtin, options=one.options)
+        for one in listings
+        if one.sku and one.sku not in known
+    }
+    catalogue.put_items(list(fresh.values()))
 
 
 def _move(hub: Hub, connection: Connection, fact: ChannelMovement) -> None:

@@ -21,7 +21,7 @@ from nervure.clock import Clock
 from nervure.orders.work import Desk
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
-from nervure.store.orders import OrderStore
+from nervure.store.orders import PERSONAL_DATA_DAYS, OrderStore
 from nervure.store.stock import StockStore
 from schemas.documents import Translation
 
@@ -36,6 +36,7 @@ class Account:
     record: Channel[ChannelSettings]
     settings: ChannelSettings
     order_poll_seconds: float | None = None
+    creates_items: bool = False
 
     @property
     def order_period(self) -> timedelta:
@@ -63,6 +64,7 @@ class Hub:
     suppliers: Mapping[str, SupplierAccount]
     wire: Callable[[str, str], Send]
     callback_url: str | None = None
+    personal_data_days: int = PERSONAL_DATA_DAYS
     _open: dict[str, ChannelConnection] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -94,7 +96,9 @@ class Hub:
     def desk(self, connection: Connection) -> Desk:
         """Order work inside one transaction."""
         now = self.clock.now()
-        return Desk(OrderStore(connection, now), StockStore(connection, now), now)
+        return Desk(
+            OrderStore(connection, now, personal_data_days=self.personal_data_days), StockStore(connection, now), now
+        )
 
     def translation(self, name: str) -> Translation:
         """What a mapping may know of an account."""

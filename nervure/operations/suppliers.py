@@ -39,9 +39,8 @@ def pull_offers(hub: Hub, supplier: str) -> int:
         reason = str(error)
         hub.database.run(lambda c: _hold(c, now, supplier, reason))
         raise
-    return sum(
-        hub.database.run(lambda c, page=page: InboxStore(c, now).put(supplier, page.documents)) for page in pages
-    )
+    documents = tuple(document for page in pages for document in page.documents)
+    return hub.database.run(lambda c: InboxStore(c, now).put(supplier, documents))
 
 
 def apply_feed(hub: Hub, connection: Connection, leased: Leased) -> None:

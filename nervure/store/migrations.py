@@ -7,11 +7,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlmodel import SQLModel
 
 from nervure.store import tables
 from nervure.store.database import Database
 
+METADATA = tables.of(tables.ItemRow).metadata
 SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
 
 
@@ -34,7 +34,7 @@ def differences(database: Database) -> list[str]:
     """What the migrated database lacks or has beyond the tables of the code; empty: they agree."""
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return [str(one) for one in compare_metadata(context, SQLModel.metadata)]
+        return [str(one) for one in compare_metadata(context, METADATA)]
 
 
 def write_revision(database: Database, message: str) -> None:
@@ -47,5 +47,5 @@ def _config(connection: sa.Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["connection"] = connection
-    config.attributes["metadata"] = tables.SQLModel.metadata
+    config.attributes["metadata"] = METADATA
     return config

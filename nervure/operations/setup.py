@@ -1,0 +1,163 @@
+"""Opening the hub from its settings: database, master data, and the wires to the accounts."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+
+from pydantic import ValidationError
+from sqlalchemy.engine import Connection
+
+from connectors.registry import channels as known_channels
+from connectors.registry import suppliers as known_suppliers
+from connectors.transport import Send, httpx_sender
+from nervure.clock import Clock
+from nervure.inventory.ledger import book
+from nervure.inventory.stock import Entry, Place
+from nervure.operations.hub import Account, Hub, SupplierAccount
+from nervure.settings import Settings, SettingsError
+from nervure.store.catalogue import CatalogueStore
+from nervure.store.database import open_database
+from nervure.store.migrations import upgrade
+from nervure.store.stock import StockStore
+from schemas.items import Item, ItemKind, KitComponent
+from schemas.locations import Location, LocationKind
+from schemas.stock import MovementKind
+
+
+@contextmanager
+def open_hub(settings: Settings, clock: Clock) -> Iterator[Hub]:
+    """Opens the hub that the settings describe: migrates its database and writes its master data.
+
+    Raises:
+        SettingsError: a file that the settings name cannot be used.
+        DatabaseError: the database cannot be used.
+    """
+    database = open_database(settings.hub.database)
+    with ExitStack() as stack:
+        stack.callback(database.close)
+        upgrade(database)
+        wires = _Wires(stack)
+        hub = Hub(
+            database=database,
+            clock=clock,
+            accounts={
+                section.account.name: Account(
+                    known_channels()[section.platform],
+                    section.account,
+                    section.order_poll_seconds,
+                    creates_items=section.creates_items,
+                )
+                for section in settings.channels
+            },
+            suppliers={
+                section.exchange.name: SupplierAccount(known_suppliers()[section.platform], section.exchange)
+                for section in settings.suppliers
+            },
+            wire=wires.open,
+            callback_url=settings.hub.callback_url,
+            personal_data_days=settings.hub.personal_data_days,
+        )
+        database.run(lambda connection: write_master_data(connection, settings, clock.now()))
+        yield hub
+
+
+class _Wires:
+    """One HTTP wire for each account, opened when first used, closed with the hub."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._open: dict[str, Send] = {}
+        self._lock = Lock()
+
+    def open(self, account: str, url: str) -> Send:
+        with self._lock:
+            if account not in self._open:
+                self._open[account] = self._stack.enter_context(httpx_sender(url))
+            return self._open[account]
+
+
+def write_master_data(connection: Connection, settings: Settings, now: datetime) -> None:
+    """Writes locations, items, channels and opening stock as the settings say; done again it changes nothing."""
+    catalogue = CatalogueStore(connection)
+    suppliers = {section.location: section.exchange for section in settings.suppliers}
+    locations = {}
+    for section in settings.locations:
+        exchange = suppliers.get(section.code)
+        if exchange is not None and section.kind is not LocationKind.SUPPLIER:
+            raise SettingsError(f"location {section.code!r} of supplier {exchange.name!r} must be of kind 'supplier'")
+        locations[section.code] = catalogue.put_location(
+            Location.model_validate(section.model_dump(exclude={"master"})),
+            master=exchange.name if exchange else section.master,
+            ttl_seconds=exchange.ttl_seconds if exchange else None,
+        )
+    if settings.hub.items is not None:
+        catalogue.put_items(read_items(settings.hub.items))
+    for channel in settings.channels:
+        catalogue.put_channel(
+            channel.account.name,
+            channel.platform,
+            buffer_units=channel.buffer_units,
+            stock_points={point: [locations[code] for code in codes] for point, codes in channel.stock_points.items()},
+            orders_since=now,
+        )
+    if settings.hub.opening_stock is not None:
+        _open_stock(connection, settings.hub.opening_stock, locations, now)
+
+
+def read_items(path: Path) -> list[Item]:
+    """Reads items from CSV: sku, title, and optionally gtin, components ("SKU:2 OTHER:1" makes a kit).
+
+    Raises:
+        SettingsError: a row cannot be used; nothing of the file is.
+    """
+    items = []
+    for line, row in _rows(path, {"sku", "title"}):
+        parts = [part.rpartition(":") for part in (row.get("components") or "").split()]
+        try:
+            items.append(
+                Item(
+                    sku=row["sku"],
+                    title=row["title"],
+                    gtin=row.get("gtin") or None,
+                    kind=ItemKind.KIT if parts else ItemKind.SIMPLE,
+                    components=tuple(KitComponent(sku=sku, units=int(units)) for sku, _, units in parts),
+                )
+            )
+        except (ValidationError, ValueError) as error:
+            fault = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            raise SettingsError(f"{path.name}, line {line}: {fault}") from error
+    return sorted(items, key=lambda item: item.kind is ItemKind.KIT)
+
+
+def _open_stock(connection: Connection, path: Path, locations: dict[str, int], now: datetime) -> None:
+    items = CatalogueStore(connection).item_ids([row["sku"] for _, row in _rows(path, {"sku", "location", "units"})])
+    entries = []
+    for line, row in _rows(path, {"sku", "location", "units"}):
+        if row["sku"] not in items or row["location"] not in locations or not row["units"].isdigit():
+            raise SettingsError(f"{path.name}, line {line}: needs a known sku, a known location and whole units")
+        if int(row["units"]):
+            entries.append(
+                Entry(
+                    place=Place(items[row["sku"]], locations[row["location"]]),
+                    kind=MovementKind.RECEIVED,
+                    units=int(row["units"]),
+                    cause_key=f"opening|{row['sku']}|{row['location']}",
+                    occurred_at=now,
+                )
+            )
+    book(StockStore(connection, now), entries)
+
+
+def _rows(path: Path, needed: set[str]) -> list[tuple[int, dict[str, str]]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = needed - set(reader.fieldnames or ())
+            if missing:
+                raise SettingsError(f"{path.name} lacks the column {sorted(missing)[0]!r}")
+            return [(number, row) for number, row in enumerate(reader, start=2)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SettingsError(f"{path.name} cannot be read: {error}") from error

@@ -1,0 +1,151 @@
+"""The HTTP side of the hub: webhooks in, availability and status out, and what the people at a location do."""
+
+import hmac
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
+from pydantic import BaseModel, ConfigDict
+from starlette.concurrency import run_in_threadpool
+
+from nervure.operations.hub import Hub
+from nervure.operations.staff import UnknownStockError, adjust, receive, ship_fulfillment
+from nervure.service.webhooks import MAX_BODY_BYTES, WebhookRefusedError, take_webhook
+from nervure.store.reports import ReportStore
+from schemas.fulfillment import Parcel
+from schemas.stock import AdjustmentReason
+
+OpenHub = Callable[[], AbstractContextManager[Hub]]
+
+
+def create_app(open_hub: OpenHub, *, api_token: str | None) -> FastAPI:
+    """Builds the service. `api_token` None: whoever reaches the port may use the staff's calls (one machine only)."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with open_hub() as hub:
+            app.state.hub = hub
+            yield
+
+    app = FastAPI(title="Nervure", docs_url="/docs", redoc_url=None, lifespan=lifespan)
+    app.state.api_token = api_token
+    app.include_router(public)
+    app.include_router(staff)
+    return app
+
+
+def the_hub(request: Request) -> Hub:
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+def signed_in(request: Request, authorization: Annotated[str, Header()] = "") -> None:
+    """Staff calls carry `Authorization: Bearer TOKEN` where a token is set."""
+    token = request.app.state.api_token
+    if token is not None and not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
+        raise HTTPException(401, "sign in with Authorization: Bearer and the hub's api_token")
+
+
+TheHub = Annotated[Hub, Depends(the_hub)]
+public = APIRouter()
+staff = APIRouter(dependencies=[Depends(signed_in)])
+
+
+@public.get("/health")
+def health(hub: TheHub) -> dict[str, str]:
+    """Answers when the database answers."""
+    with hub.database.read() as connection:
+        ReportStore(connection, hub.clock.now()).tasks(limit=1)
+    return {"status": "ok"}
+
+
+@public.post("/webhooks/{channel}")
+async def webhook(channel: str, request: Request, hub: TheHub) -> Response:
+    """Verifies, stores, acknowledges: nothing is understood here, and nothing is acknowledged that is not stored."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(413, f"a webhook may hold at most {MAX_BODY_BYTES} bytes")
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    try:
+        await run_in_threadpool(take_webhook, hub, channel, headers, bytes(body))
+    except WebhookRefusedError as error:
+        raise HTTPException(error.status, str(error)) from error
+    return Response(status_code=200)
+
+
+@staff.get("/status")
+def status(hub: TheHub) -> dict[str, Any]:
+    """The hub at a glance."""
+    with hub.database.read() as connection:
+        return ReportStore(connection, hub.clock.now()).status()
+
+
+@staff.get("/availability/{channel}/{sku:path}")
+def availability(channel: str, sku: str, hub: TheHub) -> dict[str, int]:
+    """Units that each stock point of the channel may show now."""
+    with hub.database.read() as connection:
+        found = ReportStore(connection, hub.clock.now()).availability(channel, sku)
+    if found is None:
+        raise HTTPException(404, f"sku {sku!r} is not listed on channel {channel!r}")
+    return found
+
+
+@staff.get("/fulfillment-orders")
+def fulfillment_orders(hub: TheHub) -> list[dict[str, Any]]:
+    """What the locations have to do."""
+    with hub.database.read() as connection:
+        return ReportStore(connection, hub.clock.now()).open_fulfillments()
+
+
+class ShippedBody(BaseModel):
+    """How the parcel can be followed, if it can."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    carrier: str | None = None
+    tracking_number: str | None = None
+
+
+@staff.post("/fulfillment-orders/{number}/shipped")
+def shipped(number: int, body: ShippedBody, hub: TheHub) -> dict[str, bool]:
+    """The parcel has left. Telling it twice changes nothing."""
+    parcel = Parcel(carrier=body.carrier or "", tracking_number=body.tracking_number) if body.tracking_number else None
+    return {"shipped": ship_fulfillment(hub, number, parcel=parcel)}
+
+
+class MovementBody(BaseModel):
+    """A receipt (no reason, units above 0) or an adjustment (signed units and a reason). `document` makes it unique."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sku: str
+    location: str
+    units: int
+    document: str
+    reason: AdjustmentReason | None = None
+
+
+@staff.post("/movements")
+def movement(body: MovementBody, hub: TheHub) -> dict[str, bool]:
+    """Books a receipt or an adjustment. The same document again changes nothing."""
+    if body.units == 0 or (body.reason is None and body.units < 0):
+        raise HTTPException(422, "units must not be 0, and without a reason they must be above 0")
+    try:
+        if body.reason is None:
+            done = receive(hub, body.sku, body.location, body.units, document=body.document)
+        else:
+            done = adjust(hub, body.sku, body.location, body.units, reason=body.reason, document=body.document)
+    except UnknownStockError as error:
+        raise HTTPException(404, str(error)) from error
+    return {"booked": done}
+
+
+@staff.get("/tasks")
+def tasks(hub: TheHub) -> list[dict[str, Any]]:
+    """What a person must look at."""
+    with hub.database.read() as connection:
+        found = ReportStore(connection, hub.clock.now()).tasks()
+    return [{"kind": t.kind, "subject": t.subject, "text": t.text, "created_at": t.created_at} for t in found]

@@ -1,0 +1,218 @@
+"""What people and other programs ask of the hub: figures read in one consistent look."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from nervure.store.catalogue import ITEM
+from nervure.store.inbox import INBOX
+from nervure.store.orders import (
+    CHANNEL,
+    FULFILLMENT,
+    FULFILLMENT_LINE,
+    LINE,
+    LISTING,
+    LOCATION,
+    ORDER,
+    OUTBOX,
+    POINT,
+    SHORTFALL,
+    TASK,
+)
+from nervure.store.publications import PUBLICATION, PublicationStore
+from schemas.fulfillment import FulfillmentState
+from schemas.publications import PublicationState
+
+IN_FLIGHT = frozenset({PublicationState.SENT.value, PublicationState.UNKNOWN.value, PublicationState.PENDING.value})
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelReport:
+    """One channel at a glance. Publications are grouped: pending are all that are not confirmed, failed or excluded."""
+
+    name: str
+    platform: str
+    paused: bool
+    problem: str | None
+    orders: int
+    last_publication: datetime | None
+    confirmed: int
+    pending: int
+    error: int
+    excluded: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTask:
+    kind: str
+    subject: str
+    text: str
+    created_at: datetime
+
+
+class ReportStore:
+    """Figures of one look at one time of the hub's clock."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def channels(self) -> list[ChannelReport]:
+        """Every channel with its orders and publications."""
+        coverage = PublicationStore(self._connection, self._now).coverage()
+        orders: dict[int, int] = dict(
+            self._connection.execute(sa.select(ORDER.c.channel_id, sa.func.count()).group_by(ORDER.c.channel_id)).all()
+        )
+        newest: dict[int, datetime] = dict(
+            self._connection.execute(
+                sa.select(POINT.c.channel_id, sa.func.max(PUBLICATION.c.confirmed_at))
+                .join(PUBLICATION, PUBLICATION.c.stock_point_id == POINT.c.id)
+                .group_by(POINT.c.channel_id)
+            ).all()
+        )
+        return [
+            _channel_report(row, coverage.get(row.name, {}), int(orders.get(row.id, 0)), newest.get(row.id))
+            for row in self._connection.execute(sa.select(CHANNEL).order_by(CHANNEL.c.id))
+        ]
+
+    def status(self) -> dict[str, Any]:
+        """The hub at a glance, as JSON knows it."""
+        inbox: dict[str, int] = dict(
+            self._connection.execute(sa.select(INBOX.c.state, sa.func.count()).group_by(INBOX.c.state)).all()
+        )
+        channels = [asdict(report) for report in self.channels()]
+        for channel in channels:
+            at = channel["last_publication"]
+            channel["last_publication"] = at.isoformat() if at else None
+        return {
+            "channels": channels,
+            "inbox": {
+                "waiting": int(inbox.get("waiting", 0)) + int(inbox.get("leased", 0)),
+                "dead": int(inbox.get("dead", 0)),
+            },
+            "outbox": self._count(OUTBOX, OUTBOX.c.state.in_(["waiting", "leased"])),
+            "tasks": self._count(TASK, TASK.c.closed_at.is_(None)),
+            "quiet": self.is_quiet(),
+        }
+
+    def is_quiet(self) -> bool:
+        """Whether nothing is waiting: no document, no message, no number to compute, send or confirm."""
+        waiting = self._count(INBOX, INBOX.c.state.in_(["waiting", "leased"]))
+        messages = self._count(OUTBOX, OUTBOX.c.state.in_(["waiting", "leased"]))
+        return not waiting and not messages and PublicationStore(self._connection, self._now).is_quiet()
+
+    def tasks(self, limit: int = 100) -> list[OpenTask]:
+        """Open tasks, newest first."""
+        query = sa.select(TASK).where(TASK.c.closed_at.is_(None)).order_by(TASK.c.id.desc()).limit(limit)
+        return [OpenTask(row.kind, row.subject, row.text, row.created_at) for row in self._connection.execute(query)]
+
+    def availability(self, channel: str, sku: str) -> dict[str, int] | None:
+        """What each stock point of a channel may show of a sku now; None: not listed there."""
+        query = (
+            sa.select(LISTING.c.item_id, POINT.c.id, POINT.c.external_id, CHANNEL.c.buffer_units)
+            .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+            .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
+            .join(ITEM, ITEM.c.id == LISTING.c.item_id)
+            .where(CHANNEL.c.name == channel, ITEM.c.sku == sku)
+        )
+        rows = self._connection.execute(query).all()
+        if not rows:
+            return None
+        wanted = {(row.item_id, row.id): row.buffer_units for row in rows}
+        numbers = PublicationStore(self._connection, self._now).salable(wanted)
+        return {row.external_id: numbers[row.item_id, row.id] for row in rows}
+
+    def open_fulfillments(self, limit: int = 200) -> list[dict[str, Any]]:
+        """Fulfillment orders that a location has to do, oldest first; without personal data."""
+        query = (
+            sa.select(
+                FULFILLMENT.c.id,
+                FULFILLMENT.c.state,
+                LOCATION.c.code,
+                CHANNEL.c.name,
+                ORDER.c.external_id,
+                ORDER.c.number,
+                ITEM.c.sku,
+                FULFILLMENT_LINE.c.units,
+            )
+            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
+            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+            .join(FULFILLMENT_LINE, FULFILLMENT_LINE.c.fulfillment_order_id == FULFILLMENT.c.id)
+            .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
+            .join(ITEM, ITEM.c.id == LINE.c.item_id)
+            .where(FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value, FULFILLMENT_LINE.c.units > 0)
+            .where(LOCATION.c.kind != "supplier")
+            .order_by(FULFILLMENT.c.id)
+            .limit(limit)
+        )
+        found: dict[int, dict[str, Any]] = {}
+        for row in self._connection.execute(query):
+            entry = found.setdefault(
+                row.id,
+                {
+                    "number": row.id,
+                    "state": row.state,
+                    "location": row.code,
+                    "channel": row.name,
+                    "order": row.external_id,
+                    "order_number": row.number,
+                    "lines": [],
+                },
+            )
+            entry["lines"].append({"sku": row.sku, "units": row.units})
+        return list(found.values())
+
+    def routing(self, channel: str, order: str) -> dict[str, Any] | None:
+        """Why an order is served from where it is; None: unknown order."""
+        row = self._connection.execute(
+            sa.select(ORDER.c.id, ORDER.c.routing)
+            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+            .where(CHANNEL.c.name == channel, sa.or_(ORDER.c.external_id == order, ORDER.c.number == order))
+        ).first()
+        if row is None:
+            return None
+        served = self._connection.execute(
+            sa.select(LOCATION.c.code, FULFILLMENT.c.state, ITEM.c.sku, FULFILLMENT_LINE.c.units)
+            .join(FULFILLMENT, FULFILLMENT.c.id == FULFILLMENT_LINE.c.fulfillment_order_id)
+            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+            .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
+            .join(ITEM, ITEM.c.id == LINE.c.item_id)
+            .where(FULFILLMENT.c.order_id == row.id, FULFILLMENT_LINE.c.units > 0)
+        ).all()
+        short = self._connection.execute(
+            sa.select(ITEM.c.sku, SHORTFALL.c.units)
+            .join(LINE, LINE.c.id == SHORTFALL.c.order_line_id)
+            .join(ITEM, ITEM.c.id == LINE.c.item_id)
+            .where(LINE.c.order_id == row.id, SHORTFALL.c.units > 0)
+        ).all()
+        return {
+            "reasons": (row.routing or {}).get("locations", {}),
+            "served": [{"location": s.code, "state": s.state, "sku": s.sku, "units": s.units} for s in served],
+            "shortfalls": [{"sku": s.sku, "units": s.units} for s in short],
+        }
+
+    def _count(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
+        return int(
+            self._connection.execute(sa.select(sa.func.count()).select_from(table).where(condition)).scalar_one()
+        )
+
+
+def _channel_report(
+    row: sa.Row[*tuple[Any, ...]], states: dict[str, int], orders: int, newest: datetime | None
+) -> ChannelReport:
+    return ChannelReport(
+        name=row.name,
+        platform=row.platform,
+        paused=row.is_paused,
+        problem=row.problem,
+        orders=orders,
+        last_publication=newest,
+        confirmed=states.get(PublicationState.CONFIRMED.value, 0),
+        pending=sum(states.get(state, 0) for state in IN_FLIGHT),
+        error=states.get(PublicationState.FAILED.value, 0),
+        excluded=states.get(PublicationState.EXCLUDED.value, 0),
+    )
