@@ -1,0 +1,23 @@
+"""No claim holds a unit that is not there, and what a level says is claimed is what its claims hold."""
+
+from collections.abc import Iterator
+
+from nervure.invariants.violation import Look, Violation
+
+RULE = "claims_within_stock"
+
+
+def check(look: Look) -> Iterator[Violation]:
+    """Physical facts may leave fewer units than are claimed; settling them is part of booking them."""
+    for level in look.levels():
+        subject = f"{level.sku} at {level.location}"
+        claimed = level.reserved + level.allocated
+        if claimed > max(level.on_hand, 0):
+            yield Violation(RULE, subject, f"{claimed} units are claimed, {level.on_hand} are there")
+        if (level.reserved, level.allocated) != (level.held_reserved, level.held_allocated):
+            yield Violation(
+                RULE,
+                subject,
+                f"says {level.reserved} reserved and {level.allocated} allocated,"
+                f" its claims hold {level.held_reserved} and {level.held_allocated}",
+            )

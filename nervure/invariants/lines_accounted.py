@@ -1,0 +1,20 @@
+"""An accepted line is served, canceled or short, never nothing; and nobody is short without a task."""
+
+from collections.abc import Iterator
+
+from nervure.invariants.violation import Look, Violation
+
+RULE = "lines_accounted"
+
+
+def check(look: Look) -> Iterator[Violation]:
+    """Units in fulfillment orders + canceled + shortfall = ordered."""
+    for line in look.lines():
+        if not line.is_counted:
+            continue
+        subject = f"{line.channel} order {line.order} line {line.line}"
+        accounted = line.units_served + line.units_canceled + line.units_short
+        if accounted != line.units_ordered:
+            yield Violation(RULE, subject, f"{line.units_ordered} ordered, {accounted} accounted for")
+        if line.units_short and not line.has_task:
+            yield Violation(RULE, subject, f"{line.units_short} units are short and nobody was told")
