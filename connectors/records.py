@@ -12,7 +12,7 @@ from connectors.transport import Runtime
 from schemas.base import Code
 from schemas.capabilities import Capabilities
 from schemas.documents import Fact, RawDocument, Translation
-from schemas.dropship import DropShipOrder, SupplierReply
+from schemas.dropship import DropShipOrder, FeedVerdict, SupplierReply
 from schemas.fulfillment import Shipment
 from schemas.levels import LevelAnswer, LevelKey, LevelReading, LevelWrite
 from schemas.locations import TimeZoneName
@@ -155,9 +155,13 @@ class SupplierConnection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Supplier(Generic[T]):
-    """A supplier that ships to the customer from its own stock."""
+    """A supplier that ships to the customer from its own stock.
+
+    `read` reads one feed document and judges it as a whole, given how many offers, and how many units in all, the
+    last feed had that was applied (None: there was none). It raises `mappings.errors.UnreadableDocumentError`.
+    """
 
     platform: str
     settings: type[T]
     connect: Callable[[T, Runtime], AbstractContextManager[SupplierConnection]]
-    translate: Callable[[RawDocument, Translation], Sequence[Fact]]
+    read: Callable[[RawDocument, int | None, int | None], FeedVerdict]

@@ -19,7 +19,7 @@ from tenacity import (
     Retrying,
     retry_if_exception,
     stop_after_attempt,
-    wait_exponential_jitter,
+    wait_exponential,
 )
 
 from connectors.errors import (
@@ -217,4 +217,4 @@ def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, ThrottledError):
         return error.retry_after_seconds
-    return wait_exponential_jitter(initial=0.2, max=5.0)(state)
+    return wait_exponential(multiplier=0.2, max=5.0)(state)

@@ -1,6 +1,7 @@
 """What a supplier offers, what it is asked to ship, and what it answers."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from schemas.base import Canonical, NonNegativeUnits, PositiveUnits, UtcDateTime
 from schemas.stock import SupplierOffer
@@ -34,14 +35,16 @@ class SupplierReply(Canonical):
     happened_at: UtcDateTime
 
 
-class RefusedRow(Canonical):
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
     """A row of a feed that cannot be used, or one that was used with a remark."""
 
     line: int
     reason: str
 
 
-class FeedVerdict(Canonical):
+@dataclass(frozen=True, slots=True)
+class FeedVerdict:
     """What a feed says as a whole. `held_reason` set: nothing of it is applied, and the last one stays in force."""
 
     offers: tuple[SupplierOffer, ...]

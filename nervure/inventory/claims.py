@@ -57,7 +57,8 @@ def share_out(
     shortages: list[Shortage] = []
     for place, units in demand.items():
         rows = at.get(place, [])
-        there = sum(max(row.claimable, 0) for row in rows) - held_back.get(place, 0)
+        # What one owner's level owes lies on the same shelf as what another's still has.
+        there = sum(row.claimable for row in rows) - held_back.get(place, 0)
         if there < units:
             shortages.append(Shortage(place, units, max(there, 0)))
             continue

@@ -14,14 +14,13 @@ from schemas.stock import AdjustmentReason, Condition, MovementKind
 
 def book(stock: StockRepository, entries: Sequence[Entry]) -> list[Entry]:
     """Books entries and the compensations they need; answers what was new, compensations included."""
-    sellable = {entry.place for entry in entries if entry.condition is Condition.SELLABLE}
-    counted = stock.last_counts(sellable)
-    with_compensations = []
-    for entry in entries:
-        with_compensations.append(entry)
-        if is_inside_count(entry, counted.get(entry.place)):
-            with_compensations.append(compensation(entry))
-    return stock.book(with_compensations)
+    booked = stock.book(entries)
+    # Counts are read once the levels are locked, so that a count taken meanwhile is seen; and only what was booked
+    # just now is taken back: a movement heard again was inside the ledger before the count.
+    counted = stock.last_counts({entry.place for entry in booked if entry.condition is Condition.SELLABLE})
+    return booked + stock.book(
+        [compensation(entry) for entry in booked if is_inside_count(entry, counted.get(entry.place))]
+    )
 
 
 def is_inside_count(entry: Entry, counted_at: datetime | None) -> bool:

@@ -111,7 +111,7 @@ class StockRepository(Protocol):
         """Adds to what is claimed, each in one conditional statement; False as soon as one has not enough."""
 
     def book(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Writes movements and levels together; answers those whose cause was new."""
+        """Locks the levels, writes movements and levels together; answers those whose cause was new."""
 
     def last_counts(self, places: Collection[Place]) -> Mapping[Place, datetime]:
         """The newest time at which another master's number was booked at each place."""

@@ -1,6 +1,6 @@
 """Suppliers: their feed is another master's count with an age; orders go to them, replies come back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
@@ -22,6 +22,7 @@ from nervure.store.offers import OfferStore
 from nervure.store.orders import OrderStore
 from nervure.store.stock import StockStore
 from schemas.dropship import DropShipLine, DropShipOrder, SupplierReply
+from schemas.fulfillment import FulfillmentState
 from schemas.stock import AdjustmentReason, SupplierOffer
 
 
@@ -161,24 +162,23 @@ def _take_reply(hub: Hub, reply: SupplierReply, connection: Connection) -> None:
         return
     fulfillment_order_id = int(number)
     desk = hub.desk(connection)
-    _refuse(hub, connection, fulfillment_order_id, reply.refused)
+    _give_up(hub, connection, fulfillment_order_id, reply)
     if reply.tracking_number is not None:
         MessageStore(connection, desk.now).track(fulfillment_order_id, reply.carrier, reply.tracking_number)
         ship(fulfillment_order_id, desk, shipped_at=reply.happened_at)
 
 
-def _refuse(hub: Hub, connection: Connection, fulfillment_order_id: int, refused: Mapping[str, str]) -> None:
-    """What the supplier will not send is served from elsewhere at once."""
+def _give_up(hub: Hub, connection: Connection, fulfillment_order_id: int, reply: SupplierReply) -> None:
+    """What the supplier will not send, wholly or in part, is served from elsewhere at once."""
     desk = hub.desk(connection)
-    lines = [
-        line
-        for line in desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
-        if str(line.id) in refused
-    ]
-    for line in lines:
-        release(desk, line, line.units)
-    if lines:
-        concerned = {line.order_line_id for line in lines}
-        order_id = lines[0].order_id
-        again = [line for line in desk.orders.lines(order_id) if line.id in concerned]
-        cover(order_id, desk, again, may_split=True, avoid=[lines[0].location_id])
+    lost: dict[int, int] = {}
+    for line in desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id):
+        name = str(line.id)
+        confirmed = 0 if name in reply.refused else reply.confirmed.get(name, line.units)
+        if confirmed < line.units and line.state is FulfillmentState.SENT_TO_SUPPLIER:
+            release(desk, line, line.units - confirmed)
+            lost[line.order_line_id] = line.order_id
+            avoid = line.location_id
+    for order_id in sorted(set(lost.values())):
+        again = [line for line in desk.orders.lines(order_id) if line.id in lost]
+        cover(order_id, desk, again, may_split=True, avoid=[avoid])

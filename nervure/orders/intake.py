@@ -6,7 +6,7 @@ be a shortfall. Settling compares where the line stands with where it must stand
 
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place
-from nervure.orders.settling import cover, rebalance, uncover
+from nervure.orders.settling import cover, rebalance, serve_shortfalls, uncover
 from nervure.orders.shipping import ship
 from nervure.orders.work import Desk, LineState
 from schemas.capabilities import Capabilities, DecrementMoment
@@ -67,6 +67,12 @@ def _ordered_and_canceled(known: LineState | None, line: OrderLine) -> tuple[int
 
 def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, before: dict[str, LineState]) -> None:
     desk.orders.mark_counted(order_id)
+    stated = desk.orders.lines(order_id)
+    too_late = uncover(order_id, desk, stated)
+    for line, units in too_late.items():
+        desk.orders.open_task(
+            "canceled_after_shipping", f"{order.channel}:{order.external_id}:{line}", f"{units} units had left already"
+        )
     lines = desk.orders.lines(order_id)
     if capabilities.decrements_at is not DecrementMoment.NEVER:
         moved = channels_own_moves(lines, before, restocks_on_cancel=capabilities.restocks_on_cancel)
@@ -75,12 +81,9 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
     if order.delivery.method is DeliveryMethod.HANDED_OVER:
         _hand_over(order_id, order, desk, lines)
         return
-    too_late = uncover(order_id, desk, lines)
-    cover(order_id, desk, desk.orders.lines(order_id), may_split=order.delivery.method is DeliveryMethod.SHIP)
-    for line, units in too_late.items():
-        desk.orders.open_task(
-            "canceled_after_shipping", f"{order.channel}:{order.external_id}:{line}", f"{units} units had left already"
-        )
+    cover(order_id, desk, lines, may_split=order.delivery.method is DeliveryMethod.SHIP)
+    given_back = desk.stock.parts_of({line.item_id for line in stated if line.units_served > line.units_open})
+    serve_shortfalls({part for parts in given_back.values() for part in parts}, desk)
     if capabilities.must_accept_orders and order.state is OrderState.AWAITING_ACCEPTANCE:
         settled = desk.orders.lines(order_id)
         desk.orders.accept(order_id, {line.external_id: line.units_short == 0 for line in settled})

@@ -4,12 +4,17 @@ Rules filter, costs rank, and the plan says why. Distance is the cost; a supplie
 its number is a claim with an age. The stock handed in is what stands there under lock, so a plan can be claimed.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, islice, permutations
+from math import inf
 
 from nervure.inventory.availability import Parts
 from nervure.inventory.stock import Place
+
+MAX_LINE_ORDERS = 120
+"""So many orders of the lines are tried where kits and other lines share parts: all of them up to five lines."""
 
 MAX_EXACT_LOCATIONS = 10
 """Up to here every split is tried; a larger pool is tried with its nearest locations."""
@@ -17,7 +22,7 @@ MAX_EXACT_LOCATIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A location that may serve the order. `distance_km` None: the destination is not known."""
+    """A location that may serve the order. `distance_km` None: it, or the destination, lies nobody knows where."""
 
     location_id: int
     code: str
@@ -28,7 +33,7 @@ class Candidate:
     @property
     def cost(self) -> tuple[bool, float, int]:
         """What ranks: our own before a supplier, near before far, then the merchant's order."""
-        return (self.is_supplier, self.distance_km if self.distance_km is not None else 0.0, self.rank)
+        return (self.is_supplier, inf if self.distance_km is None else self.distance_km, self.rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ def _sets_by_cost(ranked: Sequence[Candidate]) -> Iterator[tuple[Candidate, ...]
             combinations(near, size),
             key=lambda group: (
                 sum(candidate.is_supplier for candidate in group),
-                sum(candidate.distance_km or 0.0 for candidate in group),
+                sum(candidate.cost[1] for candidate in group),
                 sum(candidate.rank for candidate in group),
             ),
         )
@@ -97,6 +102,28 @@ def _sets_by_cost(ranked: Sequence[Candidate]) -> Iterator[tuple[Candidate, ...]
 
 
 def _fill(
+    wanted: Sequence[Wanted], chosen: Sequence[Candidate], claimable: Mapping[Place, int]
+) -> tuple[list[Pick], dict[int, int]]:
+    """Fills line by line from the locations in their order; answers the picks, and what is missing of each line.
+
+    A line that is filled first may take the part that only another's kit needs there: where lines share parts with
+    a kit, other orders of the lines are tried, and the one that leaves least missing is taken.
+    """
+    best = _fill_in_order(wanted, chosen, claimable)
+    if best[1] and _is_kit_in_common(wanted):
+        for order in islice(permutations(wanted), 1, MAX_LINE_ORDERS):
+            best = min(best, _fill_in_order(order, chosen, claimable), key=lambda filled: sum(filled[1].values()))
+            if not best[1]:
+                break
+    return best
+
+
+def _is_kit_in_common(wanted: Sequence[Wanted]) -> bool:
+    uses = Counter(part for line in wanted for part in line.parts)
+    return any(len(line.parts) > 1 and any(uses[part] > 1 for part in line.parts) for line in wanted)
+
+
+def _fill_in_order(
     wanted: Sequence[Wanted], chosen: Sequence[Candidate], claimable: Mapping[Place, int]
 ) -> tuple[list[Pick], dict[int, int]]:
     left = dict(claimable)

@@ -1,11 +1,10 @@
 """Bringing order lines to where they must stand: covered by fulfillment orders, or openly short."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
 from nervure.inventory.claims import claim, sum_demand
-from nervure.inventory.stock import Against, ClaimKind, Place, Take
+from nervure.inventory.stock import Against, ClaimKind, HeldClaim, Place, Take
 from nervure.orders.routing import Pick, Plan, Wanted, route
 from nervure.orders.work import Desk, FulfillmentLineState, LineState
 from schemas.fulfillment import FulfillmentState
@@ -31,7 +30,7 @@ def cover(
         places = {Place(part, c.location_id) for line in wanted for part in line.parts for c in candidates}
         claimable: dict[Place, int] = defaultdict(int)
         for level in desk.stock.lock_sellable(places):
-            claimable[level.place] += max(level.claimable, 0)
+            claimable[level.place] += level.claimable
         plan = route(wanted, candidates, claimable, may_split=may_split)
         _carry_out(order_id, desk, plan, {line.line_id: line for line in wanted})
         desk.orders.explain(order_id, plan.reasons)
@@ -119,39 +118,55 @@ def release(desk: Desk, fulfillment: FulfillmentLineState, units: int) -> None:
     """Gives units of one fulfillment line back to stock."""
     if not units:
         return
-    parts = desk.stock.parts_of([fulfillment.item_id])[fulfillment.item_id]
-    desk.stock.release_units(fulfillment.id, {part: units * per for part, per in parts.items()})
+    held: Counter[int] = Counter()
+    for one in desk.stock.held_for([fulfillment.id]):
+        held[one.place.item_id] += one.units
+    # What was taken counts, not what the item is made of today.
+    shares = {part: total * units // fulfillment.units for part, total in held.items()}
+    desk.stock.release_units(fulfillment.id, shares)
     desk.orders.shrink(fulfillment.id, units)
 
 
 def rebalance(places: Collection[Place], desk: Desk) -> None:
     """After a fact pushed claimable below 0: the newest allocations there are served elsewhere, or fall short."""
-    for place, deficit, claims in desk.stock.oversold_claims(places):
+    for place in sorted(set(places)):
+        deficit, claims = desk.stock.oversold_claims(place)
+        if not deficit:
+            continue
         desk.orders.open_task(
             "oversold",
             f"item:{place.item_id}:location:{place.location_id}",
             f"{deficit} units more are owed than are there",
         )
-        missing = deficit
-        lines = {f.id: f for f in desk.orders.fulfillment_lines(line_ids=[c.fulfillment_line_id for c in claims])}
-        moved: dict[int, set[int]] = defaultdict(set)
-        for held in claims:
-            fulfillment = lines[held.fulfillment_line_id]
-            if missing <= 0 or fulfillment.state is not FulfillmentState.ALLOCATED:
-                continue
-            per = desk.stock.parts_of([fulfillment.item_id])[fulfillment.item_id][place.item_id]
-            units = min(-(-min(missing, held.units) // per), fulfillment.units)
-            release(desk, fulfillment, units)
-            lines[fulfillment.id] = replace(fulfillment, units=fulfillment.units - units)
-            moved[fulfillment.order_id].add(fulfillment.order_line_id)
-            missing -= units * per
-        for order_id, line_ids in sorted(moved.items()):
+        for order_id, line_ids in sorted(_give_up(place, deficit, claims, desk).items()):
             again = [line for line in desk.orders.lines(order_id) if line.id in line_ids]
             cover(order_id, desk, again, may_split=True, avoid=[place.location_id])
 
 
+def _give_up(place: Place, deficit: int, claims: Sequence[HeldClaim], desk: Desk) -> dict[int, set[int]]:
+    """Releases the newest of these claims until the deficit is gone; answers the order lines concerned, by order."""
+    missing = deficit
+    moved: dict[int, set[int]] = defaultdict(set)
+    for line_id in dict.fromkeys(held.fulfillment_line_id for held in claims):
+        if missing <= 0:
+            break
+        for found in desk.orders.fulfillment_lines(line_ids=[line_id]):
+            desk.orders.lock(found.order_id)
+        # Read again under the lock: meanwhile it may have left, or been canceled.
+        for fulfillment in desk.orders.fulfillment_lines(line_ids=[line_id]):
+            if fulfillment.state is FulfillmentState.ALLOCATED:
+                here = sum(held.units for held in desk.stock.held_for([line_id]) if held.place == place)
+                per = here // fulfillment.units
+                units = min(-(-missing // per), fulfillment.units)
+                release(desk, fulfillment, units)
+                moved[fulfillment.order_id].add(fulfillment.order_line_id)
+                missing -= units * per
+    return moved
+
+
 def serve_shortfalls(item_ids: Collection[int], desk: Desk) -> None:
-    """Units came in: who waits longest for these items is served first."""
+    """Units came in or were given back: who waits longest for these items is served first."""
     for order_id, line_ids in desk.orders.short_lines(item_ids).items():
+        desk.orders.lock(order_id)
         again = [line for line in desk.orders.lines(order_id) if line.id in line_ids]
         cover(order_id, desk, again, may_split=True)

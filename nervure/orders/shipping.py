@@ -22,7 +22,7 @@ def ship(
         return False
     lines = desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
     held = desk.stock.held_for([line.id for line in lines])
-    owners = desk.stock.owners_of({claim.level_id for claim in held})
+    owners_and_lots = desk.stock.owners_and_lots({claim.level_id for claim in held})
     desk.stock.end_claims([claim.id for claim in held], "consumed")
     book(
         desk.stock,
@@ -33,9 +33,11 @@ def ship(
                 units=-claim.units,
                 cause_key=f"claim|{claim.id}",
                 occurred_at=shipped_at,
-                owner=owners[claim.level_id],
+                owner=owner,
+                lot=lot,
             )
             for claim in held
+            for owner, lot in [owners_and_lots[claim.level_id]]
         ],
     )
     if tell_channel:

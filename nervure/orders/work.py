@@ -9,7 +9,7 @@ from nervure.inventory.availability import Parts
 from nervure.inventory.stock import HeldClaim, Place, StockRepository, Take
 from nervure.orders.routing import Candidate
 from schemas.fulfillment import FulfillmentState
-from schemas.orders import Order, OrderLine, Return, ReturnLine
+from schemas.orders import Order, OrderLine, OrderState, Return, ReturnLine
 
 
 class UnboundListingError(Exception):
@@ -57,6 +57,12 @@ class FulfillmentLineState:
     units: int
 
 
+def is_older(order: Order, known_at: datetime, known_state: OrderState) -> bool:
+    """Whether a statement says less than what is known; of two made in one instant the later stage is the newer."""
+    stages = list(OrderState)
+    return (order.updated_at, stages.index(order.state)) < (known_at, stages.index(known_state))
+
+
 class ClaimRepository(StockRepository, Protocol):
     """What order work does with stock beside taking it."""
 
@@ -70,9 +76,9 @@ class ClaimRepository(StockRepository, Protocol):
 
     def release_units(self, fulfillment_line_id: int, wanted: Mapping[int, int]) -> None: ...
 
-    def owners_of(self, level_ids: Collection[int]) -> Mapping[int, str]: ...
+    def owners_and_lots(self, level_ids: Collection[int]) -> Mapping[int, tuple[str, str]]: ...
 
-    def oversold_claims(self, places: Collection[Place]) -> list[tuple[Place, int, list[HeldClaim]]]: ...
+    def oversold_claims(self, place: Place) -> tuple[int, list[HeldClaim]]: ...
 
 
 class OrderRepository(Protocol):
@@ -83,6 +89,9 @@ class OrderRepository(Protocol):
 
         Answers its id, whether it is new, and whether it was counted before.
         """
+
+    def lock(self, order_id: int) -> None:
+        """Whoever changes what serves an order holds its lock first, and reads under it."""
 
     def mark_counted(self, order_id: int) -> None: ...
 
@@ -96,7 +105,8 @@ class OrderRepository(Protocol):
 
     def cancel_units(self, line_id: int, units_canceled: int) -> None: ...
 
-    def candidates(self, order_id: int) -> list[Candidate]: ...
+    def candidates(self, order_id: int) -> list[Candidate]:
+        """The locations that may serve an order; for a pickup the one where the customer comes."""
 
     def location_of(self, channel: str, stock_point: str | None) -> int:
         """Where goods sold or given back at a stock point lie; None: the channel's first location."""
@@ -135,7 +145,7 @@ class OrderRepository(Protocol):
         """Queues the acceptance of every line of an order that waits for it."""
 
     def end_fulfillment(self, fulfillment_order_id: int, state: FulfillmentState, at: datetime) -> bool:
-        """Marks it shipped or handed over; False: that had been done."""
+        """Locks its order and marks it shipped or handed over; False: that had been done."""
 
     def tell_shipment(self, fulfillment_order_id: int) -> None:
         """Queues the shipment's notice to the channel."""

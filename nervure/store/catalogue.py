@@ -44,9 +44,10 @@ class CatalogueStore:
                 ],
             )
         kits = [item for item in items if item.components]
+        for some_ids in chunks(sorted(ids.values())):
+            self._connection.execute(KIT.delete().where(KIT.c.kit_id.in_(some_ids)))
         parts = self.item_ids([component.sku for kit in kits for component in kit.components])
         for kit in kits:
-            self._connection.execute(KIT.delete().where(KIT.c.kit_id == ids[kit.sku]))
             self._connection.execute(
                 KIT.insert(),
                 [

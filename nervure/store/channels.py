@@ -113,6 +113,10 @@ class ChannelStore:
         """Rows of the last feed that was taken."""
         return self._connection.execute(sa.select(FEED.c.rows).where(FEED.c.supplier == supplier)).scalar_one_or_none()
 
+    def feed_as_of(self, supplier: str) -> datetime | None:
+        """Of what time the figures of the last feed are."""
+        return self._connection.execute(sa.select(FEED.c.as_of).where(FEED.c.supplier == supplier)).scalar_one_or_none()
+
     def feed_taken(self, supplier: str, rows: int, as_of: datetime) -> None:
         """A feed was applied."""
         values = {"rows": rows, "as_of": as_of, "taken_at": self._now, "held_reason": None}

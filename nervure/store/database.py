@@ -96,12 +96,14 @@ def open_database(url: str, *, isolation: IsolationLevel = "READ COMMITTED", poo
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise DatabaseError("the database URL cannot be read: use sqlite:///PATH or postgresql://HOST/NAME") from error
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
         raise DatabaseError(
             f"databases of kind {parsed.get_backend_name()!r} are not supported: use SQLite or PostgreSQL"
         )
+    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise DatabaseError("a database in memory forgets everything: use sqlite:///PATH")
     return parsed
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -53,7 +54,9 @@ class InboxStore:
         """Stores documents; those whose event is known are dropped. Answers how many were new."""
         if not documents:
             return 0
-        unique = {document.event_id: document for document in reversed(documents)}
+        unique: dict[str, RawDocument] = {}
+        for document in documents:
+            unique.setdefault(document.event_id, document)
         rows = [
             {
                 "channel": channel,
@@ -66,7 +69,7 @@ class InboxStore:
                 "happened_at": document.happened_at,
                 "received_at": self._now,
             }
-            for document in reversed(unique.values())
+            for document in unique.values()
         ]
         before = self._known(channel, list(unique))
         insert_new(self._connection, INBOX, [row for row in rows if row["event_id"] not in before])
@@ -106,7 +109,7 @@ class InboxStore:
         )
         free = sa.or_(INBOX.c.state == "waiting", sa.and_(INBOX.c.state == "leased", INBOX.c.lease_until < self._now))
         wanted = (
-            sa.select(INBOX.c.id)
+            sa.select(INBOX.c.id, INBOX.c.channel, INBOX.c.document_id)
             .where(INBOX.c.state.in_(["waiting", "leased"]), free, ~blocked)
             .order_by(INBOX.c.id)
             .limit(limit)
@@ -115,7 +118,7 @@ class InboxStore:
         lease = uuid4().hex
         self._connection.execute(
             INBOX.update()
-            .where(INBOX.c.id.in_(list(self._connection.execute(wanted).scalars())))
+            .where(INBOX.c.id.in_(self._without_overtaking(self._connection.execute(wanted).all())))
             .values(
                 state="leased",
                 lease=lease,
@@ -140,6 +143,27 @@ class InboxStore:
             )
             for row in self._connection.execute(query)
         ]
+
+    def _without_overtaking(self, locked: Sequence[sa.Row[*tuple[Any, ...]]]) -> list[int]:
+        """Those of the locked documents that have no older one about the same thing in somebody else's hands.
+
+        Another dispatcher's lease may not be committed yet, so here every open document that is not ours counts.
+        """
+        elsewhere = {
+            (row.channel, row.document_id): row.oldest
+            for row in self._connection.execute(
+                sa.select(INBOX.c.channel, INBOX.c.document_id, sa.func.min(INBOX.c.id).label("oldest"))
+                .where(
+                    sa.tuple_(INBOX.c.channel, INBOX.c.document_id).in_(
+                        sorted({(row.channel, row.document_id) for row in locked})
+                    ),
+                    INBOX.c.state.in_(["waiting", "leased"]),
+                    INBOX.c.id.not_in([row.id for row in locked]),
+                )
+                .group_by(INBOX.c.channel, INBOX.c.document_id)
+            )
+        }
+        return [row.id for row in locked if row.id < elsewhere.get((row.channel, row.document_id), row.id + 1)]
 
     def done(self, ids: Collection[int]) -> None:
         """Acknowledges handled documents, in the transaction that holds their effects."""

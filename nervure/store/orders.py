@@ -10,12 +10,12 @@ from sqlalchemy.engine import Connection, Row
 
 from nervure.orders.geography import distance_km, locate
 from nervure.orders.routing import Candidate
-from nervure.orders.work import BoundListing, FulfillmentLineState, LineState, UnboundListingError
+from nervure.orders.work import BoundListing, FulfillmentLineState, LineState, UnboundListingError, is_older
 from nervure.store import tables
 from nervure.store.stock import CHANGE, KIT, chunks, insert_new
 from schemas.fulfillment import FulfillmentState
 from schemas.locations import Coordinates, LocationKind
-from schemas.orders import DeliveryMethod, Order, OrderLine, Return, ReturnLine
+from schemas.orders import DeliveryMethod, Order, OrderLine, OrderState, Return, ReturnLine
 
 ORDER = tables.of(tables.SalesOrderRow)
 PERSON = tables.of(tables.OrderPersonRow)
@@ -58,12 +58,12 @@ class OrderStore:
             )
         )
         known = self._connection.execute(
-            sa.select(ORDER.c.id, ORDER.c.updated_at, ORDER.c.is_counted)
+            sa.select(ORDER.c.id, ORDER.c.updated_at, ORDER.c.state, ORDER.c.is_counted)
             .where(ORDER.c.channel_id == channel_id, ORDER.c.external_id == order.external_id)
             .with_for_update()
         ).one()
         if not is_new:
-            if known.updated_at > order.updated_at:
+            if is_older(order, known.updated_at, OrderState(known.state)):
                 return None
             self._connection.execute(ORDER.update().where(ORDER.c.id == known.id).values(**header))
         self._put_person(known.id, order)
@@ -85,6 +85,9 @@ class OrderStore:
                 expires_at=self._now + timedelta(days=self._personal_data_days),
             )
         )
+
+    def lock(self, order_id: int) -> None:
+        self._connection.execute(sa.select(ORDER.c.id).where(ORDER.c.id == order_id).with_for_update())
 
     def mark_counted(self, order_id: int) -> None:
         self._connection.execute(ORDER.update().where(ORDER.c.id == order_id).values(is_counted=True))
@@ -187,7 +190,7 @@ class OrderStore:
         can = LOCATION.c.can_pickup if order.delivery_method == DeliveryMethod.PICKUP else LOCATION.c.can_ship
         query = sa.select(LOCATION, pool.c.rank).join(pool, pool.c.location_id == LOCATION.c.id).where(can.is_(True))
         destination = locate(order.country, order.postal_code)
-        return [
+        found = [
             Candidate(
                 row.id,
                 row.code,
@@ -195,9 +198,11 @@ class OrderStore:
                 row.rank,
                 _distance(row, destination),
             )
-            for row in self._connection.execute(query)
+            for row in self._connection.execute(query.order_by(pool.c.rank, LOCATION.c.id))
             if is_fresh(row.as_of, row.ttl_seconds, self._now)
         ]
+        # Who picks up comes to one place: what it lacks is never looked for in another.
+        return found[:1] if order.delivery_method == DeliveryMethod.PICKUP else found
 
     def location_of(self, channel: str, stock_point: str | None) -> int:
         query = (
@@ -286,6 +291,9 @@ class OrderStore:
         )
 
     def end_fulfillment(self, fulfillment_order_id: int, state: FulfillmentState, at: datetime) -> bool:
+        order = sa.select(FULFILLMENT.c.order_id).where(FULFILLMENT.c.id == fulfillment_order_id)
+        for order_id in self._connection.execute(order).scalars():
+            self.lock(order_id)
         changed = self._connection.execute(
             FULFILLMENT.update()
             .where(
@@ -472,9 +480,11 @@ def is_fresh(as_of: datetime | None, ttl_seconds: float | None, now: datetime) -
 
 
 def _distance(row: Row[*tuple[Any, ...]], destination: Coordinates | None) -> float | None:
-    if destination is None or row.latitude is None or row.longitude is None:
-        return None
-    return distance_km(Coordinates(latitude=row.latitude, longitude=row.longitude), destination)
+    if row.latitude is None or row.longitude is None:
+        place = locate(row.country, row.postal_code)
+    else:
+        place = Coordinates(latitude=row.latitude, longitude=row.longitude)
+    return None if destination is None or place is None else distance_km(place, destination)
 
 
 def _header(order: Order) -> dict[str, object]:

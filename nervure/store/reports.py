@@ -24,6 +24,7 @@ from nervure.store.orders import (
 )
 from nervure.store.publications import PUBLICATION, PublicationStore
 from schemas.fulfillment import FulfillmentState
+from schemas.locations import LocationKind
 from schemas.publications import PublicationState
 
 IN_FLIGHT = frozenset({PublicationState.SENT.value, PublicationState.UNKNOWN.value, PublicationState.PENDING.value})
@@ -145,7 +146,7 @@ class ReportStore:
             .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
             .join(ITEM, ITEM.c.id == LINE.c.item_id)
             .where(FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value, FULFILLMENT_LINE.c.units > 0)
-            .where(LOCATION.c.kind != "supplier")
+            .where(LOCATION.c.kind != LocationKind.SUPPLIER.value)
             .order_by(FULFILLMENT.c.id)
             .limit(limit)
         )
@@ -165,6 +166,21 @@ class ReportStore:
             )
             entry["lines"].append({"sku": row.sku, "units": row.units})
         return list(found.values())
+
+    def fulfillments_before(self, created_before: datetime, *, with_suppliers: bool = False) -> list[int]:
+        """Numbers of open fulfillment orders that were made before a time, oldest first."""
+        query = (
+            sa.select(FULFILLMENT.c.id)
+            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+            .where(
+                FULFILLMENT.c.state.in_([FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value]),
+                FULFILLMENT.c.created_at < created_before,
+            )
+            .order_by(FULFILLMENT.c.id)
+        )
+        if not with_suppliers:
+            query = query.where(LOCATION.c.kind != LocationKind.SUPPLIER.value)
+        return list(self._connection.execute(query).scalars())
 
     def routing(self, channel: str, order: str) -> dict[str, Any] | None:
         """Why an order is served from where it is; None: unknown order."""

@@ -403,30 +403,34 @@ class StockStore:
         query = sa.select(CLAIM.c.id).where(CLAIM.c.reference == reference, CLAIM.c.state == "held")
         return list(self._connection.execute(query).scalars())
 
-    def oversold_claims(self, places: Collection[Place]) -> list[tuple[Place, int, list[HeldClaim]]]:
-        """Places where more is claimed than is there: by how much, and their allocations, newest first."""
-        found: list[tuple[Place, int, list[HeldClaim]]] = []
-        for level in self.lock_sellable(places):
-            if level.claimable >= 0:
-                continue
-            query = (
-                sa.select(CLAIM)
-                .where(CLAIM.c.stock_level_id == level.id, CLAIM.c.state == "held", CLAIM.c.kind == "allocation")
-                .order_by(CLAIM.c.id.desc())
+    def oversold_claims(self, place: Place) -> tuple[int, list[HeldClaim]]:
+        """How many units more are owed at a place than are there, all owners together, and the allocations there,
+        newest first; 0 and none where enough is there.
+        """
+        levels = self.lock_sellable([place])
+        deficit = -sum(level.claimable for level in levels)
+        if deficit <= 0:
+            return 0, []
+        query = (
+            sa.select(CLAIM)
+            .where(
+                CLAIM.c.stock_level_id.in_([level.id for level in levels]),
+                CLAIM.c.state == "held",
+                CLAIM.c.kind == "allocation",
             )
-            claims = [
-                HeldClaim(row.id, row.stock_level_id, level.place, row.units, row.fulfillment_line_id)
-                for row in self._connection.execute(query)
-            ]
-            found.append((level.place, -level.claimable, claims))
-        return found
+            .order_by(CLAIM.c.id.desc())
+        )
+        return deficit, [
+            HeldClaim(row.id, row.stock_level_id, place, row.units, row.fulfillment_line_id)
+            for row in self._connection.execute(query)
+        ]
 
-    def owners_of(self, level_ids: Collection[int]) -> dict[int, str]:
-        """Who owns the units of each level."""
-        found: dict[int, str] = {}
+    def owners_and_lots(self, level_ids: Collection[int]) -> dict[int, tuple[str, str]]:
+        """Who owns the units of each level, and of which lot they are."""
+        found: dict[int, tuple[str, str]] = {}
         for batch in chunks(sorted(level_ids)):
-            query = sa.select(LEVEL.c.id, LEVEL.c.owner).where(LEVEL.c.id.in_(batch))
-            found.update((row.id, row.owner) for row in self._connection.execute(query))
+            query = sa.select(LEVEL.c.id, LEVEL.c.owner, LEVEL.c.lot).where(LEVEL.c.id.in_(batch))
+            found.update((row.id, (row.owner, row.lot)) for row in self._connection.execute(query))
         return found
 
     # -- the outbox of numbers ---------------------------------------------------------------------------------

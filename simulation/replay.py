@@ -1,0 +1,424 @@
+"""Replays real order history through the emulated platforms, under one accelerated clock, against a whole hub.
+
+Each invoice becomes an order on one channel. The shoppers' thread follows the history and never waits for the hub;
+the hub's thread does what its flows do; a third carries the webhooks. All of them, the platforms' ceilings and the
+times to live go by the same scaled clock.
+"""
+
+import hashlib
+import logging
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from connectors.errors import ConnectorError
+from connectors.registry import channels as known_channels
+from connectors.registry import suppliers as known_suppliers
+from connectors.transport import HttpRequest, HttpResponse, Send
+from nervure.clock import ScaledClock
+from nervure.inventory.ledger import book
+from nervure.inventory.stock import Entry
+from nervure.inventory.stock import Place as StockPlace
+from nervure.operations.drain import drain
+from nervure.operations.hub import Account as HubAccount
+from nervure.operations.hub import Hub, SupplierAccount
+from nervure.operations.messages import send_messages
+from nervure.operations.publish import publish, refresh
+from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders
+from nervure.operations.staff import adjust, ship_fulfillment
+from nervure.operations.suppliers import pull_offers, pull_replies
+from nervure.service.webhooks import WebhookRefusedError, callback_url, take_webhook
+from nervure.store.catalogue import CatalogueStore
+from nervure.store.channels import ChannelStore
+from nervure.store.database import Database
+from nervure.store.publications import PublicationStore
+from nervure.store.reports import ReportStore
+from nervure.store.stock import StockStore
+from schemas.fulfillment import Parcel
+from schemas.items import Item
+from schemas.locations import Address, Coordinates, Location, LocationKind
+from schemas.stock import AdjustmentReason, MovementKind
+from simulation.accounts import SUPPLIER_NAME, Account, open_accounts, open_supplier, supplier_settings
+from simulation.catalogue import PLACES, STORES, SUPPLIER, WAREHOUSE, Good, Stock
+from simulation.history import Event, EventKind, History
+from simulation.platform import BasketLine, CatalogueEntry
+from simulation.server import Postman
+from simulation.shoppers import make_shopper
+from simulation.verdict import Verdict, judge, look
+from simulation.world import World
+
+logger = logging.getLogger(__name__)
+
+SHIP_AFTER = timedelta(hours=6)
+STAFF_PERIOD = timedelta(hours=1)
+FEED_PERIOD = timedelta(minutes=30)
+SUPPLIER_TTL_SECONDS = 6 * 3600.0
+SETTLE_WALL_SECONDS = 600.0
+"""A hub that is not quiet so long after the last event is judged as it stands."""
+
+
+@dataclass
+class ReplayReport:
+    """The verdict and what the history held."""
+
+    verdict: Verdict
+    rows_read: int
+    rows_refused: Mapping[str, int]
+    blind_returns: int = 0
+    adjustments: int = 0
+    taken_back: int = 0
+    taken_back_unsold: int = 0
+    wall_seconds: float = 0.0
+    speed: float = 0.0
+    requests: Mapping[str, int] = field(default_factory=dict)
+    webhooks: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """All figures as JSON knows them."""
+        own = {name: value for name, value in vars(self).items() if name != "verdict"}
+        return self.verdict.as_json() | own | {"rows_refused": dict(self.rows_refused), "requests": dict(self.requests)}
+
+
+def stock_for(history: History) -> Stock:
+    """Opening stock: one item in four has less than was asked for in the history, so that it runs out."""
+    wanted: Counter[str] = Counter()
+    for event in history.events:
+        if event.kind in (EventKind.SALE, EventKind.ADJUSTMENT):
+            for sku, units in event.lines:
+                wanted[sku] += abs(units)
+    stock: Stock = {}
+    for sku in sorted(history.titles):
+        chance = random.Random(f"stock {sku}")
+        total = int(wanted[sku] * (0.55 if chance.random() < 0.25 else 1.4)) + 1
+        shares = {WAREHOUSE.code: 0.4, SUPPLIER.code: 0.15 if chance.random() < 0.2 else 0.0}
+        shares |= {store.code: 0.15 for store in STORES}
+        for place, share in shares.items():
+            stock[sku, place] = int(total * share)
+    return stock
+
+
+class Replay:
+    """One history, one world, one hub.
+
+    Args:
+        history: what happened.
+        database: migrated and empty.
+        speed: seconds of the history in one second.
+        tell: takes a line about how far it is.
+    """
+
+    def __init__(self, history: History, database: Database, *, speed: float, tell: Callable[[str], None]) -> None:
+        if not history.events:
+            raise ValueError("the history holds no sale, return or adjustment of goods")
+        self._history = history
+        self._tell = tell
+        self.clock = ScaledClock(history.events[0].at - timedelta(hours=12), speed)
+        goods = [
+            Good(CatalogueEntry(sku, title, history.prices.get(sku, Decimal("1.00"))))
+            for sku, title in sorted(history.titles.items())
+        ]
+        self._accounts = {account.name: account for account in open_accounts()}
+        self.world = World(goods, stock_for(history), self._accounts, open_supplier(), self.clock)
+        self.world.open()
+        self.hub = self._open_hub(database)
+        self._sold: dict[str, tuple[str, str, str, Counter[str]]] = {}
+        self.adjusted: Counter[tuple[str, str]] = Counter()
+        self.figures: Counter[str] = Counter()
+        self._done = threading.Event()
+        self._failures: list[BaseException] = []
+        self._webhooks = 0
+        self._ended_at = self.clock.now()
+
+    def run(self) -> ReplayReport:
+        """Opens the hub, replays, lets it come to rest, and judges."""
+        started = time.monotonic()
+        self._first_publication()
+        threads = [
+            threading.Thread(target=self._guarded, args=(work,), name=name)
+            for name, work in (("shoppers", self._shop), ("webhooks", self._carry_webhooks), ("hub", self._work))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self._failures:
+            raise self._failures[0]
+        verdict = judge(self.world, look(self.hub.database, self.clock.now()), self.adjusted)
+        return ReplayReport(
+            verdict,
+            self._history.rows_read,
+            dict(self._history.refused),
+            blind_returns=self.figures["blind returns"],
+            adjustments=self.figures["adjustments"],
+            taken_back=self.figures["taken back"],
+            taken_back_unsold=self.figures["taken back unsold"],
+            wall_seconds=round(time.monotonic() - started, 1),
+            speed=self.clock.scale,
+            requests=self.world.requests_by_account(),
+            webhooks=self._webhooks,
+        )
+
+    # -- the hub -----------------------------------------------------------------------------------------------
+
+    def _open_hub(self, database: Database) -> Hub:
+        hub = Hub(
+            database=database,
+            clock=self.clock,
+            accounts={account.name: hub_account(account) for account in self._accounts.values()},
+            suppliers={SUPPLIER_NAME: hub_supplier()},
+            wire=lambda name, url: self.world.answer("supplier" if name == SUPPLIER_NAME else name),
+            callback_url="http://hub.example",
+        )
+        now = self.clock.now()
+        with database.write() as connection:
+            catalogue = CatalogueStore(connection)
+            catalogue.put_items([Item(sku=good.sku, title=good.entry.title) for good in self.world.goods])
+            locations = write_places(catalogue)
+            for account in self._accounts.values():
+                catalogue.put_channel(
+                    account.name,
+                    account.platform,
+                    buffer_units=0,
+                    stock_points={
+                        point: [locations[c] for c in codes] for point, codes in account.stock_points.items()
+                    },
+                    orders_since=now,
+                )
+            items = catalogue.item_ids(list(self._history.titles))
+            opening = [
+                Entry(
+                    place=StockPlace(items[sku], locations[place]),
+                    kind=MovementKind.RECEIVED,
+                    units=units,
+                    cause_key=f"opening|{sku}|{place}",
+                    occurred_at=now,
+                )
+                for (sku, place), units in sorted(self.world.stock.items())
+                if units and place != SUPPLIER.code
+            ]
+            book(StockStore(connection, now), opening)
+        return hub
+
+    def _first_publication(self) -> None:
+        """Listings are bound, webhooks subscribed, the feed read, and every shelf filled, before the doors open."""
+        pull_offers(self.hub, SUPPLIER_NAME)
+        for name, account in self._accounts.items():
+            pull_catalogue(self.hub, name)
+            if account.has_webhooks:
+                self.hub.connection(name).ensure_webhooks(callback_url(self.hub, name))
+        while drain(self.hub).handled:
+            pass
+        while not self._is_quiet():
+            while refresh(self.hub):
+                pass
+            for name in self._accounts:
+                publish(self.hub, name)
+            self.clock.sleep(1.0)
+        self._tell(f"opened with {len(self.world.goods)} items on {len(self._accounts)} channels")
+
+    def _is_quiet(self) -> bool:
+        with self.hub.database.read() as connection:
+            return ReportStore(connection, self.clock.now()).is_quiet()
+
+    def _work(self) -> None:
+        """What the flows do, one after the other: intake first, then numbers, then everything that is due."""
+        next_staff = next_feed = self.clock.now()
+        deadline: float | None = None
+        while True:
+            worked = drain(self.hub).handled + refresh(self.hub)
+            for name in self._accounts:
+                with suppress(ConnectorError):
+                    worked += publish(self.hub, name).total
+                if are_orders_due(self.hub, name):
+                    with suppress(ConnectorError):
+                        worked += pull_orders(self.hub, name)
+            worked += send_messages(self.hub)
+            now = self.clock.now()
+            if now >= next_feed:
+                next_feed = now + FEED_PERIOD
+                self._hear_supplier()
+            if now >= next_staff:
+                next_staff = now + STAFF_PERIOD
+                worked += self._ship(now)
+            if self._done.is_set():
+                deadline = deadline or time.monotonic() + SETTLE_WALL_SECONDS
+                if self._has_come_to_rest() or time.monotonic() > deadline:
+                    self._done.clear()
+                    return
+            if not worked:
+                time.sleep(0.002)
+
+    def _hear_supplier(self) -> None:
+        with suppress(ConnectorError):
+            pull_offers(self.hub, SUPPLIER_NAME)
+            pull_replies(self.hub, SUPPLIER_NAME)
+        self.hub.database.run(lambda c: PublicationStore(c, self.clock.now()).note_aging())
+
+    def _ship(self, now: datetime) -> int:
+        with self.hub.database.read() as connection:
+            due = ReportStore(connection, now).fulfillments_before(now - SHIP_AFTER)
+        for number in due:
+            parcel = Parcel(carrier="Colissimo", tracking_number=f"6A{number:011d}")
+            ship_fulfillment(self.hub, number, parcel=parcel)
+        return len(due)
+
+    def _has_come_to_rest(self) -> bool:
+        """Everything heard, shipped, told and shown, and the supplier's last word heard."""
+        ended_at = self._ended_at
+        with self.hub.database.read() as connection:
+            now = self.clock.now()
+            reports, states = ReportStore(connection, now), ChannelStore(connection, now)
+            if not reports.is_quiet() or reports.fulfillments_before(now, with_suppliers=True):
+                return False
+            heard = [states.get(name).orders_heard_until for name in self._accounts]
+            feed = states.feed_as_of(SUPPLIER_NAME)
+        if any(until is None or until <= ended_at for until in heard):
+            return False
+        if feed is None or feed < self.world.supplier.changed_at:
+            return False
+        return all(not account.emulator.due_webhooks(now) for account in self._accounts.values())
+
+    # -- the world ---------------------------------------------------------------------------------------------
+
+    def _shop(self) -> None:
+        """Follows the history; when the machine is behind, events follow each other without a pause."""
+        total = len(self._history.events)
+        for number, event in enumerate(self._history.events, start=1):
+            wait = (event.at - self.clock.now()).total_seconds()
+            if wait > 0:
+                self.clock.sleep(wait)
+            self._happen(event)
+            if number % 200 == 0 or number == total:
+                self._tell(f"{event.at:%Y-%m-%d}: {number} of {total} events")
+        self._ended_at = self.clock.now()
+        self._done.set()
+
+    def _happen(self, event: Event) -> None:
+        lines = [BasketLine(sku, units) for sku, units in event.lines]
+        match event.kind:
+            case EventKind.SALE:
+                name, point = self._channel_of(event)
+                shopper = make_shopper(random.Random(f"shopper {event.customer or event.invoice}"), 0)
+                purchase = self.world.buy(name, lines, shopper, point)
+                if purchase.order_id is not None:
+                    bought = Counter({line.sku: line.units for line in purchase.lines})
+                    self._sold[event.invoice] = (name, point, purchase.order_id, bought)
+            case EventKind.TAKE_BACK:
+                self._take_back(event, lines)
+            case EventKind.BLIND_RETURN:
+                _, point = self._till_of(event)
+                self.world.give_back("tills", None, lines, point)
+                self.figures["blind returns"] += len(lines)
+            case EventKind.ADJUSTMENT:
+                for sku, units in event.lines:
+                    adjust(
+                        self.hub,
+                        sku,
+                        WAREHOUSE.code,
+                        units,
+                        reason=AdjustmentReason.CORRECTION,
+                        document=event.invoice,
+                    )
+                    self.adjusted[sku, WAREHOUSE.code] += units
+                    self.figures["adjustments"] += 1
+
+    def _take_back(self, event: Event, lines: Sequence[BasketLine]) -> None:
+        """What had been sold here is canceled if it has not left, else it comes back; the rest was never sold."""
+        name, point, order_id, units = self._sold.get(event.of or "", ("", "", "", Counter()))
+        sold: list[BasketLine] = []
+        for line in lines:
+            taken = min(line.units, units[line.sku])
+            if taken:
+                units[line.sku] -= taken
+                sold.append(BasketLine(line.sku, taken))
+            self.figures["taken back"] += taken
+            self.figures["taken back unsold"] += line.units - taken
+        if sold and not self.world.cancel(name, order_id, sold, point):
+            self.world.give_back(name, order_id, sold, point)
+
+    def _channel_of(self, event: Event) -> tuple[str, str]:
+        """Chosen by customer and country, by the invoice where the customer is blank."""
+        key = f"{event.customer}|{event.country}" if event.customer else event.invoice
+        number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4])
+        names = sorted(self._accounts)
+        points = list(self._accounts[names[number % len(names)]].stock_points)
+        return names[number % len(names)], points[number // len(names) % len(points)]
+
+    def _till_of(self, event: Event) -> tuple[str, str]:
+        points = list(self._accounts["tills"].stock_points)
+        return "tills", points[int.from_bytes(hashlib.sha256(event.invoice.encode()).digest()[:4]) % len(points)]
+
+    def _carry_webhooks(self) -> None:
+        postmen = [
+            Postman(account.emulator, self.world.locks[name], self.clock, self._receiver(name))
+            for name, account in self._accounts.items()
+            if account.has_webhooks
+        ]
+        while any(thread.name == "hub" for thread in threading.enumerate()):
+            self.world.advance()
+            if not sum(postman.round() for postman in postmen):
+                time.sleep(0.002)
+        self._webhooks = sum(postman.sent for postman in postmen)
+
+    def _receiver(self, name: str) -> Send:
+        def receive(request: HttpRequest) -> HttpResponse:
+            try:
+                take_webhook(self.hub, name, request.headers, request.body)
+            except WebhookRefusedError as error:
+                return HttpResponse(error.status)
+            return HttpResponse(200)
+
+        return receive
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            self._failures.append(error)
+            self._done.set()
+
+
+def hub_account(account: Account, url: str | None = None) -> HubAccount:
+    """The hub's side of an emulated account."""
+    record = known_channels()[account.platform]
+    secrets: dict[str, Any] = dict(account.secrets)
+    if "webhook_secrets" in secrets:
+        secrets["webhook_secrets"] = (secrets["webhook_secrets"],)
+    settings = record.settings.model_validate(
+        {"name": account.name, "url": url or f"http://{account.path}.example", **account.settings, **secrets}
+    )
+    return HubAccount(record, settings, account.order_poll_seconds)
+
+
+def hub_supplier(url: str = "http://supplier.example") -> SupplierAccount:
+    """The hub's side of the emulated supplier."""
+    record = known_suppliers()["supplier_feed"]
+    values = supplier_settings(ttl_seconds=SUPPLIER_TTL_SECONDS) | {"url": url}
+    own = {name: value for name, value in values.items() if name not in ("platform", "location")}
+    return SupplierAccount(record, record.settings.model_validate(own))
+
+
+def write_places(catalogue: CatalogueStore) -> dict[str, int]:
+    """Writes the merchant's locations; answers their ids by code."""
+    return {
+        place.code: catalogue.put_location(
+            Location(
+                code=place.code,
+                name=place.name,
+                kind=LocationKind(place.kind),
+                address=Address(country="FR", postal_code=place.postal_code, city=place.city),
+                coordinates=Coordinates(latitude=place.latitude, longitude=place.longitude),
+                can_pickup=place in STORES,
+            ),
+            master=SUPPLIER_NAME if place == SUPPLIER else None,
+            ttl_seconds=SUPPLIER_TTL_SECONDS if place == SUPPLIER else None,
+        )
+        for place in PLACES
+    }

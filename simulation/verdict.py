@@ -1,0 +1,249 @@
+"""What really happened, against what the hub made of it: the same figures for the demo and the replay.
+
+The world's own record says what was sold and what came back. From the hub comes only which location serves which
+order (the world cannot know it); what must stand on each shelf is then computed here, by other code than the hub's.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from nervure.invariants import check_all
+from nervure.store.audit import AuditStore, LineAudit, ServedAudit
+from nervure.store.database import Database
+from nervure.store.reports import ReportStore
+from simulation.catalogue import SUPPLIER
+from simulation.measure import Latency, Taken, percentiles, settle_times
+from simulation.world import World
+
+
+@dataclass
+class Verdict:
+    """The figures. What must be 0 is 0, or the run has failed."""
+
+    orders: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    oversold_in_hub: int = 0
+    oversold_across_channels: int = 0
+    refused_at_channel: int = 0
+    unconfirmed: int = 0
+    wrong_at_rest: int = 0
+    units_not_conserved: int = 0
+    dead_letters: int = 0
+    stock_points: int = 0
+    sale_to_confirmed_seconds: dict[str, Latency] = field(default_factory=dict)
+    details: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything that must be 0 is 0."""
+        return not (
+            self.lost
+            or self.duplicated
+            or self.oversold_in_hub
+            or self.unconfirmed
+            or self.wrong_at_rest
+            or self.units_not_conserved
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as JSON knows them."""
+        figures = {name: value for name, value in vars(self).items() if isinstance(value, int)}
+        times = {name: latency.as_json() for name, latency in sorted(self.sale_to_confirmed_seconds.items())}
+        return {**figures, "sale_to_confirmed_seconds": times, "details": self.details[:50]}
+
+
+@dataclass(frozen=True, slots=True)
+class HubLook:
+    """What the hub says, in one consistent look."""
+
+    lines: list[LineAudit]
+    served: list[ServedAudit]
+    violations: list[str]
+    unconfirmed: list[str]
+    on_hand: dict[tuple[str, str], int]
+    dead_letters: int
+
+
+def look(database: Database, now: datetime) -> HubLook:
+    """Reads the hub."""
+    with database.read() as connection:
+        audit = AuditStore(connection)
+        on_hand: Counter[tuple[str, str]] = Counter()
+        for level in audit.levels():
+            on_hand[level.sku, level.location] += level.on_hand
+        return HubLook(
+            list(audit.lines()),
+            list(audit.served()),
+            [f"{violation.rule}: {violation.subject}: {violation.text}" for violation in check_all(audit)],
+            [
+                f"{one.channel} {one.sku} at {one.stock_point} is {one.state}"
+                for one in audit.publications()
+                if one.state not in ("confirmed", "excluded")
+            ],
+            dict(on_hand),
+            ReportStore(connection, now).status()["inbox"]["dead"],
+        )
+
+
+def judge(world: World, hub: HubLook, adjusted: Mapping[tuple[str, str], int] | None = None) -> Verdict:
+    """Compares. `adjusted`: signed units that were booked at own locations beside sales and returns."""
+    verdict = Verdict(dead_letters=hub.dead_letters)
+    _orders(world, hub, verdict)
+    verdict.oversold_in_hub = sum("claims_within_stock" in text for text in hub.violations)
+    verdict.details += hub.violations
+    verdict.unconfirmed = len(hub.unconfirmed)
+    verdict.details += hub.unconfirmed[:20]
+    _at_rest(world, hub, verdict, adjusted or {})
+    _latencies(world, hub, verdict)
+    return verdict
+
+
+def _orders(world: World, hub: HubLook, verdict: Verdict) -> None:
+    """Every purchase must be there once, with the units that were sold."""
+    known: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for line in hub.lines:
+        known[line.channel, line.order][line.sku] += line.units_ordered
+        accounted = line.units_canceled + line.units_served + line.units_short
+        if line.is_counted and accounted != line.units_ordered:
+            verdict.duplicated += accounted > line.units_ordered
+            verdict.lost += accounted < line.units_ordered
+            verdict.details.append(f"{line.channel} {line.order} {line.sku}: {accounted} of {line.units_ordered} units")
+        if line.ever_short:
+            verdict.oversold_across_channels += 1
+            if not line.has_task:
+                verdict.details.append(f"{line.channel} {line.order} {line.sku} is short without a task")
+    for sale in world.sales:
+        verdict.refused_at_channel += sum(line.units for line in sale.purchase.refused)
+        if sale.purchase.order_id is None:
+            continue
+        verdict.orders += 1
+        bought: Counter[str] = Counter()
+        for basket_line in sale.purchase.lines:
+            bought[basket_line.sku] += basket_line.units
+        heard = known.pop((sale.account, sale.purchase.order_id), None)
+        if heard is None or any(heard[sku] < units for sku, units in bought.items()):
+            verdict.lost += 1
+            verdict.details.append(f"lost: {sale.account} {sale.purchase.order_id}")
+        elif heard != bought:
+            verdict.duplicated += 1
+            verdict.details.append(f"too much: {sale.account} {sale.purchase.order_id}")
+    verdict.duplicated += len(known)
+    verdict.details += [f"nobody bought: {account} {order}" for account, order in sorted(known)]
+
+
+def _at_rest(world: World, hub: HubLook, verdict: Verdict, adjusted: Mapping[tuple[str, str], int]) -> None:
+    """Every shelf must show exactly what the world's own record and the serving locations leave."""
+    left = _left(world, hub, adjusted)
+    kits = {good.sku: good.parts for good in world.goods if good.parts}
+    for account in world.accounts.values():
+        for (sku, point), shown in sorted(account.emulator.shelf().items()):
+            parts = kits.get(sku, {sku: 1})
+            right = sum(
+                min(max(left.get((part, place), 0), 0) // units for part, units in parts.items())
+                for place in account.stock_points[point]
+            )
+            verdict.stock_points += 1
+            if shown != right:
+                verdict.wrong_at_rest += 1
+                verdict.details.append(f"{account.name} {sku} at {point} shows {shown}, right is {right}")
+    physical = _physical(world, hub, adjusted)
+    for key in physical.keys() | hub.on_hand.keys():
+        if physical.get(key, 0) != hub.on_hand.get(key, 0) and key[1] != SUPPLIER.code:
+            verdict.units_not_conserved += 1
+            verdict.details.append(
+                f"{key[0]} at {key[1]}: on hand {hub.on_hand.get(key, 0)}, the world has {physical.get(key, 0)}"
+            )
+
+
+def _parts(world: World) -> dict[str, Mapping[str, int]]:
+    return {good.sku: good.parts or {good.sku: 1} for good in world.goods}
+
+
+def _left(world: World, hub: HubLook, adjusted: Mapping[tuple[str, str], int]) -> Counter[tuple[str, str]]:
+    """Units by (sku, location) that nobody has or waits for."""
+    left = _start(world, adjusted)
+    parts = _parts(world)
+    for served in hub.served:
+        if served.location == SUPPLIER.code and served.state == "shipped":
+            continue  # the supplier's own number is without it
+        for part, units in parts[served.sku].items():
+            left[part, served.location] -= served.units * units
+    _add_returns(world, left)
+    return left
+
+
+def _physical(world: World, hub: HubLook, adjusted: Mapping[tuple[str, str], int]) -> Counter[tuple[str, str]]:
+    """Units by (sku, location) that lie there."""
+    here = _start(world, adjusted)
+    parts = _parts(world)
+    for served in hub.served:
+        if served.state in ("shipped", "handed_over"):
+            for part, units in parts[served.sku].items():
+                here[part, served.location] -= served.units * units
+    _add_returns(world, here)
+    return here
+
+
+def _start(world: World, adjusted: Mapping[tuple[str, str], int]) -> Counter[tuple[str, str]]:
+    start = Counter({key: units for key, units in world.stock.items() if key[1] != SUPPLIER.code})
+    for sku, units in world.supplier.stock().items():
+        start[sku, SUPPLIER.code] = units
+    for key, units in adjusted.items():
+        start[key] += units
+    return start
+
+
+def _add_returns(world: World, stock: Counter[tuple[str, str]]) -> None:
+    parts = _parts(world)
+    for back in world.come_backs:
+        if back.kind != "returned":
+            continue
+        place = world.accounts[back.account].stock_points[back.stock_point][0]
+        for line in back.lines:
+            for part, units in parts[line.sku].items():
+                stock[part, place] += line.units * units
+
+
+def _latencies(world: World, hub: HubLook, verdict: Verdict) -> None:
+    """From purchase to every other platform's shelf, for goods that are no kits."""
+    placed = {
+        (sale.account, sale.purchase.order_id): sale.purchase.at.timestamp()
+        for sale in world.sales
+        if sale.purchase.order_id is not None
+    }
+    parts = _parts(world)
+    leaving = [
+        (served, part, served.units * units, placed[served.channel, served.order])
+        for served in hub.served
+        if (served.channel, served.order) in placed
+        for part, units in parts[served.sku].items()
+    ]
+    for account in world.accounts.values():
+        opening: dict[tuple[str, str], int] = {}
+        taken: list[Taken] = []
+        back: list[Taken] = []
+        for point, places in account.stock_points.items():
+            for (sku, place), units in world.stock.items():
+                if place in places:
+                    opening[sku, point] = opening.get((sku, point), 0) + units
+            taken += [
+                Taken(served.channel, part, point, units, at)
+                for served, part, units, at in leaving
+                if served.location in places
+            ]
+            back += list(_came_back(world, point, places))
+        waits = settle_times(account.name, opening, taken, back, account.emulator.shelf_log)
+        verdict.sale_to_confirmed_seconds[account.name] = percentiles(waits)
+
+
+def _came_back(world: World, point: str, places: Iterable[str]) -> Iterable[Taken]:
+    """Everything that came back anywhere: a bound may only be too wide where it is not known how narrow it is."""
+    parts = _parts(world)
+    for back in world.come_backs:
+        for line in back.lines:
+            for part, units in parts[line.sku].items():
+                yield Taken(back.account, part, point, line.units * units, back.at.timestamp())
