@@ -81,7 +81,7 @@ def _order_id(kind: str, data: Wire) -> str | None:
     found: Any = data.get("object")
     for name in (_ORDER_PLACES[kind], "order_id"):
         found = found.get(name) if isinstance(found, dict) else None
-    if True:
+    if kind.startswith("order."):
         found = found or data.get("id")
     return found if isinstance(found, str) and found else None
 

@@ -7,7 +7,7 @@ from typing import Any
 from simulation.catalogue import OWN_PLACES, STORES, SUPPLIER, Good
 from simulation.platform import EmulatedPlatform
 from simulation.platforms.mirakl import MiraklEmulator
-from simulation.platforms.prestashop import PrestaShopEmulator
+from simulation.platforms.prestashop import KEY, PrestaShopEmulator
 from simulation.platforms.shopify import ShopifyEmulator
 from simulation.platforms.square import ACCESS_TOKEN, SIGNATURE_KEY, SquareEmulator
 from simulation.platforms.supplier import SupplierEmulator
@@ -15,7 +15,6 @@ from simulation.platforms.supplier import SupplierEmulator
 SUPPLIER_NAME = "wholesale"
 SHOPIFY_TOKEN = "shpat_emulated"  # noqa: S105 - opens nothing but the emulator
 SHOPIFY_SECRET = "emulated-app-secret"  # noqa: S105 - signs nothing but its webhooks
-PRESTASHOP_KEY = "EMULATEDPRESTASHOPKEY0000000001"
 MIRAKL_KEY = "mirakl-key"
 PRESTASHOP_ZONE = "Europe/Paris"
 EVERYWHERE = tuple(place.code for place in (*OWN_PLACES, SUPPLIER))
@@ -57,10 +56,10 @@ def open_accounts(*, order_poll_seconds: float | None = None) -> list[Account]:
         ),
         Account(
             name="boutique",
-            emulator=PrestaShopEmulator(key=PRESTASHOP_KEY, time_zone=PRESTASHOP_ZONE),
+            emulator=PrestaShopEmulator(time_zone=PRESTASHOP_ZONE),
             stock_points={"1": EVERYWHERE},
             settings={"id_shop": 1, "time_zone": PRESTASHOP_ZONE},
-            secrets={"key": PRESTASHOP_KEY},
+            secrets={"key": KEY},
             path="prestashop",
             order_poll_seconds=order_poll_seconds,
         ),

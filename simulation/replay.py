@@ -34,7 +34,7 @@ from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders
 from nervure.operations.staff import adjust, ship_fulfillment
 from nervure.operations.suppliers import pull_offers, pull_replies
-from nervure.service.webhooks import WebhookRefusedError, callback_url, take_webhook
+from nervure.operations.webhooks import WebhookRefusedError, callback_url, take_webhook
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
@@ -132,6 +132,7 @@ class Replay:
         self.adjusted: Counter[tuple[str, str]] = Counter()
         self.figures: Counter[str] = Counter()
         self._done = threading.Event()
+        self._at_rest = threading.Event()
         self._failures: list[BaseException] = []
         self._webhooks = 0
         self._ended_at = self.clock.now()
@@ -174,7 +175,7 @@ class Replay:
             accounts={account.name: hub_account(account) for account in self._accounts.values()},
             suppliers={SUPPLIER_NAME: hub_supplier()},
             wire=lambda name, url: self.world.answer("supplier" if name == SUPPLIER_NAME else name),
-            callback_url="http://hub.example",
+            callback_url="https://hub.example",
         )
         now = self.clock.now()
         with database.write() as connection:
@@ -231,7 +232,7 @@ class Replay:
         """What the flows do, one after the other: intake first, then numbers, then everything that is due."""
         next_staff = next_feed = self.clock.now()
         deadline: float | None = None
-        while True:
+        while not self._at_rest.is_set():
             worked = drain(self.hub).handled + refresh(self.hub)
             for name in self._accounts:
                 with suppress(ConnectorError):
@@ -250,7 +251,7 @@ class Replay:
             if self._done.is_set():
                 deadline = deadline or time.monotonic() + SETTLE_WALL_SECONDS
                 if self._has_come_to_rest() or time.monotonic() > deadline:
-                    self._done.clear()
+                    self._at_rest.set()
                     return
             if not worked:
                 time.sleep(0.002)
@@ -361,7 +362,7 @@ class Replay:
             for name, account in self._accounts.items()
             if account.has_webhooks
         ]
-        while any(thread.name == "hub" for thread in threading.enumerate()):
+        while not self._at_rest.is_set():
             self.world.advance()
             if not sum(postman.round() for postman in postmen):
                 time.sleep(0.002)
@@ -383,6 +384,7 @@ class Replay:
         except BaseException as error:
             self._failures.append(error)
             self._done.set()
+            self._at_rest.set()
 
 
 def hub_account(account: Account, url: str | None = None) -> HubAccount:

@@ -328,7 +328,7 @@ class Violation(Protocol):
     def text(self) -> str: ...
 
 
-CheckAll = Callable[[Connection, datetime], Sequence[Violation]]
+CheckAll = Callable[[Connection], Sequence[Violation]]
 
 
 def checking(check_all: CheckAll, window: Window) -> Loops:
@@ -337,7 +337,7 @@ def checking(check_all: CheckAll, window: Window) -> Loops:
 
     def turn() -> None:
         with hub.database.read() as connection:
-            found = check_all(connection, hub.clock.now())
+            found = check_all(connection)
         window.tally.count("rules", "violations", len(found))
         for rule in sorted({one.rule for one in found}):
             subjects = [one for one in found if one.rule == rule]

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from nervure.operations.hub import Hub
 from nervure.operations.staff import UnknownStockError, adjust, receive, ship_fulfillment
-from nervure.service.webhooks import MAX_BODY_BYTES, WebhookRefusedError, take_webhook
+from nervure.operations.webhooks import MAX_BODY_BYTES, WebhookRefusedError, take_webhook
 from nervure.store.reports import ReportStore
 from schemas.fulfillment import Parcel
 from schemas.stock import AdjustmentReason

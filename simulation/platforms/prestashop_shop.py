@@ -177,6 +177,7 @@ class Shop:
             last_passwd_gen=at,
             date_add=at,
             date_upd=at,
+            associations={"groups": [{"id": 3}]},
         )
         address = self._add(
             "addresses",
@@ -222,6 +223,7 @@ class Shop:
             id_cart=cart["id"],
             secure_key=cart["secure_key"] or "5ec2e7f00d5ec2e7f00d5ec2e7f00d00",
             current_state=state,
+            payment="Bank wire",
             date_add=at,
             date_upd=at,
             total_shipping_tax_incl=amount(shipping),
@@ -302,6 +304,9 @@ class Shop:
         order.update(current_state=state, valid=flags["logable"], date_upd=at)
         if flags["invoice"] and not order["invoice_number"]:
             order.update(invoice_number=order["id"], invoice_date=at)
+            for resource in ("order_carriers", "order_details"):
+                for row in self.tables[resource].of("id_order", order["id"]):
+                    row["id_order_invoice"] = order["id"]
         if flags["delivery"]:
             order.update(delivery_number=order["id"], delivery_date=at)
         if flags["paid"]:
