@@ -2,7 +2,6 @@
 
 import threading
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -27,20 +26,31 @@ class SystemClock:
         time.sleep(max(0.0, seconds))
 
 
-@dataclass(frozen=True, slots=True)
 class ScaledClock:
-    """Runs `scale` times as fast as the machine, from `starts_at`; two clocks made alike agree in all processes."""
+    """Runs `scale` times as fast as the machine, from `starts_at` on. Safe to share between threads."""
 
-    starts_at: datetime
-    scale: float
-    machine_started_at: float = field(default_factory=time.time)
+    def __init__(self, starts_at: datetime, scale: float = 1.0) -> None:
+        self._lock = threading.Lock()
+        self._since = starts_at
+        self._machine_since = time.monotonic()
+        self._scale = scale
+
+    @property
+    def scale(self) -> float:
+        return self._scale
 
     def now(self) -> datetime:
-        elapsed = time.time() - self.machine_started_at
-        return self.starts_at + timedelta(seconds=elapsed * self.scale)
+        with self._lock:
+            return self._since + timedelta(seconds=(time.monotonic() - self._machine_since) * self._scale)
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(max(0.0, seconds) / self.scale)
+        time.sleep(max(0.0, seconds) / self._scale)
+
+    def run_at(self, scale: float) -> None:
+        """Goes on from the present moment at another speed."""
+        now = self.now()
+        with self._lock:
+            self._since, self._machine_since, self._scale = now, time.monotonic(), scale
 
 
 class ManualClock:

@@ -56,6 +56,9 @@ from simulation.world import World
 
 logger = logging.getLogger(__name__)
 
+OPENING_SPEED = 20.0
+"""Speed of the clock while the first numbers go out: a platform's cursor lives some minutes of it."""
+
 SHIP_AFTER = timedelta(hours=6)
 STAFF_PERIOD = timedelta(hours=1)
 FEED_PERIOD = timedelta(minutes=30)
@@ -119,7 +122,8 @@ class Replay:
             raise ValueError("the history holds no sale, return or adjustment of goods")
         self._history = history
         self._tell = tell
-        self.clock = ScaledClock(history.events[0].at - timedelta(hours=12), speed)
+        self._speed = speed
+        self.clock = ScaledClock(history.events[0].at - timedelta(hours=1), OPENING_SPEED)
         goods = [
             Good(CatalogueEntry(sku, title, history.prices.get(sku, Decimal("1.00"))))
             for sku, title in sorted(history.titles.items())
@@ -141,6 +145,7 @@ class Replay:
         """Opens the hub, replays, lets it come to rest, and judges."""
         started = time.monotonic()
         self._first_publication()
+        self.clock.run_at(self._speed)
         threads = [
             threading.Thread(target=self._guarded, args=(work,), name=name)
             for name, work in (("shoppers", self._shop), ("webhooks", self._carry_webhooks), ("hub", self._work))
@@ -161,7 +166,7 @@ class Replay:
             taken_back=self.figures["taken back"],
             taken_back_unsold=self.figures["taken back unsold"],
             wall_seconds=round(time.monotonic() - started, 1),
-            speed=self.clock.scale,
+            speed=self._speed,
             requests=self.world.requests_by_account(),
             webhooks=self._webhooks,
         )
@@ -221,7 +226,7 @@ class Replay:
                 pass
             for name in self._accounts:
                 publish(self.hub, name)
-            self.clock.sleep(1.0)
+            self.clock.sleep(5.0)
         self._tell(f"opened with {len(self.world.goods)} items on {len(self._accounts)} channels")
 
     def _is_quiet(self) -> bool:

@@ -1,13 +1,12 @@
 """Draining the inbox: each document is understood and carried out in one transaction, once, or kept with a reason."""
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
 
 from mappings.errors import UnreadableDocumentError
 from nervure.operations.facts import apply
@@ -15,12 +14,17 @@ from nervure.operations.hub import Hub
 from nervure.operations.suppliers import apply_feed
 from nervure.orders.work import UnboundListingError
 from nervure.store.channels import ChannelStore
+from nervure.store.database import Connection, RuleBrokenError, savepoint
 from nervure.store.inbox import InboxStore, Leased
 from schemas.documents import Fact, Heard
+from schemas.publications import ChannelListing
 
 logger = logging.getLogger(__name__)
 
 MAX_LATENCIES = 10_000
+
+REFUSALS = (UnboundListingError, UnreadableDocumentError, RuleBrokenError)
+"""Why a document can be understood and still not be carried out."""
 
 
 @dataclass
@@ -40,7 +44,19 @@ class DrainReport:
         self.latencies = (self.latencies + other.latencies)[-MAX_LATENCIES:]
 
 
-Work = Callable[[Connection], None]
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document that was read: the facts in it, other work that it asks for, or why it cannot be understood."""
+
+    leased: Leased
+    facts: Sequence[Fact] = ()
+    work: Callable[[Connection], None] | None = None
+    reason: str | None = None
+
+    @property
+    def is_catalogue(self) -> bool:
+        """Whether it holds listings only: many of them are cheaper together."""
+        return bool(self.facts) and all(isinstance(fact, ChannelListing) for fact in self.facts)
 
 
 def drain(hub: Hub, limit: int = 50) -> DrainReport:
@@ -49,7 +65,7 @@ def drain(hub: Hub, limit: int = 50) -> DrainReport:
     report = DrainReport()
     if not taken:
         return report
-    prepared = [(leased, _prepare(hub, leased)) for leased in taken]
+    prepared = [_prepare(hub, leased) for leased in taken]
     try:
         reasons = hub.database.run(lambda c: _handle(hub, c, prepared))
     except Exception:
@@ -67,56 +83,72 @@ def drain(hub: Hub, limit: int = 50) -> DrainReport:
     return report
 
 
-def _prepare(hub: Hub, leased: Leased) -> Work | str:
-    """Understands a document outside of any transaction: what to do, or why it cannot be understood."""
+def _prepare(hub: Hub, leased: Leased) -> Prepared:
+    """Understands a document outside of any transaction."""
     if leased.channel in hub.suppliers:
-        return lambda connection: apply_feed(hub, connection, leased)
+        return Prepared(leased, work=lambda connection: apply_feed(hub, connection, leased))
     account = hub.accounts.get(leased.channel)
     if account is None:
-        return f"channel {leased.channel!r} is not configured"
+        return Prepared(leased, reason=f"channel {leased.channel!r} is not configured")
     try:
         facts = account.record.translate(leased.document, hub.translation(leased.channel))
     except UnreadableDocumentError as error:
-        return str(error)
+        return Prepared(leased, reason=str(error))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        return f"{leased.document.topic}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        where = ".".join(str(part) for part in first["loc"])
+        return Prepared(leased, reason=f"{leased.document.topic}: {where}: {first['msg']}")
     if not facts and leased.document.heard is Heard.WEBHOOK:
         # A webhook that only says that something happened: the orders themselves are pulled at once.
-        return lambda connection: ChannelStore(connection, hub.clock.now()).want_orders(leased.channel)
-    return lambda connection: _apply_all(hub, connection, facts)
+        return Prepared(leased, work=lambda c: ChannelStore(c, hub.clock.now()).want_orders(leased.channel))
+    return Prepared(leased, facts)
 
 
-def _apply_all(hub: Hub, connection: Connection, facts: Sequence[Fact]) -> None:
-    apply(hub, connection, facts)
-
-
-def _handle(hub: Hub, connection: Connection, prepared: Sequence[tuple[Leased, Work | str]]) -> dict[int, str]:
+def _handle(hub: Hub, connection: Connection, prepared: Sequence[Prepared]) -> dict[int, str]:
+    """Carries documents out inside one transaction; answers the reasons of those that could not be."""
     inbox = InboxStore(connection, hub.clock.now())
     reasons: dict[int, str] = {}
-    for leased, work in prepared:
-        reason = work if isinstance(work, str) else _try(connection, work)
+    done = _handle_catalogues(hub, connection, prepared)
+    for one in prepared:
+        if one.leased.id in done:
+            continue
+        reason = one.reason or _try(hub, connection, one)
         if reason is not None:
-            reasons[leased.id] = reason
-            inbox.bury(leased.id, reason)
-    inbox.done([leased.id for leased, _ in prepared if leased.id not in reasons])
+            reasons[one.leased.id] = reason
+            inbox.bury(one.leased.id, reason)
+    inbox.done([one.leased.id for one in prepared if one.leased.id not in reasons])
     return reasons
 
 
-def _try(connection: Connection, work: Work) -> str | None:
+def _handle_catalogues(hub: Hub, connection: Connection, prepared: Sequence[Prepared]) -> set[int]:
+    """Takes all listings of a channel in together; where that fails they are tried document by document."""
+    by_channel: dict[str, list[Prepared]] = defaultdict(list)
+    for one in prepared:
+        if one.is_catalogue:
+            by_channel[one.leased.channel].append(one)
+    done: set[int] = set()
+    for group in by_channel.values():
+        facts = [fact for one in group for fact in one.facts]
+        with suppress(*REFUSALS), savepoint(connection):
+            apply(hub, connection, facts)
+            done.update(one.leased.id for one in group)
+    return done
+
+
+def _try(hub: Hub, connection: Connection, one: Prepared) -> str | None:
     try:
-        with connection.begin_nested():
-            work(connection)
-    except (UnboundListingError, UnreadableDocumentError) as error:
+        with savepoint(connection):
+            if one.work is not None:
+                one.work(connection)
+            else:
+                apply(hub, connection, one.facts)
+    except REFUSALS as error:
         return str(error)
-    except IntegrityError as error:
-        constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or str(error.orig)
-        return f"a rule of the database refuses it: {constraint}"
     return None
 
 
-def _handle_alone(hub: Hub, one: tuple[Leased, Work | str]) -> dict[int, str]:
-    leased, _ = one
+def _handle_alone(hub: Hub, one: Prepared) -> dict[int, str]:
+    leased = one.leased
     try:
         return hub.database.run(lambda c: _handle(hub, c, [one]))
     except Exception as error:

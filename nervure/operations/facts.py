@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy.engine import Connection
-
 from nervure.inventory.ledger import book, count_difference
 from nervure.inventory.stock import Entry, Place
 from nervure.operations.hub import Hub
@@ -11,6 +9,7 @@ from nervure.orders.intake import take_in
 from nervure.orders.returns import take_back
 from nervure.orders.settling import rebalance, serve_shortfalls
 from nervure.store.catalogue import CatalogueStore
+from nervure.store.database import Connection
 from nervure.store.inbox import InboxStore
 from nervure.store.orders import OrderStore
 from nervure.store.publications import PublicationStore

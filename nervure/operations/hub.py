@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
 
-from sqlalchemy.engine import Connection
-
 from connectors.records import (
     Channel,
     ChannelConnection,
@@ -20,7 +18,7 @@ from connectors.transport import Runtime, Send
 from nervure.clock import Clock
 from nervure.orders.work import Desk
 from nervure.store.channels import ChannelStore
-from nervure.store.database import Database
+from nervure.store.database import Connection, Database
 from nervure.store.orders import PERSONAL_DATA_DAYS, OrderStore
 from nervure.store.stock import StockStore
 from schemas.documents import Translation

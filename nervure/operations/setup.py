@@ -8,7 +8,6 @@ from pathlib import Path
 from threading import Lock
 
 from pydantic import ValidationError
-from sqlalchemy.engine import Connection
 
 from connectors.registry import channels as known_channels
 from connectors.registry import suppliers as known_suppliers
@@ -19,7 +18,7 @@ from nervure.inventory.stock import Entry, Place
 from nervure.operations.hub import Account, Hub, SupplierAccount
 from nervure.settings import Settings, SettingsError
 from nervure.store.catalogue import CatalogueStore
-from nervure.store.database import open_database
+from nervure.store.database import Connection, open_database
 from nervure.store.migrations import upgrade
 from nervure.store.stock import StockStore
 from schemas.items import Item, ItemKind, KitComponent

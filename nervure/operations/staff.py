@@ -2,14 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy.engine import Connection
-
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place
 from nervure.operations.facts import settle
 from nervure.operations.hub import Hub
 from nervure.orders.shipping import ship
 from nervure.store.catalogue import CatalogueStore
+from nervure.store.database import Connection
 from nervure.store.messages import MessageStore
 from nervure.store.stock import StockStore
 from schemas.fulfillment import Parcel

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy.engine import Connection
-
 from connectors.errors import FeedHeldError
 from mappings.errors import UnreadableDocumentError
 from nervure.inventory.ledger import count_difference
@@ -16,6 +14,7 @@ from nervure.orders.settling import cover, release
 from nervure.orders.shipping import ship
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
+from nervure.store.database import Connection
 from nervure.store.inbox import InboxStore, Leased
 from nervure.store.messages import MessageStore
 from nervure.store.offers import OfferStore

@@ -8,11 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from threading import Event, Thread
-from typing import Protocol
-
-from sqlalchemy.engine import Connection
 
 from connectors.errors import ConnectorError, FatalError, FeedHeldError, ThrottledError
+from nervure.invariants import check_all
 from nervure.operations.drain import drain
 from nervure.operations.hub import Hub
 from nervure.operations.messages import send_messages
@@ -20,6 +18,7 @@ from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders, pull_stock
 from nervure.operations.results import Tally
 from nervure.operations.suppliers import pull_offers, pull_replies
+from nervure.store.audit import AuditStore
 from nervure.store.channels import ChannelStore
 from nervure.store.inbox import DeadLetter, InboxStore
 from nervure.store.publications import PublicationStore
@@ -75,7 +74,7 @@ class Window:
                 self.tally.warn(name, "was still waiting for an answer when the window ended; the next one goes on")
 
     def _loop(self, name: str, turn: Turn) -> None:
-        while not self.is_over:
+        while not self.stop.is_set():
             try:
                 seconds = turn()
             except Exception as error:
@@ -86,6 +85,8 @@ class Window:
             if seconds is None:
                 return
             self._wait(seconds)
+            if self.is_over:
+                return
 
     def _wait(self, seconds: float) -> None:
         clock = self.hub.clock
@@ -317,27 +318,13 @@ def forgetting(window: Window) -> Loops:
     return {"retention": turn}
 
 
-class Violation(Protocol):
-    """A rule that must always hold, and does not."""
-
-    @property
-    def rule(self) -> str: ...
-    @property
-    def subject(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-
-
-CheckAll = Callable[[Connection], Sequence[Violation]]
-
-
-def checking(check_all: CheckAll, window: Window) -> Loops:
+def checking(window: Window) -> Loops:
     """Looks once whether everything holds that always must."""
     hub = window.hub
 
     def turn() -> None:
         with hub.database.read() as connection:
-            found = check_all(connection)
+            found = check_all(AuditStore(connection))
         window.tally.count("rules", "violations", len(found))
         for rule in sorted({one.rule for one in found}):
             subjects = [one for one in found if one.rule == rule]

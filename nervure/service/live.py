@@ -44,7 +44,12 @@ class Live:
 
     def update(self, hub: Status | None, world: Status | None) -> None:
         opens = "   ".join(f"{name} {url}" for name, url in self._addresses)
-        parts: list[RenderableType] = [table(hub, world), Text(_totals(hub)), Text(opens), *(Text(line) for line in self._lines)]
+        parts: list[RenderableType] = [
+            table(hub, world),
+            Text(_totals(hub)),
+            Text(opens),
+            *(Text(line) for line in self._lines),
+        ]
         self._live.update(Group(*parts))
 
 

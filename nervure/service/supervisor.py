@@ -23,6 +23,7 @@ STEADY_SECONDS = 60.0
 STOP_SECONDS = 8.5
 """After this what has not ended is killed."""
 LOG_BYTES = 10_000_000
+MAX_WORDS = 200
 
 
 class StartError(Exception):
@@ -142,7 +143,8 @@ class Supervisor:
         child.deaths = 1 if lived > STEADY_SECONDS else child.deaths + 1
         wait = min(FIRST_BACKOFF_SECONDS * 2 ** (child.deaths - 1), MAX_BACKOFF_SECONDS)
         child.process, child.is_ready, child.starts_at = None, False, time.monotonic() + wait
-        self.say(f"{child.program.name} ended ({_how(code)}); it is started again in {wait:g} s, see {child.log}")
+        said = f"{child.program.name} ended ({_how(code)}{_last_words(child.log)})"
+        self.say(f"{said}; it is started again in {wait:g} s, see {child.log}")
 
     # -- the end -----------------------------------------------------------------------------------------------
 
@@ -189,3 +191,10 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
 
 def _how(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
+
+
+def _last_words(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 4_096))
+        lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    return f": {lines[-1][:MAX_WORDS]}" if lines else ""

@@ -13,8 +13,10 @@ from typing import Literal, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+__all__ = ["Connection", "Database", "DatabaseError", "RuleBrokenError", "open_database", "savepoint"]
 
 T = TypeVar("T")
 IsolationLevel = Literal["READ COMMITTED", "SERIALIZABLE"]
@@ -26,6 +28,25 @@ _TRY_AGAIN_STATES = frozenset({"40001", "40P01", "55P03"})
 
 class DatabaseError(Exception):
     """The database cannot be used: what is wrong and what to do."""
+
+
+class RuleBrokenError(Exception):
+    """A constraint of the database refused a row; the message names the constraint."""
+
+
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Work inside a transaction that is undone alone when it fails.
+
+    Raises:
+        RuleBrokenError: a constraint refused something.
+    """
+    try:
+        with connection.begin_nested():
+            yield
+    except IntegrityError as error:
+        constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or str(error.orig)
+        raise RuleBrokenError(f"a rule of the database refuses it: {constraint}") from error
 
 
 class Database:

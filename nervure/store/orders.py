@@ -423,7 +423,8 @@ class OrderStore:
 
     def to_supplier(self, fulfillment_line_ids: Collection[int]) -> None:
         query = (
-            sa.select(sa.distinct(FULFILLMENT.c.id), LOCATION.c.master)
+            sa.select(FULFILLMENT.c.id, LOCATION.c.master)
+            .distinct()
             .join(FULFILLMENT_LINE, FULFILLMENT_LINE.c.fulfillment_order_id == FULFILLMENT.c.id)
             .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
             .where(

@@ -44,8 +44,10 @@ def insert_new(connection: Connection, table: sa.Table, rows: Sequence[Mapping[s
     if not rows:
         return 0
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing()
-    return sum(connection.execute(statement.values(list(part))).rowcount for part in chunks(rows, 1_000))
+    # Without the option the count of an INSERT is only known while its cursor is open: on PostgreSQL it would be -1.
+    statement = dialect.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    # The rows are parameters, not a VALUES list: a list of each length would be compiled anew.
+    return sum(connection.execute(statement, part).rowcount for part in chunks([dict(row) for row in rows], 5_000))
 
 
 LevelIdentity = tuple[int, int, str, str, str]

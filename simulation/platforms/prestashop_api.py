@@ -172,12 +172,8 @@ class WebserviceApi:
         for name in filters:
             if name not in known:
                 raise WebserviceError(400, 32, _did_you_mean("This filter does not exist.", name, known))
-        rows: Iterable[Row] = (table.rows[one] for one in table.ids)
-        bounds = _bounds(filters.get("id", ""))
-        if bounds is not None:
-            del filters["id"]
-            rows = table.between(*bounds)
-        for name in ("id", *INDEXED) if bounds is None else ():
+        rows: Iterable[Row] | None = None
+        for name in ("id", *INDEXED):
             choices = _choices(filters.get(name, ""))
             if choices is not None:
                 del filters[name]
@@ -185,6 +181,10 @@ class WebserviceApi:
                 by_id = (table.rows[one] for one in choices if one in table.rows)
                 rows = by_id if name == "id" else sorted(owned, key=lambda row: int(row["id"]))
                 break
+        if rows is None:
+            bounds = _bounds(filters.get("id", ""))
+            filters = filters if bounds is None else {name: filters[name] for name in filters if name != "id"}
+            rows = table.between(*(bounds or (0, table.last_id)))
         for name, value in filters.items():
             rows = filter(_matcher(name, value), rows)
         return iter(rows)
