@@ -78,16 +78,24 @@ class MiraklApi:
         return self._http.request("GET", self._address(path, query), headers={"accept": accept})
 
     def put(self, path: str, content: object = None, *, is_repeatable: bool) -> HttpResponse:
-        """Writes JSON, or nothing where `content` is None."""
+        """Writes JSON, or nothing where `content` is None.
+
+        Raises:
+            ContractError: the answer is neither empty nor an object, as a page of somebody in between is.
+        """
         if content is None:
-            return self._http.request("PUT", self._address(path), is_repeatable=is_repeatable)
-        return self._http.request(
-            "PUT",
-            self._address(path),
-            body=json.dumps(content).encode(),
-            headers={"content-type": "application/json", "accept": "application/json"},
-            is_repeatable=is_repeatable,
-        )
+            answer = self._http.request("PUT", self._address(path), is_repeatable=is_repeatable)
+        else:
+            answer = self._http.request(
+                "PUT",
+                self._address(path),
+                body=json.dumps(content).encode(),
+                headers={"content-type": "application/json", "accept": "application/json"},
+                is_repeatable=is_repeatable,
+            )
+        if answer.body:
+            object_of(answer)
+        return answer
 
     def post_file(self, path: str, name: str, content: bytes) -> HttpResponse:
         """Uploads a CSV file as the form field `file`; never sent again by itself."""

@@ -319,10 +319,7 @@ class PrestaShopConnection:
             return
         written = ",".join([*numbers, number])
         if len(written) > TRACKING_CHARACTERS:
-            raise RefusedError(
-                f"order {order['id']} has {len(numbers)} tracking numbers in PrestaShop: one more passes the"
-                f" {TRACKING_CHARACTERS} characters of the field"
-            )
+            return  # the field is full: the parcel still counts for the order's state, and the hub keeps its number
         self._webservice.patch("order_carriers", "order_carrier", int(carriers[0]["id"]), {"tracking_number": written})
 
     def _rows_of(self, order: Row) -> dict[str, "_OrderedUnits"]:

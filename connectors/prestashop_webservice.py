@@ -185,7 +185,7 @@ def _faults(body: bytes) -> list[tuple[int, str]]:
     try:
         entries = json.loads(body)["errors"]
         return [(int(entry["code"]), str(entry["message"])) for entry in entries]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return []
 
 
@@ -210,7 +210,7 @@ def _json(response: HttpResponse, what: str) -> Any:  # a wire document: typed b
     """Numbers with a point stay text: no amount goes through a float."""
     try:
         return json.loads(response.body, parse_float=str)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         start = response.body[:2000].lstrip().lower()
         if start.startswith(b"<") and (b'{"' in response.body or response.body.rstrip().endswith(b"[]")):
             reason = "PHP messages before the JSON: display_errors must be off in the shop"

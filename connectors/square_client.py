@@ -131,7 +131,7 @@ def moment_of(stamp: object) -> datetime | None:
 def _problems(body: bytes) -> list[Wire]:
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     errors = answer.get("errors") if isinstance(answer, dict) else None
     return [problem for problem in errors if isinstance(problem, dict)] if isinstance(errors, list) else []

@@ -69,7 +69,7 @@ def _is_signed(settings: ChannelSettings, webhook: IncomingWebhook) -> bool:
 def _event(body: bytes) -> Wire:
     try:
         event = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         event = None
     if not isinstance(event, dict):
         raise RefusedError("Square's webhook is not a JSON object")

@@ -64,7 +64,7 @@ class HttpResponse:
         """
         try:
             return json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ContractError(
                 f"expected JSON, got {len(self.body)} bytes of something else (HTTP {self.status})"
             ) from error

@@ -228,7 +228,7 @@ def read(kind: type[D], body: bytes, what: str) -> D:
         return kind.model_validate(json.loads(body, parse_float=Decimal))
     except ValidationError as error:
         raise unreadable(what, error) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableDocumentError(f"{what}: {len(body)} bytes that are not JSON") from error
 
 

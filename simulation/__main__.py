@@ -20,12 +20,10 @@ from simulation.accounts import open_accounts, open_supplier
 from simulation.catalogue import WAREHOUSE, Good, make_goods, opening_stock
 from simulation.demo import GOODS, WorldPlan
 from simulation.measure import Taken, percentiles, settle_times
-from simulation.server import Postman, asgi_app
+from simulation.record import Record
+from simulation.server import Postman, Served, asgi_app
 from simulation.shoppers import Demand
-from simulation.verdict import as_document
 from simulation.world import World
-
-STATUS_WINDOW_SECONDS = 300.0
 
 
 class DemoWorld:
@@ -52,7 +50,7 @@ class DemoWorld:
 
     def run(self) -> None:
         """Serves until SIGTERM or SIGINT."""
-        served = {account.path: self.world.answer(name) for name, account in self.world.accounts.items()}
+        served: dict[str, Served] = {a.path: self.world.answer(name) for name, a in self.world.accounts.items()}
         served |= {"supplier": self.world.answer("supplier"), "status": self._status, "record": self._record}
         config = uvicorn.Config(
             asgi_app(served), host="127.0.0.1", port=self._plan.world_port, log_level="warning", access_log=False
@@ -136,43 +134,37 @@ class DemoWorld:
     # -- what it tells -----------------------------------------------------------------------------------------
 
     def _status(self, request: HttpRequest) -> HttpResponse:
-        """Orders and latencies of the last minutes by account; where stock is per store only orders are told."""
-        since = time.time() - STATUS_WINDOW_SECONDS
-        sales = [sale for sale in list(self.world.sales) if sale.purchase.order_id is not None]
-        kits = {good.sku: good.parts for good in self._goods if good.parts}
+        """Orders by account, and how long shelves that stand for every location took to show what was sold."""
+        record = self.world.record()
         platforms = {}
-        for name, account in self.world.accounts.items():
-            latency = percentiles([])
-            if len(account.stock_points) == 1:
-                latency = percentiles(self._waits(name, sales, kits, since))
+        for name in record.points:
+            latency = percentiles(self._waits(name, record))
             platforms[name] = {
-                "orders": sum(sale.account == name for sale in sales),
+                "orders": sum(s.account == name and s.purchase.order_id is not None for s in record.sales),
                 "p50": _finite(latency.p50),
                 "p95": _finite(latency.p95),
             }
         return _json({"platforms": platforms, "opened": self._opened.is_set(), "finished": self._finished.is_set()})
 
-    def _waits(self, name: str, sales: Sequence[Any], kits: Any, since: float) -> list[float]:
-        """For a stock point that stands for every location, any purchase anywhere must show on its shelf."""
-        account = self.world.accounts[name]
-        point = next(iter(account.stock_points))
+    def _waits(self, name: str, record: Record) -> list[float]:
+        """Any purchase anywhere must show on such a shelf; which store serves an order the world does not know."""
+        if len(record.points[name]) != 1:
+            return []
+        point = next(iter(record.points[name]))
         opening: dict[tuple[str, str], int] = {}
-        for (sku, _), units in self.world.stock.items():
+        for (sku, _), units in record.stock.items():
             opening[sku, point] = opening.get((sku, point), 0) + units
         taken = [
             Taken(sale.account, part, point, line.units * units, sale.purchase.at.timestamp())
-            for sale in sales
+            for sale in record.sales
             for line in sale.purchase.lines
-            for part, units in kits.get(line.sku, {line.sku: 1}).items()
+            for part, units in record.parts[line.sku].items()
         ]
-        del since
-        return [wait for wait in settle_times(name, opening, taken, [], account.emulator.shelf_log)]
+        return settle_times(name, opening, taken, [], record.shelf_logs[name])
 
     def _record(self, request: HttpRequest) -> HttpResponse:
         """Everything that happened, for the verdict."""
-        document = as_document(self.world)
-        document["webhooks"] = sum(postman.sent for postman in self._postmen)
-        return _json(document)
+        return _json(self.world.record(sum(postman.sent for postman in self._postmen)).as_document())
 
 
 def _finite(value: float | None) -> float | None:

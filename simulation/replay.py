@@ -156,7 +156,8 @@ class Replay:
             thread.join()
         if self._failures:
             raise self._failures[0]
-        verdict = judge(self.world, look(self.hub.database, self.clock.now()), self.adjusted)
+        record = self.world.record(self._webhooks)
+        verdict = judge(record, look(self.hub.database, self.clock.now()), self.adjusted)
         return ReplayReport(
             verdict,
             self._history.rows_read,
@@ -167,7 +168,7 @@ class Replay:
             taken_back_unsold=self.figures["taken back unsold"],
             wall_seconds=round(time.monotonic() - started, 1),
             speed=self._speed,
-            requests=self.world.requests_by_account(),
+            requests=record.requests,
             webhooks=self._webhooks,
         )
 
@@ -238,7 +239,10 @@ class Replay:
         next_staff = next_feed = self.clock.now()
         deadline: float | None = None
         while not self._at_rest.is_set():
-            worked = drain(self.hub).handled + refresh(self.hub)
+            worked = 0
+            while handled := drain(self.hub, limit=200).handled:
+                worked += handled
+            worked += refresh(self.hub)
             for name in self._accounts:
                 with suppress(ConnectorError):
                     worked += publish(self.hub, name).total

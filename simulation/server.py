@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from connectors.errors import ConnectorError
 from connectors.transport import HttpRequest, HttpResponse, Send
@@ -18,10 +18,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 SendMessage = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-class Served(Protocol):
-    """Whatever answers requests at a time: a platform, a supplier, or the world's own page."""
-
-    def __call__(self, request: HttpRequest) -> HttpResponse: ...
+Served = Callable[[HttpRequest], HttpResponse]
+"""Whatever answers requests: a platform, the supplier, or a page of the world's own."""
 
 
 def asgi_app(served: Mapping[str, Served]) -> Callable[[Scope, Receive, SendMessage], Awaitable[None]]:

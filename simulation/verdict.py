@@ -16,7 +16,7 @@ from nervure.store.database import Database
 from nervure.store.reports import ReportStore
 from simulation.catalogue import SUPPLIER
 from simulation.measure import Latency, Taken, percentiles, settle_times
-from simulation.world import World
+from simulation.record import Record
 
 
 @dataclass
@@ -89,20 +89,20 @@ def look(database: Database, now: datetime) -> HubLook:
         )
 
 
-def judge(world: World, hub: HubLook, adjusted: Mapping[tuple[str, str], int] | None = None) -> Verdict:
+def judge(record: Record, hub: HubLook, adjusted: Mapping[tuple[str, str], int] | None = None) -> Verdict:
     """Compares. `adjusted`: signed units that were booked at own locations beside sales and returns."""
     verdict = Verdict(dead_letters=hub.dead_letters)
-    _orders(world, hub, verdict)
+    _orders(record, hub, verdict)
     verdict.oversold_in_hub = sum("claims_within_stock" in text for text in hub.violations)
     verdict.details += hub.violations
     verdict.unconfirmed = len(hub.unconfirmed)
     verdict.details += hub.unconfirmed[:20]
-    _at_rest(world, hub, verdict, adjusted or {})
-    _latencies(world, hub, verdict)
+    _at_rest(record, hub, verdict, adjusted or {})
+    _latencies(record, hub, verdict)
     return verdict
 
 
-def _orders(world: World, hub: HubLook, verdict: Verdict) -> None:
+def _orders(record: Record, hub: HubLook, verdict: Verdict) -> None:
     """Every purchase must be there once, with the units that were sold."""
     known: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for line in hub.lines:
@@ -116,7 +116,7 @@ def _orders(world: World, hub: HubLook, verdict: Verdict) -> None:
             verdict.oversold_across_channels += 1
             if not line.has_task:
                 verdict.details.append(f"{line.channel} {line.order} {line.sku} is short without a task")
-    for sale in world.sales:
+    for sale in record.sales:
         verdict.refused_at_channel += sum(line.units for line in sale.purchase.refused)
         if sale.purchase.order_id is None:
             continue
@@ -135,22 +135,21 @@ def _orders(world: World, hub: HubLook, verdict: Verdict) -> None:
     verdict.details += [f"nobody bought: {account} {order}" for account, order in sorted(known)]
 
 
-def _at_rest(world: World, hub: HubLook, verdict: Verdict, adjusted: Mapping[tuple[str, str], int]) -> None:
+def _at_rest(record: Record, hub: HubLook, verdict: Verdict, adjusted: Mapping[tuple[str, str], int]) -> None:
     """Every shelf must show exactly what the world's own record and the serving locations leave."""
-    left = _left(world, hub, adjusted)
-    kits = {good.sku: good.parts for good in world.goods if good.parts}
-    for account in world.accounts.values():
-        for (sku, point), shown in sorted(account.emulator.shelf().items()):
-            parts = kits.get(sku, {sku: 1})
+    left = _left(record, hub, adjusted)
+    for name, shelf in record.shelves.items():
+        for (sku, point), shown in sorted(shelf.items()):
+            parts = record.parts[sku]
             right = sum(
                 min(max(left.get((part, place), 0), 0) // units for part, units in parts.items())
-                for place in account.stock_points[point]
+                for place in record.points[name][point]
             )
             verdict.stock_points += 1
             if shown != right:
                 verdict.wrong_at_rest += 1
-                verdict.details.append(f"{account.name} {sku} at {point} shows {shown}, right is {right}")
-    physical = _physical(world, hub, adjusted)
+                verdict.details.append(f"{name} {sku} at {point} shows {shown}, right is {right}")
+    physical = _physical(record, hub, adjusted)
     for key in physical.keys() | hub.on_hand.keys():
         if physical.get(key, 0) != hub.on_hand.get(key, 0) and key[1] != SUPPLIER.code:
             verdict.units_not_conserved += 1
@@ -159,75 +158,71 @@ def _at_rest(world: World, hub: HubLook, verdict: Verdict, adjusted: Mapping[tup
             )
 
 
-def _parts(world: World) -> dict[str, Mapping[str, int]]:
-    return {good.sku: good.parts or {good.sku: 1} for good in world.goods}
-
-
-def _left(world: World, hub: HubLook, adjusted: Mapping[tuple[str, str], int]) -> Counter[tuple[str, str]]:
+def _left(record: Record, hub: HubLook, adjusted: Mapping[tuple[str, str], int]) -> Counter[tuple[str, str]]:
     """Units by (sku, location) that nobody has or waits for."""
-    left = _start(world, adjusted)
-    parts = _parts(world)
+    left = _start(record, adjusted)
+    parts = record.parts
     for served in hub.served:
         if served.location == SUPPLIER.code and served.state == "shipped":
             continue  # the supplier's own number is without it
         for part, units in parts[served.sku].items():
             left[part, served.location] -= served.units * units
-    _add_returns(world, left)
+    _add_returns(record, left)
     return left
 
 
-def _physical(world: World, hub: HubLook, adjusted: Mapping[tuple[str, str], int]) -> Counter[tuple[str, str]]:
+def _physical(record: Record, hub: HubLook, adjusted: Mapping[tuple[str, str], int]) -> Counter[tuple[str, str]]:
     """Units by (sku, location) that lie there."""
-    here = _start(world, adjusted)
-    parts = _parts(world)
+    here = _start(record, adjusted)
+    parts = record.parts
     for served in hub.served:
         if served.state in ("shipped", "handed_over"):
             for part, units in parts[served.sku].items():
                 here[part, served.location] -= served.units * units
-    _add_returns(world, here)
+    _add_returns(record, here)
     return here
 
 
-def _start(world: World, adjusted: Mapping[tuple[str, str], int]) -> Counter[tuple[str, str]]:
-    start = Counter({key: units for key, units in world.stock.items() if key[1] != SUPPLIER.code})
-    for sku, units in world.supplier.stock().items():
+def _start(record: Record, adjusted: Mapping[tuple[str, str], int]) -> Counter[tuple[str, str]]:
+    start = Counter({key: units for key, units in record.stock.items() if key[1] != SUPPLIER.code})
+    for sku, units in record.supplier_stock.items():
         start[sku, SUPPLIER.code] = units
     for key, units in adjusted.items():
         start[key] += units
     return start
 
 
-def _add_returns(world: World, stock: Counter[tuple[str, str]]) -> None:
-    parts = _parts(world)
-    for back in world.come_backs:
+def _add_returns(record: Record, stock: Counter[tuple[str, str]]) -> None:
+    parts = record.parts
+    for back in record.come_backs:
         if back.kind != "returned":
             continue
-        place = world.accounts[back.account].stock_points[back.stock_point][0]
+        place = record.points[back.account][back.stock_point][0]
         for line in back.lines:
             for part, units in parts[line.sku].items():
                 stock[part, place] += line.units * units
 
 
-def _latencies(world: World, hub: HubLook, verdict: Verdict) -> None:
+def _latencies(record: Record, hub: HubLook, verdict: Verdict) -> None:
     """From purchase to every other platform's shelf, for goods that are no kits."""
     placed = {
         (sale.account, sale.purchase.order_id): sale.purchase.at.timestamp()
-        for sale in world.sales
+        for sale in record.sales
         if sale.purchase.order_id is not None
     }
-    parts = _parts(world)
+    parts = record.parts
     leaving = [
         (served, part, served.units * units, placed[served.channel, served.order])
         for served in hub.served
         if (served.channel, served.order) in placed
         for part, units in parts[served.sku].items()
     ]
-    for account in world.accounts.values():
+    for name, points in record.points.items():
         opening: dict[tuple[str, str], int] = {}
         taken: list[Taken] = []
         back: list[Taken] = []
-        for point, places in account.stock_points.items():
-            for (sku, place), units in world.stock.items():
+        for point, places in points.items():
+            for (sku, place), units in record.stock.items():
                 if place in places:
                     opening[sku, point] = opening.get((sku, point), 0) + units
             taken += [
@@ -235,15 +230,15 @@ def _latencies(world: World, hub: HubLook, verdict: Verdict) -> None:
                 for served, part, units, at in leaving
                 if served.location in places
             ]
-            back += list(_came_back(world, point, places))
-        waits = settle_times(account.name, opening, taken, back, account.emulator.shelf_log)
-        verdict.sale_to_confirmed_seconds[account.name] = percentiles(waits)
+            back += list(_came_back(record, point))
+        waits = settle_times(name, opening, taken, back, record.shelf_logs[name])
+        verdict.sale_to_confirmed_seconds[name] = percentiles(waits)
 
 
-def _came_back(world: World, point: str, places: Iterable[str]) -> Iterable[Taken]:
+def _came_back(record: Record, point: str) -> Iterable[Taken]:
     """Everything that came back anywhere: a bound may only be too wide where it is not known how narrow it is."""
-    parts = _parts(world)
-    for back in world.come_backs:
+    parts = record.parts
+    for back in record.come_backs:
         for line in back.lines:
             for part, units in parts[line.sku].items():
                 yield Taken(back.account, part, point, line.units * units, back.at.timestamp())

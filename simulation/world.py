@@ -6,7 +6,6 @@ The record is the world's own: it knows what shoppers got and what came back, wh
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from connectors.transport import HttpRequest, HttpResponse
 from nervure.clock import Clock
@@ -14,27 +13,7 @@ from simulation.accounts import Account, sold_there
 from simulation.catalogue import SUPPLIER, Good, Stock
 from simulation.platform import BasketLine, CatalogueEntry, Purchase, Shopper
 from simulation.platforms.supplier import SupplierEmulator
-
-
-@dataclass(frozen=True, slots=True)
-class Sale:
-    """What a shopper got on an account."""
-
-    account: str
-    purchase: Purchase
-
-
-@dataclass(frozen=True, slots=True)
-class ComeBack:
-    """Units that a platform put back (`kind` canceled) or took back (`returned`); `order_id` None: blind."""
-
-    account: str
-    kind: str
-    external_id: str
-    order_id: str | None
-    stock_point: str
-    lines: tuple[BasketLine, ...]
-    at: datetime
+from simulation.record import ComeBack, Record, Sale
 
 
 @dataclass
@@ -95,8 +74,7 @@ class World:
             now = self.clock.now()
             done = self.accounts[account].emulator.cancel(order_id, lines, now)
         if done:
-            back = ComeBack(account, "canceled", order_id, order_id, stock_point, tuple(lines), now)
-            self.come_backs.append(back)
+            self.come_backs.append(ComeBack(account, "canceled", stock_point, tuple(lines), now))
         return done
 
     def give_back(self, account: str, order_id: str | None, lines: Sequence[BasketLine], stock_point: str) -> str:
@@ -104,13 +82,29 @@ class World:
         with self.locks[account]:
             now = self.clock.now()
             external_id = self.accounts[account].emulator.give_back(order_id, lines, stock_point, now)
-        self.come_backs.append(ComeBack(account, "returned", external_id, order_id, stock_point, tuple(lines), now))
+        self.come_backs.append(ComeBack(account, "returned", stock_point, tuple(lines), now))
         return external_id
 
-    def requests_by_account(self) -> dict[str, int]:
-        """Calls that the hub made."""
-        counts = {
-            name: sum(account.emulator.requests_by_operation().values()) for name, account in self.accounts.items()
-        }
-        counts["supplier"] = sum(self.supplier.requests_by_operation().values())
-        return counts
+    def record(self, webhooks: int = 0) -> Record:
+        """Everything that happened until now."""
+        shelves, logs, requests = {}, {}, {}
+        for name, account in self.accounts.items():
+            with self.locks[name]:
+                shelves[name] = dict(account.emulator.shelf())
+                logs[name] = list(account.emulator.shelf_log)
+                requests[name] = sum(account.emulator.requests_by_operation().values())
+        with self.locks["supplier"]:
+            supplier_stock = dict(self.supplier.stock())
+            requests["supplier"] = sum(self.supplier.requests_by_operation().values())
+        return Record(
+            parts={good.sku: dict(good.parts) or {good.sku: 1} for good in self.goods},
+            stock=dict(self.stock),
+            supplier_stock=supplier_stock,
+            points={name: account.stock_points for name, account in self.accounts.items()},
+            shelves=shelves,
+            shelf_logs=logs,
+            sales=list(self.sales),
+            come_backs=list(self.come_backs),
+            requests=requests,
+            webhooks=webhooks,
+        )

@@ -18,6 +18,7 @@ from nervure.store.database import Connection, RuleBrokenError, savepoint
 from nervure.store.inbox import InboxStore, Leased
 from schemas.documents import Fact, Heard
 from schemas.publications import ChannelListing
+from schemas.stock import StockObservation
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +55,12 @@ class Prepared:
     reason: str | None = None
 
     @property
-    def is_catalogue(self) -> bool:
-        """Whether it holds listings only: many of them are cheaper together."""
-        return bool(self.facts) and all(isinstance(fact, ChannelListing) for fact in self.facts)
+    def together(self) -> tuple[str, type] | None:
+        """Documents of one channel that hold only listings, or only observations, are cheaper together."""
+        kinds: set[type] = {type(fact) for fact in self.facts}
+        if len(kinds) == 1 and kinds.issubset((ChannelListing, StockObservation)):
+            return self.leased.channel, kinds.pop()
+        return None
 
 
 def drain(hub: Hub, limit: int = 50) -> DrainReport:
@@ -108,7 +112,7 @@ def _handle(hub: Hub, connection: Connection, prepared: Sequence[Prepared]) -> d
     """Carries documents out inside one transaction; answers the reasons of those that could not be."""
     inbox = InboxStore(connection, hub.clock.now())
     reasons: dict[int, str] = {}
-    done = _handle_catalogues(hub, connection, prepared)
+    done = _handle_together(hub, connection, prepared)
     for one in prepared:
         if one.leased.id in done:
             continue
@@ -120,14 +124,14 @@ def _handle(hub: Hub, connection: Connection, prepared: Sequence[Prepared]) -> d
     return reasons
 
 
-def _handle_catalogues(hub: Hub, connection: Connection, prepared: Sequence[Prepared]) -> set[int]:
-    """Takes all listings of a channel in together; where that fails they are tried document by document."""
-    by_channel: dict[str, list[Prepared]] = defaultdict(list)
+def _handle_together(hub: Hub, connection: Connection, prepared: Sequence[Prepared]) -> set[int]:
+    """Carries out what is cheaper together; where that fails it is tried document by document."""
+    groups: dict[tuple[str, type], list[Prepared]] = defaultdict(list)
     for one in prepared:
-        if one.is_catalogue:
-            by_channel[one.leased.channel].append(one)
+        if one.together is not None:
+            groups[one.together].append(one)
     done: set[int] = set()
-    for group in by_channel.values():
+    for group in groups.values():
         facts = [fact for one in group for fact in one.facts]
         with suppress(*REFUSALS), savepoint(connection):
             apply(hub, connection, facts)

@@ -29,6 +29,7 @@ def apply(hub: Hub, connection: Connection, facts: Sequence[Fact]) -> None:
         UnboundListingError: a listing has no item; nothing of these facts may be kept.
     """
     listings: list[ChannelListing] = []
+    observations: list[StockObservation] = []
     for fact in facts:
         match fact:
             case Order():
@@ -38,7 +39,7 @@ def apply(hub: Hub, connection: Connection, facts: Sequence[Fact]) -> None:
             case ChannelMovement():
                 _move(hub, connection, fact)
             case StockObservation():
-                _observe(hub, connection, fact)
+                observations.append(fact)
             case ChannelListing():
                 listings.append(fact)
             case ChannelPlace():
@@ -47,6 +48,8 @@ def apply(hub: Hub, connection: Connection, facts: Sequence[Fact]) -> None:
                 raise TypeError(f"a channel cannot state a {type(fact).__name__}")
     if listings:
         put_listings(hub, connection, listings)
+    if observations:
+        observe(hub, connection, observations)
 
 
 def put_listings(hub: Hub, connection: Connection, listings: Sequence[ChannelListing]) -> None:
@@ -103,25 +106,30 @@ def settle(hub: Hub, connection: Connection, booked: Sequence[Entry]) -> None:
         serve_shortfalls(came_in, desk)
 
 
-def _observe(hub: Hub, connection: Connection, fact: StockObservation) -> None:
-    """A channel shows a number: another master's is booked, an echo changes nothing, anything else is drift."""
+def observe(hub: Hub, connection: Connection, facts: Sequence[StockObservation]) -> None:
+    """A channel shows numbers: another master's is booked, an echo changes nothing, anything else is drift.
+
+    Most observations are echoes of our own writes, so all of them are compared in one query.
+    """
     now = hub.clock.now()
     publications = PublicationStore(connection, now)
-    known = CatalogueStore(connection).listing_items(fact.channel, [fact.listing_external_id])
-    if fact.listing_external_id not in known:
-        return  # not ours to show, so what it shows is not our concern
-    item_id, key = known[fact.listing_external_id]
-    numbers = publications.numbers(fact.channel, [LevelKey(key.stock_id, fact.stock_point)])
-    if not numbers:
-        return
-    number = numbers[0]
-    location = OrderStore(connection, now).location_of(fact.channel, fact.stock_point)
-    if fact.is_physical_count or publications.is_master(fact.channel, location):
-        expected = number.channel_units if number.channel_units is not None else number.salable_quantity
-        _book_count(hub, connection, fact, Place(item_id, location), expected)
-        publications.counted(number.publication_id, fact.units, fact.observed_at)
-        return
-    publications.heard(number.publication_id, fact.units, fact.observed_at)
+    channel = facts[0].channel
+    listings = CatalogueStore(connection).listing_items(channel, {fact.listing_external_id for fact in facts})
+    ours = [fact for fact in facts if fact.listing_external_id in listings]
+    keys = {LevelKey(listings[fact.listing_external_id][1].stock_id, fact.stock_point) for fact in ours}
+    numbers = {number.key: number for number in publications.numbers(channel, keys)}
+    for fact in ours:
+        item_id, key = listings[fact.listing_external_id]
+        number = numbers.get(LevelKey(key.stock_id, fact.stock_point))
+        if number is None or (number.channel_units == fact.units and not fact.is_physical_count):
+            continue
+        location = OrderStore(connection, now).location_of(channel, fact.stock_point)
+        if fact.is_physical_count or publications.is_master(channel, location):
+            expected = number.channel_units if number.channel_units is not None else number.salable_quantity
+            _book_count(hub, connection, fact, Place(item_id, location), expected)
+            publications.counted(number.publication_id, fact.units, fact.observed_at)
+        else:
+            publications.heard(number.publication_id, fact.units, fact.observed_at)
 
 
 def _book_count(hub: Hub, connection: Connection, fact: StockObservation, place: Place, expected: int) -> None:

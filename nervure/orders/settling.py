@@ -39,13 +39,13 @@ def cover(
         missing = {}
     for line in lines:
         _note_shortfall(desk, line, missing.get(line.id, 0))
+    desk.orders.release(order_id)
 
 
 def _carry_out(order_id: int, desk: Desk, plan: Plan, wanted: Mapping[int, Wanted]) -> None:
     by_location: dict[int, list[Pick]] = defaultdict(list)
     for pick in plan.picks:
         by_location[pick.location_id].append(pick)
-    made: list[int] = []
     for location, picks in sorted(by_location.items()):
         demand = sum_demand(
             (Place(part, location), pick.units * per)
@@ -57,8 +57,6 @@ def _carry_out(order_id: int, desk: Desk, plan: Plan, wanted: Mapping[int, Wante
             order_id, location, FulfillmentState.ALLOCATED, {pick.line_id: pick.units for pick in picks}
         )
         desk.stock.allocate(_deal(takes, picks, wanted, written))
-        made.extend(written.values())
-    desk.orders.to_supplier(made)
 
 
 def _deal(

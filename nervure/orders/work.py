@@ -138,8 +138,8 @@ class OrderRepository(Protocol):
     def channel_moved(self, order_id: int, units_by_listing: Mapping[int, int], moved_at: datetime) -> None:
         """Notes that the channel changed its own numbers by itself at `moved_at`, by these signed units."""
 
-    def to_supplier(self, fulfillment_line_ids: Collection[int]) -> None:
-        """Queues drop-ship orders for those of these that a supplier must do."""
+    def release(self, order_id: int) -> None:
+        """Queues drop-ship orders for what suppliers must do of it, once the channel says that it may be sent."""
 
     def accept(self, order_id: int, lines: Mapping[str, bool]) -> None:
         """Queues the acceptance of every line of an order that waits for it."""

@@ -20,6 +20,8 @@ FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 """A child that lived so long is restarted without the backoff of its earlier deaths."""
+PATIENT_SECONDS = 5.0
+"""So long a program that others need is kept for them at the end."""
 STOP_SECONDS = 8.5
 """After this what has not ended is killed."""
 LOG_BYTES = 10_000_000
@@ -150,23 +152,22 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ends every child and all they started, in the opposite order of their start."""
-        until = time.monotonic() + STOP_SECONDS
+        begun = time.monotonic()
         while left := [child for child in self._children.values() if child.process]:
-            is_late = time.monotonic() > until
             for child in left:
-                self._end(child, is_late=is_late)
+                self._end(child, time.monotonic() - begun)
             time.sleep(TICK_SECONDS / 4)
 
-    def _end(self, child: _Child, *, is_late: bool) -> None:
+    def _end(self, child: _Child, seconds: float) -> None:
         process = child.process
         assert process is not None
         if _has_ended(process):
             _signal_group(process, signal.SIGKILL)
             process.wait()
             child.process, child.is_ready = None, False
-        elif is_late:
+        elif seconds > STOP_SECONDS:
             _signal_group(process, signal.SIGKILL)
-        elif not child.is_told and not self._is_needed(child):
+        elif not child.is_told and (seconds > PATIENT_SECONDS or not self._is_needed(child)):
             child.is_told = True
             # The leader ends what it started; whatever is left of its group is killed when the leader has ended.
             process.send_signal(child.program.stop_signal)

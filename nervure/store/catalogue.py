@@ -206,18 +206,24 @@ class CatalogueStore:
         bound = sum(row["item_id"] is not None for row in rows)
         return bound, len(rows) - bound
 
-    def listing_items(self, channel: str, external_ids: Collection[str]) -> dict[str, tuple[int, LevelKey]]:
-        """Bound listings by external id: their item, and the id their stock is kept under (without stock point)."""
+    def listing_items(self, channel: str, ids: Collection[str]) -> dict[str, tuple[int, LevelKey]]:
+        """Bound listings by external id, or by the id their stock is kept under: the item, and that id.
+
+        Some platforms name a listing by its stock id when they speak of stock.
+        """
         found: dict[str, tuple[int, LevelKey]] = {}
-        for batch in chunks(sorted(set(external_ids))):
+        for batch in chunks(sorted(set(ids))):
             query = (
                 sa.select(LISTING.c.external_id, LISTING.c.item_id, LISTING.c.stock_id)
                 .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
-                .where(CHANNEL.c.name == channel, LISTING.c.external_id.in_(batch), LISTING.c.item_id.is_not(None))
+                .where(
+                    CHANNEL.c.name == channel,
+                    LISTING.c.external_id.in_(batch) | LISTING.c.stock_id.in_(batch),
+                    LISTING.c.item_id.is_not(None),
+                )
             )
-            found.update(
-                (row.external_id, (row.item_id, LevelKey(row.stock_id, ""))) for row in self._connection.execute(query)
-            )
+            for row in self._connection.execute(query):
+                found[row.external_id] = found[row.stock_id] = (row.item_id, LevelKey(row.stock_id, ""))
         return found
 
     def unbound(self, channel: str) -> list[tuple[str, str]]:

@@ -7,7 +7,8 @@ fails half-way for the lock. PostgreSQL: READ COMMITTED with row locks, or SERIA
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import Lock
 from typing import Literal, TypeVar
 
 import sqlalchemy as sa
@@ -21,7 +22,10 @@ __all__ = ["Connection", "Database", "DatabaseError", "RuleBrokenError", "open_d
 T = TypeVar("T")
 IsolationLevel = Literal["READ COMMITTED", "SERIALIZABLE"]
 
-MAX_TRIES = 12
+MAX_TRIES = 40
+"""At SERIALIZABLE each commit sends everybody back who waited for the same row: 64 at once need more than a few."""
+
+MAX_WAIT_SECONDS = 0.64
 _TRY_AGAIN_STATES = frozenset({"40001", "40P01", "55P03"})
 """PostgreSQL: serialization failure, deadlock, lock not available."""
 
@@ -52,8 +56,11 @@ def savepoint(connection: Connection) -> Iterator[None]:
 class Database:
     """One database of the hub. Safe to share between threads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.engine = engine
+        # SQLite lets writers wait by sleeping, longer and longer; the threads of one process queue up here instead.
+        self._writers: AbstractContextManager[object] = nullcontext() if self.is_postgresql else Lock()
+        self._sleep = sleep
 
     @property
     def is_postgresql(self) -> bool:
@@ -62,7 +69,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One writing transaction: committed at the end, rolled back on any error."""
-        with self.engine.begin() as connection:
+        with self._writers, self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -85,7 +92,8 @@ class Database:
             except DBAPIError as error:
                 if attempt == MAX_TRIES - 1 or not _may_try_again(error):
                     raise
-                time.sleep(random.uniform(0.0, 0.005 * 2 ** min(attempt, 6)))  # noqa: S311 - spreads the retries
+                longest = min(0.005 * 2**attempt, MAX_WAIT_SECONDS)
+                self._sleep(random.uniform(0.0, longest))  # noqa: S311 - spreads the retries
         raise AssertionError
 
     def close(self) -> None:

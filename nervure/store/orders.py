@@ -33,6 +33,9 @@ LOCATION = tables.of(tables.LocationRow)
 POINT = tables.of(tables.StockPointRow)
 POINT_LOCATION = tables.of(tables.StockPointLocationRow)
 
+RELEASED_STATES = (OrderState.OPEN.value, OrderState.COMPLETED.value)
+"""Only these orders may be sent: others wait for a payment or an acceptance, and may have no address yet."""
+
 PERSONAL_DATA_DAYS = 90
 """How long names and addresses of an order are kept unless the merchant says otherwise."""
 
@@ -421,16 +424,17 @@ class OrderStore:
         if rows:
             self._connection.execute(CHANGE.insert(), rows)
 
-    def to_supplier(self, fulfillment_line_ids: Collection[int]) -> None:
+    def release(self, order_id: int) -> None:
         query = (
             sa.select(FULFILLMENT.c.id, LOCATION.c.master)
-            .distinct()
-            .join(FULFILLMENT_LINE, FULFILLMENT_LINE.c.fulfillment_order_id == FULFILLMENT.c.id)
             .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
             .where(
-                FULFILLMENT_LINE.c.id.in_(sorted(fulfillment_line_ids)),
+                FULFILLMENT.c.order_id == order_id,
+                FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
                 LOCATION.c.kind == LocationKind.SUPPLIER.value,
                 LOCATION.c.master.is_not(None),
+                ORDER.c.state.in_(RELEASED_STATES),
             )
         )
         for number, supplier in self._connection.execute(query).all():

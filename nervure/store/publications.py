@@ -302,7 +302,7 @@ class PublicationStore:
                 "reason": landing.reason,
                 "next_at": landing.next_at,
                 # What was computed since the write has heard what made it stale.
-                "waits_for_orders_since": sa.case((is_newest, landing.waits_for_orders_since), else_=None),
+                "waits_for_orders_since": sa.case((is_newest, _moment(landing.waits_for_orders_since)), else_=None),
             }
             match landing.state:
                 case PublicationState.CONFIRMED:
@@ -485,3 +485,9 @@ class PublicationStore:
         restless = [PublicationState.PENDING.value, PublicationState.SENT.value, PublicationState.UNKNOWN.value]
         query = sa.select(PUBLICATION.c.id).where(PUBLICATION.c.state.in_(restless)).limit(1)
         return self._connection.execute(query).first() is None
+
+
+def _moment(value: datetime | None) -> sa.ColumnElement[Any]:
+    """A time, or none, that PostgreSQL takes for a time even inside an expression."""
+    kind = PUBLICATION.c.waits_for_orders_since.type
+    return sa.cast(sa.null(), kind) if value is None else sa.literal(value, kind)

@@ -19,6 +19,7 @@ from nervure.store.orders import (
     ORDER,
     OUTBOX,
     POINT,
+    RELEASED_STATES,
     SHORTFALL,
     TASK,
 )
@@ -146,6 +147,7 @@ class ReportStore:
             .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
             .join(ITEM, ITEM.c.id == LINE.c.item_id)
             .where(FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value, FULFILLMENT_LINE.c.units > 0)
+            .where(ORDER.c.state.in_(RELEASED_STATES))
             .where(LOCATION.c.kind != LocationKind.SUPPLIER.value)
             .order_by(FULFILLMENT.c.id)
             .limit(limit)
@@ -168,13 +170,15 @@ class ReportStore:
         return list(found.values())
 
     def fulfillments_before(self, created_before: datetime, *, with_suppliers: bool = False) -> list[int]:
-        """Numbers of open fulfillment orders that were made before a time, oldest first."""
+        """Numbers of fulfillment orders that may be sent and were made before a time, oldest first."""
         query = (
             sa.select(FULFILLMENT.c.id)
             .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
             .where(
                 FULFILLMENT.c.state.in_([FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value]),
                 FULFILLMENT.c.created_at < created_before,
+                ORDER.c.state.in_(RELEASED_STATES),
             )
             .order_by(FULFILLMENT.c.id)
         )

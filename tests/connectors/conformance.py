@@ -1,45 +1,20 @@
-"""What every sales platform's connector must pass, and the rig that holds one up."""
+"""What every sales platform's connector must pass, and the rig that holds one up.
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+A platform's suite derives from `ChannelConformance` and says how its account is made. A law reads nothing of the
+platform but its record: what it declares is what is held against its emulator.
+"""
 
-from connectors.records import Channel, ChannelConnection, ChannelSettings
-from connectors.transport import HttpRequest, HttpResponse, Runtime, Send
-from nervure.clock import ManualClock
-from simulation.platform import EmulatedPlatform
+from tests.connectors.laws_of_catalogue import CatalogueLaws
+from tests.connectors.laws_of_documents import DocumentLaws
+from tests.connectors.laws_of_failures import FailureLaws
+from tests.connectors.laws_of_levels import LevelLaws
+from tests.connectors.laws_of_orders import OrderLaws
+from tests.connectors.laws_of_pushes import PushLaws
+from tests.connectors.laws_of_webhooks import WebhookLaws
+from tests.connectors.rig import START, Rig
 
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+__all__ = ["START", "ChannelConformance", "Rig"]
 
 
-@dataclass
-class Rig:
-    """One platform's record held against its emulator, under a clock moved by hand."""
-
-    record: Channel[Any]
-    settings: ChannelSettings
-    emulator: EmulatedPlatform
-    stock_points: tuple[str, ...]
-    clock: ManualClock = field(default_factory=lambda: ManualClock(START))
-    requests: list[HttpRequest] = field(default_factory=list)
-
-    def wire(self, request: HttpRequest) -> HttpResponse:
-        """The undisturbed way to the emulator; keeps every request."""
-        self.requests.append(request)
-        self.emulator.advance(self.clock.now())
-        return self.emulator.handle(request, self.clock.now())
-
-    def connect(
-        self, send: Send | None = None, reserve: Callable[[str, float], float] | None = None
-    ) -> ChannelConnection:
-        """Opens a connection; `send` may stand in for the wire to disturb it."""
-        return self.record.connect(
-            self.settings,
-            Runtime(
-                send=send or self.wire,
-                now=self.clock.now,
-                sleep=self.clock.sleep,
-                reserve=reserve or (lambda operation, period_seconds: 0.0),
-            ),
-        )
+class ChannelConformance(CatalogueLaws, OrderLaws, LevelLaws, PushLaws, WebhookLaws, DocumentLaws, FailureLaws):
+    """All laws."""

@@ -671,6 +671,27 @@ def test_webhooks_and_polls_state_the_same_order(
         assert on_hand >= 0
 
 
+def test_webhooks_and_polls_count_the_same_units() -> None:
+    shop = made()
+    subscribe(shop, "ORDERS_UPDATED")
+    order = bought(shop, ("SKU-0", 9))
+    [line] = shop._shop.orders[int(order)].lines
+    fulfill(shop, order, 3)
+    shop.cancel(order, [BasketLine("SKU-0", 2)], START)
+    shop.give_back(order, [BasketLine("SKU-0", 1)], SOUTH, START)
+    do(shop, order, ("refund", "SKU-0", 3), START)  # both units that are still out, and one that was not sent
+    [*_, last] = shop.due_webhooks(START)
+    [told] = json.loads(last.request.body)["line_items"]
+    data = ask_for(shop, documents.ORDER, id=f"gid://shopify/Order/{order}", parts=9, inner=9)
+    [node] = data["order"]["lineItems"]["nodes"]
+    assert (told["quantity"], told["current_quantity"], told["fulfillable_quantity"]) == (9, 3, 3)
+    assert (node["quantity"], node["currentQuantity"], node["fulfillableQuantity"]) == (9, 3, 3)
+    assert (line.units, shop.committed("SKU-0", NORTH)) == (9, 3)
+    assert (shop.shelf()["SKU-0", NORTH], shop.shelf()["SKU-0", SOUTH]) == (2, 1)
+    [stated] = orders(polled(shop))
+    assert stated.lines[0].units_canceled == 3
+
+
 def do(shop: ShopifyEmulator, order: str, step: tuple[str, str, int], now: datetime) -> None:
     """One thing that may happen to an order; what is not possible does not happen."""
     name, sku, units = step

@@ -1,0 +1,102 @@
+"""The hub against an invented world: the bounded demo, and the replay of real order history."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from connectors.transport import HttpRequest, httpx_sender
+from nervure.service.supervisor import Supervisor
+from nervure.service.up import START_SECONDS, Stack, demo_stack, only_one, stop_signals, wait_until_quiet
+from nervure.settings import load
+from nervure.store.database import open_database
+from nervure.store.migrations import upgrade
+from simulation.demo import prepare
+from simulation.history import read_history
+from simulation.record import from_document
+from simulation.replay import Replay
+from simulation.verdict import judge, look
+
+Say = Callable[[str], None]
+
+SECONDS_AN_ORDER = 2.0
+QUIET_SECONDS = 600.0
+
+
+class RehearsalError(Exception):
+    """A rehearsal could not be carried out: why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The figures of a rehearsal, and whether everything that must be 0 is 0."""
+
+    figures: dict[str, Any]
+    holds: bool
+
+
+def run_demo(folder: Path, *, orders: int, orders_per_second: float, seed: int, say: Say) -> Outcome:
+    """Plays a bounded demo through loopback HTTP, webhooks and Prefect, and judges it.
+
+    Raises:
+        RehearsalError: it was stopped, or did not come to rest.
+        StartError: a process did not start.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    begun = time.monotonic()
+    with only_one(folder), stop_signals() as is_told_to_stop:
+        stack = demo_stack(folder, prepare, say, orders=orders, orders_per_second=orders_per_second, seed=seed)
+        with Supervisor(stack.programs(), folder, say) as supervisor:
+            if not supervisor.start(seconds=START_SECONDS, is_told_to_stop=is_told_to_stop):
+                raise RehearsalError("the demo was stopped before it began")
+            say(f"ready after {time.monotonic() - begun:.0f} s; {orders} orders at {orders_per_second:g} a second")
+            seconds = QUIET_SECONDS + orders * SECONDS_AN_ORDER / orders_per_second
+            if not wait_until_quiet(stack, supervisor, seconds=seconds, is_told_to_stop=is_told_to_stop):
+                raise RehearsalError("the demo was stopped, or the hub did not come to rest")
+            figures = _judge(stack)
+    figures["wall_seconds"] = round(time.monotonic() - begun, 1)
+    return Outcome(figures, bool(figures.pop("holds")))
+
+
+def _judge(stack: Stack) -> dict[str, Any]:
+    if stack.world_url is None:
+        raise RehearsalError("the demo has no world to ask")
+    with httpx_sender(stack.world_url) as ask:
+        record = from_document(ask(HttpRequest("GET", "/record")).json())
+    database = open_database(load(stack.settings_file).hub.database)
+    try:
+        verdict = judge(record, look(database, datetime.now(UTC)))
+    finally:
+        database.close()
+    counts = {"requests": record.requests, "webhooks": record.webhooks, "prefect_runs": stack.count_runs()}
+    return verdict.as_json() | counts | {"holds": verdict.holds}
+
+
+def run_replay(files: Sequence[Path], *, database_url: str, speed: float, say: Say) -> Outcome:
+    """Replays order history files against an empty database.
+
+    Raises:
+        HistoryError: a file cannot be read.
+        RehearsalError: the files hold nothing to replay.
+    """
+    history = read_history(files)
+    if not history.events:
+        raise RehearsalError(f"the {history.rows_read} rows of these files hold no sale, return or adjustment of goods")
+    say(f"{history.rows_read} rows, {len(history.events)} events, {len(history.titles)} items")
+    database = open_database(database_url)
+    try:
+        upgrade(database)
+        report = Replay(history, database, speed=speed, tell=say).run()
+    finally:
+        database.close()
+    return Outcome(report.as_json(), report.verdict.holds)
+
+
+def write_json(figures: dict[str, Any], file: Path) -> None:
+    """Writes figures for other programs."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")

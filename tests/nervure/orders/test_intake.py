@@ -1,0 +1,361 @@
+import pytest
+
+from nervure.orders.intake import channels_own_moves, counts
+from nervure.orders.work import LineState, UnboundListingError
+from nervure.store.orders import FULFILLMENT, LINE, ORDER, OUTBOX, PERSON
+from nervure.store.stock import CHANGE, CLAIM
+from schemas.capabilities import DecrementMoment
+from schemas.locations import Address
+from schemas.orders import Customer, Delivery, DeliveryMethod, OrderState
+from tests.nervure.world import Bought, World, a_till_sale, an_order, capable, merchant, must_hold
+
+
+@pytest.mark.requirement("R02", "R10")
+def test_an_accepted_order_is_allocated_where_its_units_are(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    assert world.take_in(an_order("1", {"BOLT": 2}))
+    assert world.served("1") == {("1-1", "paris", "allocated"): 2}
+    assert (world.on_hand("BOLT", "paris"), world.allocated("BOLT", "paris")) == (5, 2)
+    assert world.open_tasks() == {}
+    must_hold(world)
+
+
+@pytest.mark.requirement("R02")
+def test_what_nobody_has_is_a_shortfall_with_an_open_task(world: World) -> None:
+    merchant(world, bolt_paris=1, bolt_lyon=1)
+    world.take_in(an_order("1", {"BOLT": 5}))
+    assert world.served("1") == {("1-1", "paris", "allocated"): 1, ("1-1", "lyon", "allocated"): 1}
+    assert world.lines("1") == {"1-1": (5, 2, 3)}
+    assert world.open_tasks() == {"shortfall": 1}
+    must_hold(world)
+
+
+@pytest.mark.requirement("R05")
+def test_two_lines_of_one_item_are_claimed_together(world: World) -> None:
+    merchant(world, bolt_paris=3)
+    world.take_in(an_order("1", [Bought("BOLT", 2), Bought("BOLT", 2)]))
+    assert world.lines("1") == {"1-1": (2, 2, 0), "1-2": (2, 1, 1)}
+    assert world.allocated("BOLT", "paris") == 3
+    must_hold(world)
+
+
+@pytest.mark.requirement("R05", "R37")
+def test_a_kit_claims_its_parts_at_one_place(world: World) -> None:
+    merchant(world, bolt_paris=2, nut_paris=3, bolt_lyon=2, nut_lyon=4)
+    world.take_in(an_order("1", {"PAIR": 2}))
+    assert world.served("1") == {("1-1", "lyon", "allocated"): 2}
+    assert (world.allocated("BOLT", "lyon"), world.allocated("NUT", "lyon")) == (2, 4)
+    assert (world.allocated("BOLT", "paris"), world.allocated("NUT", "paris")) == (0, 0)
+    must_hold(world)
+
+
+@pytest.mark.requirement("R05")
+def test_a_kit_and_its_part_in_one_basket_share_the_parts_units(world: World) -> None:
+    merchant(world, bolt_paris=2, nut_paris=3)
+    world.take_in(an_order("1", {"PAIR": 1, "NUT": 2}))
+    assert world.lines("1") == {"1-1": (1, 1, 0), "1-2": (2, 1, 1)}
+    assert world.allocated("NUT", "paris") == 3
+    must_hold(world)
+
+
+@pytest.mark.requirement("R06", "R07")
+def test_a_split_allocates_what_was_ordered_and_not_more(world: World) -> None:
+    merchant(world, bolt_paris=3, bolt_lyon=4)
+    world.take_in(an_order("1", {"BOLT": 5}))
+    assert world.served("1") == {("1-1", "paris", "allocated"): 3, ("1-1", "lyon", "allocated"): 2}
+    assert (world.allocated("BOLT", "paris"), world.allocated("BOLT", "lyon")) == (3, 2)
+    must_hold(world)
+
+
+@pytest.mark.requirement("R10")
+def test_the_order_says_why_each_location_was_chosen(world: World) -> None:
+    merchant(world, bolt_paris=3, bolt_lyon=5)
+    home = Delivery(method=DeliveryMethod.SHIP, address=Address(country="FR", postal_code="69003"))
+    world.take_in(an_order("1", {"BOLT": 4}, delivery=home))
+    [routing] = world.connection.execute(ORDER.select().with_only_columns(ORDER.c.routing)).scalars()
+    assert routing == {
+        "at": "2026-03-02T09:00:00+00:00",
+        "locations": {"lyon": "chosen: has all of it, 0 km", "paris": "not chosen: lacks 1 of 4 units, 377 km"},
+    }
+
+
+@pytest.mark.requirement("R09")
+def test_two_channels_that_share_a_location_share_its_units(world: World) -> None:
+    merchant(world, bolt_paris=3)
+    world.take_in(an_order("1", {"BOLT": 2}, channel="shop"))
+    world.take_in(an_order("2", {"BOLT": 2}, channel="market"))
+    assert world.lines("1") == {"1-1": (2, 2, 0)}
+    assert world.lines("2") == {"2-1": (2, 1, 1)}
+    must_hold(world)
+
+
+@pytest.mark.requirement("R09")
+def test_an_order_is_served_from_a_suppliers_units_when_ours_are_gone(world: World) -> None:
+    merchant(world)
+    world.receive("BOLT", "paris", 2, owner="acme")
+    world.receive("BOLT", "paris", 1)
+    world.take_in(an_order("1", {"BOLT": 2}))
+    held = {row.stock_level_id: row.units for row in world.connection.execute(CLAIM.select())}
+    assert held == {world.level_id("BOLT", "paris"): 1, world.level_id("BOLT", "paris", owner="acme"): 1}
+    must_hold(world)
+
+
+@pytest.mark.requirement("R09")
+def test_units_that_a_till_sold_are_not_promised_again_from_another_owners_level(world: World) -> None:
+    merchant(world)
+    world.receive("BOLT", "lyon", 5, owner="acme")
+    world.take_in(a_till_sale("1", {"BOLT": 1}, "counter", channel="till"))
+    world.take_in(an_order("2", {"BOLT": 5}))
+    assert world.lines("2") == {"2-1": (5, 4, 1)}
+    must_hold(world)
+
+
+def test_the_same_statement_again_changes_nothing(world: World) -> None:
+    merchant(world, bolt_paris=3)
+    order = an_order("1", {"BOLT": 5})
+    world.take_in(order)
+    before = (world.served("1"), world.lines("1"), world.claims(), world.open_tasks())
+    world.forget_changes()
+    assert world.take_in(order)
+    assert (world.served("1"), world.lines("1"), world.claims(), world.open_tasks()) == before
+    assert world.rows(CHANGE) == 0
+
+
+@pytest.mark.requirement("R23")
+def test_an_older_statement_changes_nothing(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    world.take_in(an_order("1", {"BOLT": 1}, minute=2))
+    assert not world.take_in(an_order("1", {"BOLT": 4}, minute=1))
+    assert world.lines("1") == {"1-1": (1, 1, 0)}
+
+
+@pytest.mark.requirement("R23")
+def test_of_two_statements_of_one_instant_the_later_stage_is_the_newer(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    world.take_in(an_order("1", {"BOLT": 1}, state=OrderState.CANCELED))
+    assert not world.take_in(an_order("1", {"BOLT": 1}, state=OrderState.OPEN))
+    assert world.lines("1") == {"1-1": (0, 0, 0)}
+    assert world.allocated("BOLT", "paris") == 0
+
+
+@pytest.mark.requirement("R43")
+def test_an_edit_takes_or_gives_back_the_difference(world: World) -> None:
+    merchant(world, bolt_paris=5, nut_paris=5)
+    world.take_in(an_order("1", {"BOLT": 3}))
+    world.take_in(an_order("1", {"BOLT": 1, "NUT": 2}, minute=1))
+    assert world.lines("1") == {"1-1": (1, 1, 0), "1-2": (2, 2, 0)}
+    assert (world.allocated("BOLT", "paris"), world.allocated("NUT", "paris")) == (1, 2)
+    world.take_in(an_order("1", {"BOLT": 4}, minute=2))
+    assert world.lines("1") == {"1-1": (4, 4, 0), "1-2": (0, 0, 0)}
+    assert (world.allocated("BOLT", "paris"), world.allocated("NUT", "paris")) == (4, 0)
+    [ordered] = world.connection.execute(
+        LINE.select().with_only_columns(LINE.c.units_ordered).where(LINE.c.external_id == "1-2")
+    ).scalars()
+    assert ordered == 2, "what was ordered once stays on record"
+    must_hold(world)
+
+
+@pytest.mark.requirement("R11")
+def test_a_canceled_order_gives_its_units_back_once(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    world.take_in(an_order("1", {"BOLT": 2}))
+    for minute in (1, 1, 2):
+        world.take_in(an_order("1", {"BOLT": 2}, minute=minute, state=OrderState.CANCELED))
+        assert (world.on_hand("BOLT", "paris"), world.claimable("BOLT", "paris")) == (5, 5)
+        assert world.claims() == {"released": 2}
+    assert world.lines("1") == {"1-1": (0, 0, 0)}
+    assert world.fulfillment_numbers("1") == []
+    must_hold(world)
+
+
+@pytest.mark.requirement("R11")
+def test_canceling_what_has_left_gives_nothing_back_and_asks_somebody(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    world.take_in(an_order("1", {"BOLT": 2}))
+    assert world.ship_all("1") == [True]
+    for minute in (1, 2):
+        world.take_in(an_order("1", {"BOLT": 2}, minute=minute, state=OrderState.CANCELED))
+        assert (world.on_hand("BOLT", "paris"), world.claimable("BOLT", "paris")) == (3, 3)
+        assert world.claims() == {"consumed": 2}
+        assert world.lines("1") == {"1-1": (2, 2, 0)}
+        assert world.open_tasks() == {"canceled_after_shipping": 1}
+    must_hold(world)
+
+
+@pytest.mark.requirement("R11", "R30")
+def test_canceling_again_what_has_left_moves_no_number_of_the_channel(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    world.take_in(an_order("1", {"BOLT": 2}))
+    world.ship_all("1")
+    world.forget_changes()
+    for minute in (1, 2):
+        world.take_in(an_order("1", {"BOLT": 2}, minute=minute, state=OrderState.CANCELED))
+    assert world.rows(CHANGE) == 0
+
+
+@pytest.mark.requirement("R11")
+def test_of_a_half_shipped_order_only_what_is_still_here_is_given_back(world: World) -> None:
+    merchant(world, bolt_paris=3, bolt_lyon=4)
+    world.take_in(an_order("1", {"BOLT": 5}))
+    paris, _ = world.fulfillment_numbers("1")
+    world.ship(paris)
+    world.take_in(an_order("1", {"BOLT": 5}, minute=1, state=OrderState.CANCELED))
+    assert world.served("1") == {("1-1", "paris", "shipped"): 3}
+    assert (world.claimable("BOLT", "paris"), world.claimable("BOLT", "lyon")) == (0, 4)
+    assert world.lines("1") == {"1-1": (3, 3, 0)}
+    must_hold(world)
+
+
+def test_units_that_an_order_gives_back_serve_who_waits_for_them(world: World) -> None:
+    merchant(world, bolt_paris=1)
+    world.take_in(an_order("1", {"BOLT": 1}))
+    world.take_in(an_order("2", {"BOLT": 1}))
+    assert world.lines("2") == {"2-1": (1, 0, 1)}
+    world.take_in(an_order("1", {"BOLT": 1}, minute=1, state=OrderState.CANCELED))
+    assert world.lines("2") == {"2-1": (1, 1, 0)}
+    assert world.open_tasks() == {}
+    must_hold(world)
+
+
+def test_parts_that_a_canceled_kit_gives_back_serve_who_waits_for_them(world: World) -> None:
+    merchant(world, bolt_paris=1, nut_paris=2)
+    world.take_in(an_order("1", {"PAIR": 1}))
+    world.take_in(an_order("2", {"NUT": 2}))
+    assert world.lines("2") == {"2-1": (2, 0, 2)}
+    world.take_in(an_order("1", {"PAIR": 1}, minute=1, state=OrderState.CANCELED))
+    assert world.lines("2") == {"2-1": (2, 2, 0)}
+    must_hold(world)
+
+
+@pytest.mark.requirement("R04")
+def test_an_order_paid_after_it_was_given_up_claims_again_or_falls_short(world: World) -> None:
+    merchant(world, bolt_paris=2)
+    world.take_in(an_order("1", {"BOLT": 2}, state=OrderState.AWAITING_PAYMENT))
+    world.take_in(an_order("1", {"BOLT": 2}, minute=1, state=OrderState.CANCELED))
+    world.take_in(an_order("2", {"BOLT": 1}, minute=2))
+    world.take_in(an_order("1", {"BOLT": 2}, minute=3, state=OrderState.OPEN))
+    assert world.lines("2") == {"2-1": (1, 1, 0)}
+    assert world.lines("1") == {"1-1": (2, 1, 1)}
+    assert world.open_tasks() == {"shortfall": 1}
+    must_hold(world)
+
+
+@pytest.mark.requirement("R04")
+def test_a_shop_that_decrements_at_payment_is_claimed_for_when_it_is_paid(world: World) -> None:
+    merchant(world, bolt_paris=2)
+    at_payment = capable(decrements_at=DecrementMoment.PAYMENT)
+    world.take_in(an_order("1", {"BOLT": 2}, state=OrderState.AWAITING_PAYMENT), at_payment)
+    assert world.claims() == {}
+    world.take_in(an_order("1", {"BOLT": 2}, minute=1), at_payment)
+    assert world.claims() == {"held": 2}
+    world.take_in(an_order("1", {"BOLT": 2}, minute=2, state=OrderState.AWAITING_PAYMENT), at_payment)
+    assert world.claims() == {"held": 2}, "what was counted once stays counted"
+    must_hold(world)
+
+
+def test_a_completed_order_has_left_and_its_channel_is_not_told(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    world.take_in(an_order("1", {"BOLT": 2}, state=OrderState.COMPLETED, minute=3))
+    assert world.served("1") == {("1-1", "paris", "shipped"): 2}
+    assert (world.on_hand("BOLT", "paris"), world.allocated("BOLT", "paris")) == (3, 0)
+    assert world.rows(OUTBOX) == 0
+    must_hold(world)
+
+
+@pytest.mark.requirement("R39")
+def test_an_order_of_an_unbound_listing_leaves_nothing_behind(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    world.forget_changes()
+    with (
+        pytest.raises(UnboundListingError, match=r"^listing 'L-CLAMP' of channel 'shop' is not bound to an item$"),
+    ):
+        world.take_in(an_order("1", {"BOLT": 1, "CLAMP": 1}))
+    assert [world.rows(table) for table in (ORDER, LINE, FULFILLMENT, CLAIM, CHANGE, PERSON)] == [0] * 6
+
+
+@pytest.mark.requirement("R39")
+def test_a_binding_of_another_channel_does_not_count(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    world.items("CLAMP")
+    world.list_on("market", "CLAMP")
+    with pytest.raises(UnboundListingError):
+        world.take_in(an_order("1", {"CLAMP": 1}, channel="shop"))
+
+
+def test_orders_of_one_number_on_two_channels_are_two_orders(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    world.take_in(an_order("1", {"BOLT": 1}, channel="shop"))
+    world.take_in(an_order("1", {"BOLT": 1}, channel="market"))
+    assert (world.rows(ORDER), world.claims()) == (2, {"held": 2})
+
+
+def test_a_marketplace_order_is_accepted_line_by_line_as_far_as_it_is_served(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    marketplace = capable(must_accept_orders=True)
+    order = an_order("1", {"BOLT": 1, "NUT": 1}, state=OrderState.AWAITING_ACCEPTANCE)
+    for _ in range(2):
+        world.take_in(order, marketplace)
+        [(kind, target, payload)] = world.connection.execute(
+            OUTBOX.select().with_only_columns(OUTBOX.c.kind, OUTBOX.c.target, OUTBOX.c.payload)
+        ).all()
+        assert (kind, target) == ("accept_order", "shop")
+        assert payload == {"order": "1", "lines": {"1-1": True, "1-2": False}}
+
+
+def test_personal_data_lies_apart_from_the_order_and_is_replaced_by_the_newest(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    home = Address(country="FR", postal_code="69003", city="Lyon", lines=("1 rue X",))
+    for minute, name in enumerate(("A. Martin", "A. Martin-Durand")):
+        order = an_order("1", {"BOLT": 1}, minute=minute, delivery=Delivery(method=DeliveryMethod.SHIP, address=home))
+        world.take_in(order.model_copy(update={"customer": Customer(name=name)}))
+    [person] = world.connection.execute(PERSON.select()).all()
+    assert (person.name, person.city, person.address_lines) == ("A. Martin-Durand", "Lyon", ["1 rue X"])
+    assert (person.expires_at - world.now).days == 90
+    [head] = world.connection.execute(ORDER.select()).mappings().all()
+    assert not {"Martin", "Lyon", "rue X"} & {str(value) for value in head.values()}
+
+
+@pytest.mark.parametrize(
+    ("moment", "counted_in"),
+    [
+        (DecrementMoment.CART, {"awaiting_payment", "awaiting_acceptance", "open", "completed"}),
+        (DecrementMoment.ORDER, {"awaiting_payment", "awaiting_acceptance", "open", "completed"}),
+        (DecrementMoment.PAYMENT, {"awaiting_acceptance", "open", "completed"}),
+        (DecrementMoment.DEBIT, {"open", "completed"}),
+        (DecrementMoment.NEVER, {"open", "completed"}),
+    ],
+)
+def test_units_are_ours_to_claim_once_the_channel_has_taken_them(moment: DecrementMoment, counted_in: set[str]) -> None:
+    found = {
+        state.value
+        for state in OrderState
+        if counts(an_order("1", {"BOLT": 1}, state=state), capable(decrements_at=moment))
+    }
+    assert found == counted_in
+
+
+def test_a_till_sale_counts_only_once_it_is_paid() -> None:
+    open_ticket = a_till_sale("1", {"BOLT": 1}, "counter", state=OrderState.AWAITING_PAYMENT)
+    assert not counts(open_ticket, capable(decrements_at=DecrementMoment.ORDER))
+    assert counts(a_till_sale("1", {"BOLT": 1}, "counter"), capable(decrements_at=DecrementMoment.ORDER))
+
+
+def line(number: int, ordered: int, canceled: int, listing: int = 1) -> LineState:
+    return LineState(number, f"line {number}", listing, 7, ordered, canceled, 0, 0)
+
+
+@pytest.mark.requirement("R30")
+def test_a_channel_that_sold_has_lowered_its_own_number() -> None:
+    assert channels_own_moves([line(1, 2, 0), line(2, 3, 0)], {}, restocks_on_cancel=False) == {1: -5}
+
+
+@pytest.mark.requirement("R30")
+def test_a_channel_that_restocks_has_raised_its_own_number_by_what_was_canceled() -> None:
+    before = {"line 1": line(1, 5, 0)}
+    assert channels_own_moves([line(1, 5, 3)], before, restocks_on_cancel=True) == {1: 3}
+    assert channels_own_moves([line(1, 5, 3)], before, restocks_on_cancel=False) == {}
+
+
+@pytest.mark.requirement("R30")
+def test_a_statement_that_changes_no_units_moved_no_number() -> None:
+    assert channels_own_moves([line(1, 5, 3)], {"line 1": line(1, 5, 3)}, restocks_on_cancel=True) == {}

@@ -1,0 +1,283 @@
+"""The ledger against a plain model: any history, with transactions rolled back at any point between statements."""
+
+from collections import Counter, defaultdict
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy.engine import Connection
+
+from nervure.inventory.claims import claim
+from nervure.inventory.ledger import book
+from nervure.inventory.stock import Against, ClaimKind, Entry, InsufficientStockError
+from nervure.store.database import Database
+from nervure.store.rebuild import find_differences, rebuild
+from nervure.store.stock import LEVEL, MOVEMENT
+from schemas.stock import INWARD, OUTWARD, AdjustmentReason, Condition, MovementKind
+from tests.nervure.world import START, World, at, fresh_sqlite, thrown_away
+
+SKUS = ("BOLT", "NUT")
+PLACES = ("paris", "lyon")
+OWNERS = ("us", "acme")
+Key = tuple[str, str, str]
+
+
+@dataclass
+class Model:
+    """What should be true, in plain dictionaries: units on hand and claims by (sku, place, owner)."""
+
+    on_hand: Counter[Key] = field(default_factory=Counter)
+    entries: Counter[Key] = field(default_factory=Counter)
+    causes: set[str] = field(default_factory=set)
+    claims: dict[str, dict[Key, int]] = field(default_factory=dict)
+    counted_at: dict[tuple[str, str], int] = field(default_factory=dict)
+    history: dict[tuple[str, str], list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+
+    def copy(self) -> "Model":
+        return Model(
+            Counter(self.on_hand),
+            Counter(self.entries),
+            set(self.causes),
+            {name: dict(units) for name, units in self.claims.items()},
+            dict(self.counted_at),
+            defaultdict(list, {place: list(moves) for place, moves in self.history.items()}),
+        )
+
+    def held(self, key: Key) -> int:
+        return sum(units.get(key, 0) for units in self.claims.values())
+
+    def book(self, key: Key, units: int, cause: str, minute: int) -> None:
+        if cause in self.causes:
+            return
+        self.causes.add(cause)
+        place = key[:2]
+        self._add(key, units, minute)
+        if place in self.counted_at and minute <= self.counted_at[place]:
+            self.causes.add(f"{cause}|counted")
+            self._add(key, -units, minute)
+
+    def count(self, place: tuple[str, str], units: int, minute: int) -> None:
+        if place in self.counted_at and minute <= self.counted_at[place]:
+            return
+        expected = sum(moved for moved_at, moved in self.history[place] if moved_at <= minute)
+        self.counted_at[place] = minute
+        if units != expected:
+            self._add((*place, "us"), units - expected, minute)
+
+    def _add(self, key: Key, units: int, minute: int) -> None:
+        self.on_hand[key] += units
+        self.entries[key] += 1
+        self.history[key[:2]].append((minute, units))
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Each rule is one statement inside an open transaction, which is committed or rolled back at random."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.connection = self.stack.enter_context(self.open())
+        world = World(self.connection)
+        world.items(*SKUS)
+        for place in PLACES:
+            world.location(place)
+        self.savepoint = self.connection.begin_nested()
+        self.model = Model()
+        self.committed = Model()
+        self.minute = 100
+        self.number = 0
+
+    def open(self) -> AbstractContextManager[Connection]:
+        """A transaction in a database of its own."""
+        raise NotImplementedError
+
+    @property
+    def world(self) -> World:
+        return World(self.connection, at(self.minute))
+
+    def teardown(self) -> None:
+        self.stack.close()
+
+    # -- transactions ------------------------------------------------------------------------------------------
+
+    @rule()
+    def commit(self) -> None:
+        self.savepoint.commit()
+        self.committed = self.model.copy()
+        self.savepoint = self.connection.begin_nested()
+
+    @rule()
+    def roll_back(self) -> None:
+        self.savepoint.rollback()
+        self.model = self.committed.copy()
+        self.savepoint = self.connection.begin_nested()
+
+    # -- movements ---------------------------------------------------------------------------------------------
+
+    @rule(
+        sku=st.sampled_from(SKUS),
+        place=st.sampled_from(PLACES),
+        owner=st.sampled_from(OWNERS),
+        kind=st.sampled_from([kind for kind in MovementKind if kind is not MovementKind.ADJUSTED]),
+        units=st.integers(1, 5),
+        sign=st.sampled_from([-1, 1]),
+        minute=st.integers(0, 100),
+        times=st.integers(1, 3),
+    )
+    def move(self, **drawn: Any) -> None:
+        self.number += 1
+        kind: MovementKind = drawn["kind"]
+        sign = -1 if kind in OUTWARD else 1 if kind in INWARD else drawn["sign"]
+        cause = f"cause {self.number}"
+        entry = Entry(
+            self.world.place(drawn["sku"], drawn["place"]),
+            kind,
+            sign * drawn["units"],
+            cause,
+            at(drawn["minute"]),
+            owner=drawn["owner"],
+        )
+        for _ in range(drawn["times"]):
+            self._book(entry, drawn["minute"], (drawn["sku"], drawn["place"], drawn["owner"]))
+
+    @rule(sku=st.sampled_from(SKUS), place=st.sampled_from(PLACES), reason=st.sampled_from(AdjustmentReason))
+    def adjust(self, sku: str, place: str, reason: AdjustmentReason) -> None:
+        self.number += 1
+        entry = Entry(
+            self.world.place(sku, place),
+            MovementKind.ADJUSTED,
+            -1,
+            f"cause {self.number}",
+            at(self.minute),
+            reason=reason,
+        )
+        self._book(entry, self.minute, (sku, place, "us"))
+
+    @precondition(lambda self: self.number > 0)
+    @rule(sku=st.sampled_from(SKUS), place=st.sampled_from(PLACES), data=st.data())
+    def book_an_old_cause_again(self, sku: str, place: str, data: st.DataObject) -> None:
+        cause = f"cause {data.draw(st.integers(1, self.number))}"
+        if cause in self.model.causes:
+            entry = Entry(self.world.place(sku, place), MovementKind.RECEIVED, 9, cause, START)
+            self._book(entry, 0, (sku, place, "us"))
+
+    def _book(self, entry: Entry, minute: int, key: Key) -> None:
+        known = entry.cause_key in self.model.causes
+        booked = book(self.world.stock, [entry])
+        assert bool(booked) == (not known)
+        self.model.book(key, entry.units, entry.cause_key, minute)
+
+    @rule(sku=st.sampled_from(SKUS), place=st.sampled_from(PLACES), units=st.integers(0, 6), minute=st.integers(0, 100))
+    def count(self, sku: str, place: str, units: int, minute: int) -> None:
+        world = self.world
+        world.count(sku, place, units, minute=minute, source=f"count {self.number}")
+        self.number += 1
+        self.model.count((sku, place), units, minute)
+
+    # -- claims ------------------------------------------------------------------------------------------------
+
+    @rule(
+        wanted=st.dictionaries(st.tuples(st.sampled_from(SKUS), st.sampled_from(PLACES)), st.integers(1, 4), min_size=1)
+    )
+    def reserve(self, wanted: dict[tuple[str, str], int]) -> None:
+        self.number += 1
+        world = self.world
+        demand = {world.place(*place): units for place, units in wanted.items()}
+        there = {place: sum(self._claimable((*place, owner)) for owner in OWNERS) for place in wanted}
+        reference = f"cart {self.number}"
+        lacking = {place for place, units in wanted.items() if there[place] < units}
+        if lacking:
+            with pytest.raises(InsufficientStockError) as refused:
+                claim(world.stock, demand, kind=ClaimKind.RESERVATION, against=Against.CLAIMABLE)
+            assert {one.place for one in refused.value.shortages} == {world.place(*place) for place in lacking}
+            return
+        takes = claim(world.stock, demand, kind=ClaimKind.RESERVATION, against=Against.CLAIMABLE)
+        world.stock.reserve(takes, reference=reference, expires_at=at(self.minute))
+        keys = self._keys()
+        self.model.claims[reference] = {keys[take.level_id]: take.units for take in takes}
+
+    def _claimable(self, key: Key) -> int:
+        return self.model.on_hand[key] - self.model.held(key)
+
+    @precondition(lambda self: self.model.claims)
+    @rule(data=st.data(), state=st.sampled_from(["released", "consumed"]))
+    def end_a_claim(self, data: st.DataObject, state: str) -> None:
+        reference = data.draw(st.sampled_from(sorted(self.model.claims)))
+        held = self.world.stock.held_by_reference(reference)
+        ended = self.world.stock.end_claims(held, state)
+        keys = self._keys()
+        assert {keys[take.level_id]: take.units for take in ended} == self.model.claims.pop(reference)
+        assert self.world.stock.end_claims(held, state) == []
+
+    @precondition(lambda self: self.model.claims)
+    @rule(data=st.data())
+    def ship(self, data: st.DataObject) -> None:
+        reference = data.draw(st.sampled_from(sorted(self.model.claims)))
+        world = self.world
+        world.stock.end_claims(world.stock.held_by_reference(reference), "consumed")
+        for (sku, place, owner), units in self.model.claims.pop(reference).items():
+            cause = f"{reference} {sku} {place} {owner}"
+            entry = Entry(world.place(sku, place), MovementKind.SHIPPED, -units, cause, at(self.minute), owner=owner)
+            self._book(entry, self.minute, (sku, place, owner))
+
+    @rule()
+    def rebuild(self) -> None:
+        assert rebuild(self.connection, at(self.minute)) == []
+
+    # -- what holds after every statement ----------------------------------------------------------------------
+
+    def _keys(self) -> dict[int, Key]:
+        names = {self.world.place(sku, place): (sku, place) for sku in SKUS for place in PLACES}
+        return {
+            row.id: (*names[row.item_id, row.location_id], row.owner)  # type: ignore[index]  # a Place is that pair
+            for row in self.connection.execute(
+                sa.select(LEVEL.c.id, LEVEL.c.item_id, LEVEL.c.location_id, LEVEL.c.owner)
+            )
+        }
+
+    @invariant()
+    def the_levels_are_what_the_model_says(self) -> None:
+        keys = self._keys()
+        for row in self.connection.execute(LEVEL.select().where(LEVEL.c.condition == Condition.SELLABLE.value)):
+            key = keys[row.id]
+            assert (row.on_hand, row.reserved, row.allocated, row.sequence) == (
+                self.model.on_hand[key],
+                self.model.held(key),
+                0,
+                self.model.entries[key],
+            )
+
+    @invariant()
+    def the_ledger_adds_up_without_gaps(self) -> None:
+        assert find_differences(self.connection) == []
+        sequences = defaultdict(list)
+        for level, sequence in self.connection.execute(
+            sa.select(MOVEMENT.c.stock_level_id, MOVEMENT.c.sequence).order_by(MOVEMENT.c.id)
+        ):
+            sequences[level].append(sequence)
+        for found in sequences.values():
+            assert sorted(found) == list(range(1, len(found) + 1))
+
+
+@pytest.mark.requirement("R03", "R11", "R14")
+def test_any_history_on_sqlite_is_what_plain_dictionaries_say() -> None:
+    class OnSqlite(LedgerMachine):
+        def open(self) -> AbstractContextManager[Connection]:
+            return self.stack.enter_context(fresh_sqlite()).write()
+
+    run_state_machine_as_test(OnSqlite, settings=settings(max_examples=25, stateful_step_count=25))
+
+
+@pytest.mark.postgresql
+@pytest.mark.requirement("R03", "R11", "R14")
+def test_any_history_on_postgresql_is_what_plain_dictionaries_say(shared_postgresql: Database) -> None:
+    class OnPostgresql(LedgerMachine):
+        def open(self) -> AbstractContextManager[Connection]:
+            return thrown_away(shared_postgresql)
+
+    run_state_machine_as_test(OnPostgresql, settings=settings(max_examples=8, stateful_step_count=20))
