@@ -1,7 +1,7 @@
 """Serves every deployment of prefect.yaml on this machine: `python -m flows.serve_all`, started by `nervure up`.
 
 It says `serving` once everything is registered and the first windows have been asked for. SIGTERM asks the windows to
-end well; what has not ended a few seconds later is canceled.
+end well; what has not ended a few seconds later is canceled. With `--watch` it only installs the automation.
 """
 
 import asyncio
@@ -138,8 +138,17 @@ async def serve() -> None:
     await runner.start()
 
 
+async def watch() -> None:
+    """Only installs the automation, where workers of a pool run the flows."""
+    async with get_client() as client:
+        await install_zombie_watch(client)
+
+
 def main() -> None:
     os.chdir(ROOT)
+    if sys.argv[1:] == ["--watch"]:
+        asyncio.run(watch())
+        return
     os.environ[RUNNER_VARIABLE] = str(os.getpid())
     stop_file = os.environ.get(STOP_VARIABLE)
     if stop_file:

@@ -66,7 +66,9 @@ def _judge(stack: Stack) -> dict[str, Any]:
     if stack.world_url is None:
         raise RehearsalError("the demo has no world to ask")
     with httpx_sender(stack.world_url) as ask:
-        record = from_document(ask(HttpRequest("GET", "/record")).json())
+        answer = ask(HttpRequest("GET", "/record"))
+    (stack.folder / "record.json").write_bytes(answer.body)
+    record = from_document(answer.json())
     database = open_database(load(stack.settings_file).hub.database)
     try:
         verdict = judge(record, look(database, datetime.now(UTC)))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.registry import channels
 from simulation.catalogue import OWN_PLACES, STORES, SUPPLIER, Good
 from simulation.platform import EmulatedPlatform
 from simulation.platforms.mirakl import MiraklEmulator
@@ -17,6 +18,7 @@ SHOPIFY_TOKEN = "shpat_emulated"  # noqa: S105 - opens nothing but the emulator
 SHOPIFY_SECRET = "emulated-app-secret"  # noqa: S105 - signs nothing but its webhooks
 MIRAKL_KEY = "mirakl-key"
 PRESTASHOP_ZONE = "Europe/Paris"
+SLOW_POLL_SECONDS = 30.0
 EVERYWHERE = tuple(place.code for place in (*OWN_PLACES, SUPPLIER))
 
 
@@ -40,6 +42,13 @@ class Account:
     @property
     def platform(self) -> str:
         return self.emulator.platform
+
+    @property
+    def is_heard_slowly(self) -> bool:
+        """Whether its sales are heard only by a poll that the platform allows once in a while."""
+        capabilities = channels()[self.platform].capabilities
+        period = self.order_poll_seconds or capabilities.order_poll_seconds
+        return not capabilities.has_webhooks and period >= SLOW_POLL_SECONDS
 
 
 def open_accounts(*, order_poll_seconds: float | None = None) -> list[Account]:

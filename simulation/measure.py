@@ -61,8 +61,8 @@ def settle_times(
     taken: Iterable[Taken],
     came_back: Iterable[Taken],
     shelf_log: Sequence[ShelfChange],
-) -> list[float]:
-    """Seconds from each purchase elsewhere until each shelf of `platform` settled.
+) -> list[tuple[str, float]]:
+    """Seconds from each purchase elsewhere until each shelf of `platform` settled, with where it was bought.
 
     `opening`: units by (sku, stock point) at the start. `taken` and `came_back` speak of this platform's points.
     """
@@ -74,7 +74,7 @@ def settle_times(
     shelves: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
     for change in shelf_log:
         shelves[change.sku, change.stock_point].append((change.at.timestamp(), change.units))
-    waits: list[float] = []
+    waits: list[tuple[str, float]] = []
     for key, purchases in sold.items():
         if key in opening:
             waits.extend(_waits(platform, opening[key], purchases, returned[key], shelves[key]))
@@ -87,7 +87,7 @@ def _waits(
     purchases: list[Taken],
     returned: list[Taken],
     shelf: Sequence[tuple[float, int]],
-) -> Iterable[float]:
+) -> Iterable[tuple[str, float]]:
     purchases.sort(key=lambda purchase: purchase.at)
     returned.sort(key=lambda event: event.at)
     times = [moment for moment, _ in shelf]
@@ -106,9 +106,7 @@ def _waits(
             continue
         first = bisect_right(times, purchase.at) - 1
         if first >= 0 and shelf[first][1] <= left(sold, purchase.at):
-            yield 0.0
+            yield purchase.platform, 0.0
             continue
-        yield next(
-            (moment - purchase.at for moment, units in shelf[first + 1 :] if units <= left(sold, moment)),
-            inf,
-        )
+        settled = (moment for moment, units in shelf[first + 1 :] if units <= left(sold, moment))
+        yield purchase.platform, next(settled, inf) - purchase.at

@@ -36,6 +36,7 @@ class Record:
 
     `parts`: what each sku is made of (a simple one of itself). `points`: for each account its stock points with the
     locations each stands for. `stock`: units that were brought to each (sku, location) from the start on.
+    `heard_slowly`: accounts whose sales a platform tells only once in a while, by its own ceiling.
     """
 
     parts: Mapping[str, Mapping[str, int]]
@@ -48,6 +49,7 @@ class Record:
     come_backs: Sequence[ComeBack]
     requests: Mapping[str, int]
     webhooks: int = 0
+    heard_slowly: Sequence[str] = ()
 
     def as_document(self) -> dict[str, Any]:
         """The record as JSON knows it."""
@@ -70,6 +72,7 @@ class Record:
             ],
             "requests": self.requests,
             "webhooks": self.webhooks,
+            "heard_slowly": list(self.heard_slowly),
         }
 
 
@@ -109,6 +112,7 @@ def from_document(document: Mapping[str, Any]) -> Record:
         ],
         requests=document["requests"],
         webhooks=document["webhooks"],
+        heard_slowly=document["heard_slowly"],
     )
 
 

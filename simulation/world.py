@@ -107,4 +107,5 @@ class World:
             come_backs=list(self.come_backs),
             requests=requests,
             webhooks=webhooks,
+            heard_slowly=[name for name, account in self.accounts.items() if account.is_heard_slowly],
         )

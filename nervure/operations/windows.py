@@ -18,6 +18,7 @@ from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders, pull_stock
 from nervure.operations.results import Tally
 from nervure.operations.suppliers import pull_offers, pull_replies
+from nervure.operations.webhooks import callback_url
 from nervure.store.audit import AuditStore
 from nervure.store.channels import ChannelStore
 from nervure.store.inbox import DeadLetter, InboxStore
@@ -267,13 +268,22 @@ def _publish(window: Window, channel: str) -> float:
 
 
 def sweeping(window: Window) -> Loops:
-    """Lets go what expired, and reads every channel back now and then, however seldom its stock is pulled."""
+    """Lets go what expired, keeps subscriptions, and reads every channel back however seldom its stock is pulled."""
     loops: dict[str, Turn] = {
         f"{channel} read back": partial(_read_back, window, channel)
         for channel, account in window.hub.accounts.items()
         if account.record.capabilities.can_read_levels
     }
+    for channel, account in window.hub.accounts.items():
+        if account.record.capabilities.has_webhooks and window.hub.callback_url is not None:
+            loops[f"{channel} subscriptions"] = partial(_subscribe, window, channel)
     return loops | {"aging": partial(_age, window), "reservations": partial(_expire, window)}
+
+
+def _subscribe(window: Window, channel: str) -> None:
+    """Makes missing subscriptions, once a window: some platforms drop them after failed deliveries."""
+    url = callback_url(window.hub, channel)
+    _asked(window, channel, "subscriptions made", lambda: len(window.hub.connection(channel).ensure_webhooks(url)))
 
 
 def _read_back(window: Window, channel: str) -> float:

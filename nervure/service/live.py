@@ -56,14 +56,15 @@ class Live:
 class Lines:
     """Plain lines, one state in so many seconds."""
 
-    def __init__(self, say: Callable[[str], None], seconds: float) -> None:
+    def __init__(self, say: Callable[[str], None], seconds: float, now: Callable[[], float] = time.monotonic) -> None:
         self.say = say
         self._seconds = seconds
-        self._next_at = time.monotonic() + seconds
+        self._now = now
+        self._next_at = now() + seconds
 
     def update(self, hub: Status | None, world: Status | None) -> None:
-        if time.monotonic() >= self._next_at:
-            self._next_at = time.monotonic() + self._seconds
+        if self._now() >= self._next_at:
+            self._next_at = self._now() + self._seconds
             self.say(line(hub, world))
 
 

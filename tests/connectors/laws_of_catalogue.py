@@ -50,8 +50,8 @@ class CatalogueLaws(Laws):
         bench.clock.advance(60)
         pages = list(bench.hub.pull_stock(bench.rig.stock_points))
         found = bench.facts(documents(pages), StockObservation)
-        skus = {one.external_id: sku for sku, one in bench.listings().items()}
-        shown = [((skus[one.listing_external_id], one.stock_point), one.units) for one in found]
+        skus: dict[str, str] = {one.external_id: sku for sku, one in bench.listings().items()}
+        shown = [((skus.get(one.listing_external_id, "no listing"), one.stock_point), one.units) for one in found]
         assert dict(shown) == bench.shelf()
         assert len(shown) == len(bench.shelf())
         assert {(one.channel, one.is_physical_count) for one in found} == {(bench.channel, False)}
@@ -90,4 +90,3 @@ class CatalogueLaws(Laws):
         if not bench.capabilities.has_webhooks:
             assert bench.hub.ensure_webhooks("https://hub.example") == []
             assert bench.rig.record.receive is None
-

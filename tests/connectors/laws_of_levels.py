@@ -30,6 +30,7 @@ def unanswered(request: HttpRequest, wire: Send) -> HttpResponse:
 
 
 class LevelLaws(Laws):
+    @pytest.mark.requirement("R42")
     @pytest.mark.parametrize("units", [0, 1, 1_000_000])
     def test_the_number_written_is_the_number_shown_and_no_other_moves(self, units: int) -> None:
         bench = self.bench()
@@ -43,6 +44,7 @@ class LevelLaws(Laws):
         assert bench.shelf() == expected
         assert bench.hub.read_levels([bench.key(A)]) == [LevelReading(bench.key(A), units)]
 
+    @pytest.mark.requirement("R30")
     def test_the_number_means_what_is_declared(self) -> None:
         bench = self.bench()
         bench.stock((A, 9))
@@ -87,6 +89,7 @@ class LevelLaws(Laws):
         assert bench.hub.read_levels([]) == []
         assert bench.shelf() == before
 
+    @pytest.mark.requirement("R28")
     @pytest.mark.parametrize("place", [0, 1, 3])
     @pytest.mark.parametrize("unknown", ["id", "form", "point"])
     def test_an_unknown_row_is_refused_and_holds_no_other_back(self, unknown: str, place: int) -> None:
@@ -185,6 +188,7 @@ class LevelLaws(Laws):
         assert bench.units(A) == 7
         assert bench.hub.read_levels([bench.key(A)]) == [LevelReading(bench.key(A), 7)]
 
+    @pytest.mark.requirement("R36")
     @pytest.mark.parametrize("rows", [1, 3])
     @pytest.mark.parametrize("fault", [lost, unanswered])
     def test_a_time_out_is_unknown_and_reading_back_tells(

@@ -12,7 +12,7 @@ class PushLaws(Laws):
         for _ in range(2):
             bench.hub.push_shipment(bench.shipment(order))
             bench.clock.advance(60)
-            assert bench.emulator.shipped()[order.external_id] == 5
+            assert dict(bench.emulator.shipped()) == {order.external_id: 5}
         told = bench.order(order.external_id)
         assert told.state is OrderState.COMPLETED
         assert bench.live(told) == {A: 3, B: 2}
@@ -116,6 +116,5 @@ def _is_refused(tell: object) -> bool:
     try:
         tell()
     except RefusedError as error:
-        assert str(error)
-        return True
+        return str(error) != ""
     return False

@@ -15,6 +15,7 @@ from tests.connectors.bench import CALLBACK, A, B, Bench, Laws, basket, newest
 
 
 class WebhookLaws(Laws):
+    @pytest.mark.requirement("R24")
     def test_missing_subscriptions_are_made_once(self) -> None:
         bench = self.bench()
         made = bench.hub.ensure_webhooks(CALLBACK)
@@ -97,11 +98,12 @@ class WebhookLaws(Laws):
     def test_what_is_signed_but_no_document_is_refused(self) -> None:
         bench, hooks = self._hooks()
         for hook in hooks[:1]:
-            empty = {name: "" for name in hook.headers}
+            empty = dict.fromkeys(hook.headers, "")
             _refused(bench, IncomingWebhook(CALLBACK, {}, b""))
             _refused(bench, IncomingWebhook(CALLBACK, empty, b""))
             _refused(bench, IncomingWebhook(CALLBACK, empty, b"\xff\xfe"))
 
+    @pytest.mark.requirement("R22")
     def test_the_same_delivery_twice_is_the_same_event(self) -> None:
         bench = self.bench()
         if not bench.capabilities.has_webhooks:

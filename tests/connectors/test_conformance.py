@@ -1,5 +1,9 @@
 """The suite of laws on every sales platform."""
 
+import inspect
+
+import pytest
+
 from connectors.records import Channel
 from connectors.registry import channels
 from simulation.platforms.prestashop import PrestaShopEmulator
@@ -108,3 +112,14 @@ def test_every_platform_has_its_suite() -> None:
     assert sorted(record_of(suite).platform for suite in SUITES) == sorted(channels())
     found = [one for one in globals().values() if isinstance(one, type) and issubclass(one, ChannelConformance)]
     assert set(found) - {ChannelConformance} == set(SUITES)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_suite_holds_every_law(suite: type[ChannelConformance]) -> None:
+    """pytest passes over a class that is abstract, has an `__init__` or is named otherwise, and says nothing."""
+    assert suite.__name__.startswith("Test")
+    assert not inspect.isabstract(suite)
+    assert "__init__" not in vars(suite)
+    laws = {name: law for name, law in inspect.getmembers(ChannelConformance) if name.startswith("test_")}
+    assert len(laws) == 68
+    assert {name: getattr(suite, name) for name in laws} == laws

@@ -1,15 +1,17 @@
 import threading
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.engine import Connection
 
 from nervure.store.database import Database
 from nervure.store.rebuild import NUMBERS, find_differences, rebuild
 from nervure.store.stock import CHANGE, CLAIM, LEVEL, MOVEMENT
 from schemas.orders import OrderState
 from schemas.stock import MovementKind
-from tests.nervure.world import START, World, a_till_sale, an_order, merchant, must_hold, thrown_away
+from tests.nervure.world import START, World, a_till_sale, an_order, merchant, must_hold, overtaken, thrown_away
 
 
 def busy(world: World) -> None:
@@ -115,13 +117,16 @@ def test_rebuilding_while_others_write_finds_nothing_and_disturbs_nobody(postgre
     errors: list[Exception] = []
     found: list[object] = []
 
+    def work_in(order: str, connection: Connection) -> None:
+        world = World(connection)
+        world.take_in(an_order(order, {"BOLT": 1}))
+        world.ship_all(order)
+        world.move("BOLT", "lyon", 1, MovementKind.RECEIVED)
+
     def write(name: str) -> None:
         try:
             for number in range(12):
-                order = f"{name}-{number}"
-                postgresql.run(lambda c, order=order: World(c).take_in(an_order(order, {"BOLT": 1})))
-                postgresql.run(lambda c, order=order: World(c).ship_all(order))
-                postgresql.run(lambda c: World(c).move("BOLT", "lyon", 1, MovementKind.RECEIVED))
+                postgresql.run(partial(work_in, f"{name}-{number}"))
         except Exception as error:
             errors.append(error)
 
@@ -142,8 +147,6 @@ def test_rebuilding_while_others_write_finds_nothing_and_disturbs_nobody(postgre
 @pytest.mark.postgresql
 @pytest.mark.requirement("R14")
 def test_a_level_that_moves_while_it_is_put_right_keeps_the_movement(postgresql_at: Database) -> None:
-    from tests.nervure.world import overtaken
-
     with postgresql_at.write() as connection:
         world = World(connection)
         merchant(world, bolt_paris=9)

@@ -1,0 +1,163 @@
+"""The database itself refuses what the rules forbid, whoever writes it: each CHECK and UNIQUE constraint once."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import SQLModel
+
+from nervure.inventory.claims import claim
+from nervure.inventory.stock import Against, ClaimKind
+from nervure.store import tables
+from nervure.store.inbox import InboxStore
+from nervure.store.tables import SupplierOfferRow, of
+from schemas.documents import Heard, RawDocument
+from tests.nervure.world import START, World, a_return, an_order, merchant
+
+# Several bad rows for one constraint: each of its terms must be seen to hold.
+BAD_VALUES: dict[str, list[dict[str, Any]]] = {
+    "ck_item_kind": [{"kind": "bundle"}],
+    "ck_kit_component_units": [{"units": 0}, {"units": -1}],
+    "ck_kit_component_not_itself": [{"part_id": sa.column("kit_id")}],
+    "ck_stock_level_signs": [{"reserved": -1}, {"allocated": -1}, {"sequence": -1}],
+    "ck_stock_level_claims_are_sellable": [{"condition": "damaged", "reserved": 1}, {"condition": "on_hold"}],
+    "ck_stock_movement_moves": [{"units": 0}],
+    "ck_stock_movement_sequence": [{"sequence": 0}],
+    "ck_stock_movement_reason": [{"kind": "adjusted", "reason": None}, {"kind": "sold", "reason": "lost"}],
+    "ck_safety_stock_units": [{"units": -1}],
+    "ck_claim_units": [{"units": 0}],
+    "ck_claim_kind": [{"kind": "promise", "fulfillment_line_id": None, "expires_at": None}],
+    "ck_claim_state": [{"state": "lost"}],
+    "ck_claim_purpose": [{"fulfillment_line_id": None}, {"kind": "reservation", "expires_at": START}],
+    "ck_claim_expiry": [
+        {"expires_at": START},
+        {"kind": "reservation", "fulfillment_line_id": None, "expires_at": None},
+    ],
+    "ck_channel_buffer": [{"buffer_units": -1}],
+    "ck_listing_binding": [{"item_id": None}, {"unbound_reason": "a reason"}],
+    "ck_publication_state": [{"state": "lost"}],
+    "ck_publication_salable": [{"salable_quantity": -1}],
+    "ck_publication_revisions": [{"sent_revision": 99}, {"confirmed_revision": 99}],
+    "ck_publication_flight": [{"state": "sent"}, {"state": "unknown"}, {"flight": "a flight"}],
+    "ck_publication_confirmed": [{"state": "confirmed"}],
+    "ck_publication_reason": [{"state": "failed"}, {"state": "excluded"}],
+    "ck_inbox_state": [{"state": "lost"}],
+    "ck_inbox_reason": [{"state": "dead"}],
+    "ck_order_line_ordered": [{"units_ordered": 0, "units_canceled": 0}],
+    "ck_order_line_canceled": [{"units_canceled": -1}, {"units_canceled": 99}],
+    "ck_fulfillment_order_state": [{"state": "lost"}],
+    "ck_fulfillment_line_units": [{"units": -1}],
+    "ck_shortfall_units": [{"units": -1}],
+    "ck_goods_return_line_units": [{"units": 0}],
+    "ck_outbox_state": [{"state": "lost"}],
+}
+
+
+def everything(world: World) -> None:
+    """A row in every table that has a constraint."""
+    merchant(world, bolt_paris=3)
+    place = world.place("BOLT", "paris")
+    world.catalogue.put_safety_stock(place.item_id, place.location_id, 1)
+    world.take_in(an_order("1", {"BOLT": 1, "NUT": 1}))
+    world.ship_all("1")
+    world.take_in(an_order("2", {"BOLT": 1}))
+    takes = claim(world.stock, {place: 1}, kind=ClaimKind.RESERVATION, against=Against.CLAIMABLE)
+    world.stock.reserve(takes, reference="cart", expires_at=START)
+    world.take_back(a_return("1", {"BOLT": 1}))
+    world.count("BOLT", "lyon", 3, minute=1)
+    world.refresh()
+    document = RawDocument("orders", "1", "a", b"{}", Heard.POLL)
+    InboxStore(world.connection, START).put("shop", [document])
+    offer = {"supplier": "acme", "supplier_sku": "B-1", "title": "", "as_of": START}
+    world.connection.execute(of(SupplierOfferRow).insert().values(**offer))
+
+
+CHECKS = {
+    str(constraint.name): table
+    for table in SQLModel.metadata.tables.values()
+    for constraint in table.constraints
+    if isinstance(constraint, sa.CheckConstraint)
+}
+UNIQUE = {
+    str(constraint.name): (table, tuple(column.name for column in constraint.columns))
+    for table in SQLModel.metadata.tables.values()
+    for constraint in [*table.constraints, *(index for index in table.indexes if index.unique)]
+    if isinstance(constraint, sa.UniqueConstraint | sa.Index)
+}
+
+
+def violated(error: IntegrityError) -> str:
+    """The constraint that refused a row; SQLite names the columns of a unique one."""
+    named = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    return str(named or str(error.orig).partition("constraint failed: ")[2])
+
+
+def test_every_constraint_of_the_tables_has_a_bad_row_here() -> None:
+    assert set(BAD_VALUES) == {name for name, table in CHECKS.items() if table is not None}
+    assert len(CHECKS) == len(BAD_VALUES)
+    assert tables.TaskRow.__tablename__ in {table.name for table, _ in UNIQUE.values()}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [(name, values) for name, some in sorted(BAD_VALUES.items()) for values in some],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
+)
+def test_a_bad_row_is_refused(world: World, name: str, values: dict[str, Any]) -> None:
+    everything(world)
+    table = CHECKS[name]
+    key = next(iter(table.primary_key.columns))
+    row = table.select().order_by(key).limit(1)
+    if table.name == "claim":
+        row = table.select().where(table.c.state == "held", table.c.kind == "allocation")
+    if table.name == "stock_level":
+        row = table.select().where(table.c.allocated > 0)
+    known = world.connection.execute(row).mappings().first()
+    assert known is not None, f"no row of {table.name} to spoil"
+    bad = table.update().where(*(column == known[column.name] for column in table.primary_key.columns)).values(values)
+    with pytest.raises(IntegrityError) as refused, world.connection.begin_nested():
+        world.connection.execute(bad)
+    assert violated(refused.value) == name
+
+
+@pytest.mark.requirement("R18", "R22")
+@pytest.mark.parametrize("name", sorted(UNIQUE))
+def test_a_row_cannot_stand_twice(world: World, name: str) -> None:
+    everything(world)
+    table, columns = UNIQUE[name]
+    known = world.connection.execute(table.select().limit(1)).mappings().first()
+    assert known is not None, f"no row of {table.name} to copy"
+    copy = {column: value for column, value in known.items() if column != "id"}
+    others = {
+        column: f"another {column}"
+        for other, (its_table, its_columns) in UNIQUE.items()
+        if its_table is table and other != name
+        for column in its_columns
+        if column not in columns and isinstance(copy[column], str)
+    }
+    apart = {"sequence": 99} if name == "uq_stock_movement_cause_key" else {}
+    with pytest.raises(IntegrityError) as refused, world.connection.begin_nested():
+        world.connection.execute(table.insert().values(copy | others | apart))
+    found = violated(refused.value)
+    if found != ", ".join(f"{table.name}.{column}" for column in columns):
+        assert found[:55] == name[:55], "PostgreSQL cuts names off"
+
+
+def test_a_closed_task_may_be_opened_again_and_an_open_one_stands_once(world: World) -> None:
+    for _ in range(2):
+        world.orders.open_task("test", "subject", "text")
+        world.orders.open_task("test", "subject", "another text")
+        assert world.open_tasks() == {"test": 1}
+        world.orders.close_task("test", "subject")
+        assert world.open_tasks() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "column"), [("claim", "stock_level_id"), ("stock_movement", "stock_level_id"), ("order_line", "item_id")]
+)
+def test_a_row_cannot_name_what_does_not_exist(world: World, name: str, column: str) -> None:
+    everything(world)
+    bad = SQLModel.metadata.tables[name].update().values({column: 999_999})
+    with pytest.raises(IntegrityError), world.connection.begin_nested():
+        world.connection.execute(bad)
