@@ -1,5 +1,6 @@
 """The database itself refuses what the rules forbid, whoever writes it: each CHECK and UNIQUE constraint once."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from nervure.store import tables
 from nervure.store.inbox import InboxStore
 from nervure.store.tables import SupplierOfferRow, of
 from schemas.documents import Heard, RawDocument
-from tests.nervure.world import START, World, a_return, an_order, merchant
+from tests.nervure.world import START, World, a_return, an_order, merchant, thrown_away
 
 # Several bad rows for one constraint: each of its terms must be seen to hold.
 BAD_VALUES: dict[str, list[dict[str, Any]]] = {
@@ -73,6 +74,15 @@ def everything(world: World) -> None:
     world.connection.execute(of(SupplierOfferRow).insert().values(**offer))
 
 
+@pytest.fixture(scope="module", params=["shared_sqlite", "shared_postgresql"])
+def full(request: pytest.FixtureRequest) -> Iterator[World]:
+    """One such world for all tests here: none of them changes it."""
+    with thrown_away(request.getfixturevalue(request.param)) as connection:
+        world = World(connection)
+        everything(world)
+        yield world
+
+
 CHECKS = {
     str(constraint.name): table
     for table in SQLModel.metadata.tables.values()
@@ -104,8 +114,7 @@ def test_every_constraint_of_the_tables_has_a_bad_row_here() -> None:
     [(name, values) for name, some in sorted(BAD_VALUES.items()) for values in some],
     ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
-def test_a_bad_row_is_refused(world: World, name: str, values: dict[str, Any]) -> None:
-    everything(world)
+def test_a_bad_row_is_refused(full: World, name: str, values: dict[str, Any]) -> None:
     table = CHECKS[name]
     key = next(iter(table.primary_key.columns))
     row = table.select().order_by(key).limit(1)
@@ -113,20 +122,19 @@ def test_a_bad_row_is_refused(world: World, name: str, values: dict[str, Any]) -
         row = table.select().where(table.c.state == "held", table.c.kind == "allocation")
     if table.name == "stock_level":
         row = table.select().where(table.c.allocated > 0)
-    known = world.connection.execute(row).mappings().first()
+    known = full.connection.execute(row).mappings().first()
     assert known is not None, f"no row of {table.name} to spoil"
     bad = table.update().where(*(column == known[column.name] for column in table.primary_key.columns)).values(values)
-    with pytest.raises(IntegrityError) as refused, world.connection.begin_nested():
-        world.connection.execute(bad)
+    with pytest.raises(IntegrityError) as refused, full.connection.begin_nested():
+        full.connection.execute(bad)
     assert violated(refused.value) == name
 
 
 @pytest.mark.requirement("R18", "R22")
 @pytest.mark.parametrize("name", sorted(UNIQUE))
-def test_a_row_cannot_stand_twice(world: World, name: str) -> None:
-    everything(world)
+def test_a_row_cannot_stand_twice(full: World, name: str) -> None:
     table, columns = UNIQUE[name]
-    known = world.connection.execute(table.select().limit(1)).mappings().first()
+    known = full.connection.execute(table.select().limit(1)).mappings().first()
     assert known is not None, f"no row of {table.name} to copy"
     copy = {column: value for column, value in known.items() if column != "id"}
     others = {
@@ -137,27 +145,27 @@ def test_a_row_cannot_stand_twice(world: World, name: str) -> None:
         if column not in columns and isinstance(copy[column], str)
     }
     apart = {"sequence": 99} if name == "uq_stock_movement_cause_key" else {}
-    with pytest.raises(IntegrityError) as refused, world.connection.begin_nested():
-        world.connection.execute(table.insert().values(copy | others | apart))
+    with pytest.raises(IntegrityError) as refused, full.connection.begin_nested():
+        full.connection.execute(table.insert().values(copy | others | apart))
     found = violated(refused.value)
     if found != ", ".join(f"{table.name}.{column}" for column in columns):
         assert found[:55] == name[:55], "PostgreSQL cuts names off"
 
 
-def test_a_closed_task_may_be_opened_again_and_an_open_one_stands_once(world: World) -> None:
-    for _ in range(2):
-        world.orders.open_task("test", "subject", "text")
-        world.orders.open_task("test", "subject", "another text")
-        assert world.open_tasks() == {"test": 1}
-        world.orders.close_task("test", "subject")
-        assert world.open_tasks() == {}
+def test_a_closed_task_may_be_opened_again_and_an_open_one_stands_once(full: World) -> None:
+    with full.undone() as world:
+        for _ in range(2):
+            world.orders.open_task("test", "subject", "text")
+            world.orders.open_task("test", "subject", "another text")
+            assert world.open_tasks()["test"] == 1
+            world.orders.close_task("test", "subject")
+            assert world.open_tasks()["test"] == 0
 
 
 @pytest.mark.parametrize(
     ("name", "column"), [("claim", "stock_level_id"), ("stock_movement", "stock_level_id"), ("order_line", "item_id")]
 )
-def test_a_row_cannot_name_what_does_not_exist(world: World, name: str, column: str) -> None:
-    everything(world)
+def test_a_row_cannot_name_what_does_not_exist(full: World, name: str, column: str) -> None:
     bad = SQLModel.metadata.tables[name].update().values({column: 999_999})
-    with pytest.raises(IntegrityError), world.connection.begin_nested():
-        world.connection.execute(bad)
+    with pytest.raises(IntegrityError), full.connection.begin_nested():
+        full.connection.execute(bad)
