@@ -19,10 +19,11 @@ from flows.report_dead_letter import report_dead_letter
 from nervure import settings
 from nervure.clock import SystemClock
 from nervure.operations.hub import Hub
+from nervure.operations.loops import take_dead_letters, tell_again
 from nervure.operations.reports import headline, markdown, said_of
 from nervure.operations.results import Results
 from nervure.operations.setup import open_hub
-from nervure.operations.windows import Loops, Window, take_dead_letters, tell_again
+from nervure.operations.windows import Loops, Window
 from nervure.service.child import die_with
 from nervure.store.database import DatabaseError
 from nervure.store.inbox import DeadLetter
@@ -33,7 +34,7 @@ RUNNER_VARIABLE = "NERVURE_RUNNER"
 STOP_VARIABLE = "NERVURE_STOP_FILE"
 WITH_WARNINGS = "Completed with warnings"
 LOOK_SECONDS = 0.5
-CALM_SECONDS = 60.0
+CALM_SECONDS = 150.0
 """When all is well a window shows one slice in this time: that bounds what Prefect writes."""
 TROUBLE_SECONDS = 10.0
 MAX_LETTER_RUNS = 10
@@ -86,17 +87,21 @@ class _Slices:
         self._unseen = Results()
         self._since = time.monotonic()
         self._known: set[str] = set()
+        self._has_shown = False
 
     async def see(self, results: Results, *, is_last: bool) -> None:
         unseen = self._unseen
         unseen.add(results)
         trouble = {*unseen.warnings.values(), *unseen.problems.values()} - self._known
         seconds = time.monotonic() - self._since
-        is_due = is_last or seconds >= (TROUBLE_SECONDS if trouble else CALM_SECONDS)
+        is_due = (is_last and (trouble or not self._has_shown)) or seconds >= (
+            TROUBLE_SECONDS if trouble else CALM_SECONDS
+        )
         if not (is_due and (trouble or unseen.total)):
             return
         self._unseen, self._since = Results(), time.monotonic()
         self._known |= trouble
+        self._has_shown = True
         problems = sorted(trouble & {*unseen.problems.values()})
         summary = f"{headline(unseen)} in {seconds:.0f} s"
         await _shown(lambda: cast("Awaitable[object]", record_slice(summary, problems, return_state=True)))

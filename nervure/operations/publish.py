@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from connectors.errors import ConnectorError, FatalError, NoAnswerError, ThrottledError
+from connectors.errors import ConnectorError, ContractError, FatalError, NoAnswerError, ThrottledError
 from connectors.records import ChannelConnection
 from nervure.operations.hub import Hub, set_problem
 from nervure.publication.answers import Landing, after_answer, after_failure, after_reading
@@ -102,7 +102,8 @@ def _send(hub: Hub, channel: str, report: PublishReport) -> None:
         stale = [answer.key for answer in answers if answer.outcome is WriteOutcome.STALE]
         shown = _read(connection, stale) if stale else {}
     except ConnectorError as error:
-        failure = after_failure(error, hub.clock.now(), is_unknown=isinstance(error, NoAnswerError))
+        # An answer nobody understands may still have had its effect.
+        failure = after_failure(error, hub.clock.now(), is_unknown=isinstance(error, NoAnswerError | ContractError))
         _land(hub, [(number, failure) for number in numbers], flight)
         if isinstance(error, FatalError):
             set_problem(hub, channel, str(error))

@@ -1,48 +1,25 @@
-"""The loops that run for some minutes at a time, each in a thread of its own, ended by a deadline or a word.
+"""Some minutes of work: loops that each have a thread of their own, ended by a deadline or by a word.
 
 A window may overlap with the next one and may die at any moment: leases and slots of the database expire by themselves.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from functools import partial
 from threading import Event, Thread
 
-from connectors.errors import ConnectorError, FatalError, FeedHeldError, ThrottledError
-from nervure.invariants import check_all
-from nervure.operations.drain import drain
 from nervure.operations.hub import Hub
-from nervure.operations.messages import send_messages
-from nervure.operations.publish import publish, refresh
-from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders, pull_stock
 from nervure.operations.results import Tally
-from nervure.operations.suppliers import pull_offers, pull_replies
-from nervure.operations.webhooks import callback_url
-from nervure.store.audit import AuditStore
-from nervure.store.channels import ChannelStore
-from nervure.store.inbox import DeadLetter, InboxStore
-from nervure.store.publications import PublicationStore
-from nervure.store.upkeep import UpkeepStore
 
 logger = logging.getLogger(__name__)
 
-DRAIN_PAUSE_SECONDS = 0.1
-LOOK_PAUSE_SECONDS = 0.25
-"""How long after a look that found nothing the next one follows."""
-MESSAGES_PAUSE_SECONDS = 0.5
-PROBLEM_PAUSE_SECONDS = 60.0
 RETRY_PAUSE_SECONDS = 5.0
-MAX_OFFERS_PERIOD_SECONDS = 900.0
-REPLIES_PERIOD_SECONDS = 30.0
-AGING_PERIOD_SECONDS = 15.0
-EXPIRY_PERIOD_SECONDS = 5.0
-READ_BACK_PERIOD_SECONDS = 900.0
 NAP_SECONDS = 0.25
 """A waiting loop looks this often whether it was told to stop."""
 GRACE_SECONDS = 20.0
 STOPPED_GRACE_SECONDS = 1.5
-"""How long a window waits at its end for a loop that is still in a call."""
+"""How long a window waits at its end for loops that are still in a call."""
 
 Turn = Callable[[], float | None]
 """One turn of a loop: answers the seconds until the next one; None: there is no next one."""
@@ -67,10 +44,11 @@ class Window:
         threads = {name: Thread(target=self._loop, args=(name, turn), daemon=True) for name, turn in loops.items()}
         for thread in threads.values():
             thread.start()
+        while not self.is_over and any(thread.is_alive() for thread in threads.values()):
+            time.sleep(NAP_SECONDS / 5)
+        grace_ends_at = time.monotonic() + (STOPPED_GRACE_SECONDS if self.stop.is_set() else GRACE_SECONDS)
         for name, thread in threads.items():
-            while thread.is_alive() and not self.is_over:
-                thread.join(NAP_SECONDS)
-            thread.join(STOPPED_GRACE_SECONDS if self.stop.is_set() else GRACE_SECONDS)
+            thread.join(max(0.0, grace_ends_at - time.monotonic()))
             if thread.is_alive():
                 self.tally.warn(name, "was still waiting for an answer when the window ended; the next one goes on")
 
@@ -94,252 +72,3 @@ class Window:
         until = min(clock.now() + timedelta(seconds=seconds), self._ends_at)
         while not self.stop.is_set() and (left := (until - clock.now()).total_seconds()) > 0:
             clock.sleep(min(left, NAP_SECONDS))
-
-
-# -- intake ------------------------------------------------------------------------------------------------------
-
-
-def draining(window: Window) -> Loops:
-    """The dispatcher: documents in micro-batches; what leaves for platforms has a loop of its own."""
-    return {"inbox": partial(_drain, window), "messages": partial(_send, window)}
-
-
-def _drain(window: Window) -> float:
-    report = drain(window.hub)
-    for topic, count in report.topics.items():
-        account, _, kind = topic.partition(" ")
-        window.tally.count(account, kind, count)
-    window.tally.took(report.latencies)
-    window.tally.count("inbox", "dead letters", report.dead)
-    if report.handled + report.dead == 0:
-        return DRAIN_PAUSE_SECONDS
-    refresh(window.hub)
-    return 0.0
-
-
-def _send(window: Window) -> float:
-    count = send_messages(window.hub)
-    window.tally.count("outbox", "messages tried", count)
-    return 0.0 if count else MESSAGES_PAUSE_SECONDS
-
-
-def take_dead_letters(hub: Hub, limit: int) -> list[DeadLetter]:
-    """Dead letters that nobody was told of yet; each is answered once."""
-    with hub.database.read() as connection:
-        if not UpkeepStore(connection, hub.clock.now()).has_untold():
-            return []
-    return hub.database.run(lambda c: InboxStore(c, hub.clock.now()).take_untold(limit))
-
-
-def tell_again(hub: Hub, letters: Sequence[DeadLetter]) -> None:
-    """Nobody could be told of these dead letters: they are answered again."""
-    hub.database.run(lambda c: UpkeepStore(c, hub.clock.now()).tell_again([letter.id for letter in letters]))
-
-
-# -- asking ------------------------------------------------------------------------------------------------------
-
-
-def pulling_orders(window: Window) -> Loops:
-    """Each channel is asked when it is due, or at once when it said that something happened."""
-    return {channel: partial(_pull_orders, window, channel) for channel in window.hub.accounts}
-
-
-def _pull_orders(window: Window, channel: str) -> float:
-    if not are_orders_due(window.hub, channel):
-        return LOOK_PAUSE_SECONDS
-    _asked(window, channel, "new documents", lambda: pull_orders(window.hub, channel))
-    return LOOK_PAUSE_SECONDS
-
-
-def pulling_catalogue(window: Window) -> Loops:
-    """Each channel's listings, once."""
-
-    def turn(channel: str) -> None:
-        _asked(window, channel, "new listings", lambda: pull_catalogue(window.hub, channel))
-
-    return {channel: partial(turn, channel) for channel in window.hub.accounts}
-
-
-def pulling_stock(window: Window) -> Loops:
-    """What channels show, what suppliers have, and what suppliers answered."""
-    loops: dict[str, Turn] = {channel: partial(_pull_stock, window, channel) for channel in window.hub.accounts}
-    for supplier in window.hub.suppliers:
-        loops[supplier] = partial(_pull_offers, window, supplier)
-        loops[f"{supplier} replies"] = partial(_pull_replies, window, supplier)
-    return loops
-
-
-def _pull_stock(window: Window, channel: str) -> float:
-    hub = window.hub
-    capabilities = hub.accounts[channel].record.capabilities
-    if not capabilities.can_read_levels:
-        return PROBLEM_PAUSE_SECONDS
-    with hub.database.read() as connection:
-        next_at = ChannelStore(connection, hub.clock.now()).get(channel).stock_next_at
-    if next_at is not None and next_at > hub.clock.now():
-        return LOOK_PAUSE_SECONDS * 4
-    # Taken before it is done: two windows that overlap do not both ask.
-    _stock_again_in(hub, channel, capabilities.stock_poll_seconds)
-    wait = _asked(window, channel, "observations", lambda: pull_stock(hub, channel))
-    if wait is not None:
-        _stock_again_in(hub, channel, min(wait, capabilities.stock_poll_seconds))
-    return LOOK_PAUSE_SECONDS * 4
-
-
-def _stock_again_in(hub: Hub, channel: str, seconds: float) -> None:
-    next_at = hub.clock.now() + timedelta(seconds=seconds)
-    hub.database.run(lambda c: ChannelStore(c, hub.clock.now()).stock_heard(channel, next_at))
-
-
-def _pull_offers(window: Window, supplier: str) -> float:
-    period = min(window.hub.suppliers[supplier].settings.ttl_seconds / 4, MAX_OFFERS_PERIOD_SECONDS)
-    wait = _slot(window.hub, supplier, "pull offers", period)
-    if wait == 0.0:
-        _asked(window, supplier, "feeds", lambda: pull_offers(window.hub, supplier))
-        wait = period
-    return wait
-
-
-def _pull_replies(window: Window, supplier: str) -> float:
-    wait = _slot(window.hub, supplier, "pull replies", REPLIES_PERIOD_SECONDS)
-    if wait == 0.0:
-        _asked(window, supplier, "replies read", lambda: pull_replies(window.hub, supplier), heals=False)
-        wait = REPLIES_PERIOD_SECONDS
-    return wait
-
-
-def _slot(hub: Hub, account: str, operation: str, period_seconds: float) -> float:
-    """Takes the account's next slot, for all windows together; else the seconds until one is free."""
-    return hub.database.run(lambda c: ChannelStore(c, hub.clock.now()).reserve(account, operation, period_seconds))
-
-
-def _asked(window: Window, account: str, kind: str, ask: Callable[[], int], *, heals: bool = True) -> float | None:
-    """Asks once and notes what became of it; answers None, or after a failure the seconds to wait."""
-    try:
-        window.tally.count(account, kind, ask())
-    except ConnectorError as error:
-        return _note_failure(window, account, error)
-    if heals:
-        window.tally.heal(account)
-    return None
-
-
-def _note_failure(window: Window, account: str, error: ConnectorError) -> float:
-    match error:
-        case ThrottledError():
-            window.tally.count(account, "throttled")
-            return error.retry_after_seconds
-        case FatalError() | FeedHeldError():
-            window.tally.needs_person(account, str(error))
-            return PROBLEM_PAUSE_SECONDS
-        case _:
-            window.tally.warn(account, str(error))
-            return RETRY_PAUSE_SECONDS
-
-
-# -- telling -----------------------------------------------------------------------------------------------------
-
-
-def publishing(window: Window) -> Loops:
-    """Each channel is told in a loop of its own; numbers are computed in another."""
-    loops: dict[str, Turn] = {channel: partial(_publish, window, channel) for channel in window.hub.accounts}
-    return loops | {"numbers": partial(_refresh, window)}
-
-
-def _refresh(window: Window) -> float:
-    count = refresh(window.hub)
-    window.tally.count("numbers", "changes computed", count)
-    return 0.0 if count else LOOK_PAUSE_SECONDS
-
-
-def _publish(window: Window, channel: str) -> float:
-    try:
-        report = publish(window.hub, channel)
-    except ConnectorError as error:
-        return _note_failure(window, channel, error)
-    for outcome, count in report.outcomes.items():
-        window.tally.count(channel, outcome, count)
-    if report.total:
-        window.tally.heal(channel)
-    return 0.0 if report.total else LOOK_PAUSE_SECONDS
-
-
-# -- keeping in order --------------------------------------------------------------------------------------------
-
-
-def sweeping(window: Window) -> Loops:
-    """Lets go what expired, keeps subscriptions, and reads every channel back however seldom its stock is pulled."""
-    loops: dict[str, Turn] = {
-        f"{channel} read back": partial(_read_back, window, channel)
-        for channel, account in window.hub.accounts.items()
-        if account.record.capabilities.can_read_levels
-    }
-    for channel, account in window.hub.accounts.items():
-        if account.record.capabilities.has_webhooks and window.hub.callback_url is not None:
-            loops[f"{channel} subscriptions"] = partial(_subscribe, window, channel)
-    return loops | {"aging": partial(_age, window), "reservations": partial(_expire, window)}
-
-
-def _subscribe(window: Window, channel: str) -> None:
-    """Makes missing subscriptions, once a window: some platforms drop them after failed deliveries."""
-    url = callback_url(window.hub, channel)
-    _asked(window, channel, "subscriptions made", lambda: len(window.hub.connection(channel).ensure_webhooks(url)))
-
-
-def _read_back(window: Window, channel: str) -> float:
-    wait = _slot(window.hub, channel, "read back", READ_BACK_PERIOD_SECONDS)
-    if wait == 0.0:
-        _asked(window, channel, "observations", lambda: pull_stock(window.hub, channel))
-        wait = READ_BACK_PERIOD_SECONDS
-    return wait
-
-
-def _age(window: Window) -> float:
-    hub = window.hub
-    turned = hub.database.run(lambda c: PublicationStore(c, hub.clock.now()).note_aging())
-    window.tally.count("suppliers", "times to live that turned", turned)
-    with hub.database.read() as connection:
-        upkeep = UpkeepStore(connection, hub.clock.now())
-        overdue, differing = upkeep.overdue_flights(), upkeep.differing()
-    for channel, count in overdue.items():
-        window.tally.warn(channel, f"{count} numbers were sent and nobody has read them back: is publishing running?")
-    for channel, count in differing.items():
-        window.tally.warn(channel, f"{count} confirmed numbers differ from what the channel shows")
-    return AGING_PERIOD_SECONDS
-
-
-def _expire(window: Window) -> float:
-    hub = window.hub
-    count = hub.database.run(lambda c: UpkeepStore(c, hub.clock.now()).release_expired())
-    window.tally.count("reservations", "expired", count)
-    return EXPIRY_PERIOD_SECONDS
-
-
-def forgetting(window: Window) -> Loops:
-    """Deletes raw documents and personal data whose time is over, once."""
-    hub = window.hub
-
-    def turn() -> None:
-        bodies = hub.database.run(lambda c: InboxStore(c, hub.clock.now()).forget_bodies())
-        persons = hub.database.run(lambda c: UpkeepStore(c, hub.clock.now()).forget_persons())
-        window.tally.count("inbox", "documents forgotten", bodies)
-        window.tally.count("orders", "persons forgotten", persons)
-
-    return {"retention": turn}
-
-
-def checking(window: Window) -> Loops:
-    """Looks once whether everything holds that always must."""
-    hub = window.hub
-
-    def turn() -> None:
-        with hub.database.read() as connection:
-            found = check_all(AuditStore(connection))
-        window.tally.count("rules", "violations", len(found))
-        for rule in sorted({one.rule for one in found}):
-            subjects = [one for one in found if one.rule == rule]
-            window.tally.needs_person(
-                rule, f"{len(subjects)} times, first {subjects[0].subject}: {subjects[0].text}. Please report it."
-            )
-
-    return {"rules": turn}

@@ -8,10 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse
 
 from nervure.operations.hub import Hub
 from nervure.operations.staff import UnknownStockError, adjust, receive, ship_fulfillment
 from nervure.operations.webhooks import MAX_BODY_BYTES, WebhookRefusedError, take_webhook
+from nervure.service.page import render
+from nervure.store.inbox import InboxStore
 from nervure.store.reports import ReportStore
 from schemas.fulfillment import Parcel
 from schemas.stock import AdjustmentReason
@@ -74,6 +77,15 @@ async def webhook(channel: str, request: Request, hub: TheHub) -> Response:
     except WebhookRefusedError as error:
         raise HTTPException(error.status, str(error)) from error
     return Response(status_code=200)
+
+
+@staff.get("/", response_class=HTMLResponse)
+def overview(hub: TheHub) -> str:
+    """The page for people."""
+    now = hub.clock.now()
+    with hub.database.read() as connection:
+        reports = ReportStore(connection, now)
+        return render(reports.channels(), reports.tasks(limit=30), InboxStore(connection, now).dead(limit=20), now)
 
 
 @staff.get("/status")

@@ -14,7 +14,7 @@ import pytest
 from flows import recording
 from nervure import settings
 from nervure.operations.hub import Hub
-from nervure.service.up import free_port, prefect_environment
+from nervure.service.stack import free_port, prefect_environment
 
 START_SECONDS = 120
 

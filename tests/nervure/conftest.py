@@ -3,21 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from nervure.store.database import Database, open_database
 from tests.conftest import copy_of
+from tests.nervure import profile
 from tests.nervure.world import World, fresh_sqlite, thrown_away
 
-settings.register_profile(
-    "nervure",
-    derandomize=True,
-    deadline=None,
-    database=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-settings.load_profile("nervure")
+profile.load()
 
 
 @pytest.fixture(scope="session")

