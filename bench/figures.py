@@ -36,7 +36,7 @@ def interleave(sides: Mapping[str, Callable[[], float]], repetitions: int) -> di
     """Runs every side once in each repetition, every other repetition in the opposite order."""
     found: dict[str, list[float]] = {name: [] for name in sides}
     for repetition in range(repetitions):
-        names = list(sides) if repetition % 2 == 0 else list(reversed(sides))
+        names = list(sides)[:: 1 if repetition % 2 == 0 else -1]
         for name in names:
             found[name].append(sides[name]())
     return found

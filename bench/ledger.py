@@ -47,7 +47,7 @@ def measure(kind: Kind, sizes: Sizes, say: Say) -> Iterator[Figure]:
         rounds = count()
         where = f"{sizes.ledger_rows:,} rows on {sizes.ledger_levels:,} levels"
         say(f"ledger: {kind.name}, {where}")
-        sides = {
+        sides: dict[str, Callable[[], float]] = {
             "ours": lambda: _book(database, places, sizes.ledger_rows, next(rounds)),
             f"raw {reference}": lambda: _pour(url, levels, sizes.ledger_rows, next(rounds)),
         }

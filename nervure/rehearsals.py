@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from connectors.transport import HttpRequest, httpx_sender
+from nervure.service.stack import Stack, demo_stack, wait_until_quiet
 from nervure.service.supervisor import Supervisor
-from nervure.service.up import START_SECONDS, Stack, demo_stack, only_one, stop_signals, wait_until_quiet
+from nervure.service.up import START_SECONDS, only_one, stop_signals
 from nervure.settings import load
 from nervure.store.database import open_database
 from nervure.store.migrations import upgrade

@@ -13,6 +13,9 @@ from sqlalchemy.engine import make_url
 
 from nervure.store.database import Database, IsolationLevel, open_database
 from nervure.store.migrations import upgrade
+from tests.nervure import profile
+
+profile.load()
 
 
 @pytest.fixture(scope="session")

@@ -26,8 +26,8 @@ PACKAGES = ("flows", "connectors", "mappings", "schemas", "nervure", "simulation
 
 MAY_IMPORT = {
     "prefect": ("flows/*", "tests/flows/*"),
-    "httpx": ("connectors/transport.py", "tests/connectors/test_transport*.py"),
-    "sqlalchemy": ("nervure/store/*", "migrations/*", "tests/*"),
+    "httpx": ("connectors/transport.py", "tests/*", "bench/*"),
+    "sqlalchemy": ("nervure/store/*", "migrations/*", "tests/*", "bench/*"),
     "sqlmodel": ("nervure/store/*", "migrations/*", "tests/*"),
 }
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mappings.errors import UnreadableDocumentError
 from nervure.operations.facts import apply
 from nervure.operations.hub import Hub
-from nervure.operations.suppliers import apply_feed
+from nervure.operations.suppliers import apply_feed, note_held
 from nervure.orders.work import UnboundListingError
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection, RuleBrokenError, savepoint
@@ -69,7 +69,7 @@ def drain(hub: Hub, limit: int = 50) -> DrainReport:
     report = DrainReport()
     if not taken:
         return report
-    prepared = [_prepare(hub, leased) for leased in taken]
+    prepared = [_prepare_alone(hub, leased) for leased in taken]
     try:
         reasons = hub.database.run(lambda c: _handle(hub, c, prepared))
     except Exception:
@@ -85,6 +85,19 @@ def drain(hub: Hub, limit: int = 50) -> DrainReport:
     report.dead = len(reasons)
     report.handled = len(taken) - report.dead
     return report
+
+
+def _prepare_alone(hub: Hub, leased: Leased) -> Prepared:
+    """A mapping that fails over one document must not hold the others back either."""
+    try:
+        return _prepare(hub, leased)
+    except Exception as error:
+        return Prepared(leased, reason=_defect(leased, error))
+
+
+def _defect(leased: Leased, error: Exception) -> str:
+    logger.error("document %d of %s cannot be handled", leased.id, leased.channel, exc_info=error)
+    return f"a defect of the hub, please report it: {type(error).__name__}"
 
 
 def _prepare(hub: Hub, leased: Leased) -> Prepared:
@@ -120,6 +133,8 @@ def _handle(hub: Hub, connection: Connection, prepared: Sequence[Prepared]) -> d
         if reason is not None:
             reasons[one.leased.id] = reason
             inbox.bury(one.leased.id, reason)
+            if one.leased.channel in hub.suppliers:
+                note_held(connection, hub.clock.now(), one.leased.channel, reason)
     inbox.done([one.leased.id for one in prepared if one.leased.id not in reasons])
     return reasons
 
@@ -156,7 +171,6 @@ def _handle_alone(hub: Hub, one: Prepared) -> dict[int, str]:
     try:
         return hub.database.run(lambda c: _handle(hub, c, [one]))
     except Exception as error:
-        logger.exception("document %d of %s cannot be handled", leased.id, leased.channel)
-        reason = f"a defect of the hub, please report it: {type(error).__name__}"
+        reason = _defect(leased, error)
         hub.database.run(lambda c: InboxStore(c, hub.clock.now()).bury(leased.id, reason))
         return {leased.id: reason}

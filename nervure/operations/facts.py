@@ -1,6 +1,7 @@
 """From what a document says to what the hub does about it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nervure.inventory.ledger import book, count_difference
 from nervure.inventory.stock import Entry, Place
@@ -114,25 +115,31 @@ def observe(hub: Hub, connection: Connection, facts: Sequence[StockObservation])
     now = hub.clock.now()
     publications = PublicationStore(connection, now)
     channel = facts[0].channel
+    if any(fact.is_physical_count for fact in facts):
+        # What was sold there and heard before is off the number that the count is compared with.
+        publications.refresh()
     listings = CatalogueStore(connection).listing_items(channel, {fact.listing_external_id for fact in facts})
     ours = [fact for fact in facts if fact.listing_external_id in listings]
     keys = {LevelKey(listings[fact.listing_external_id][1].stock_id, fact.stock_point) for fact in ours}
     numbers = {number.key: number for number in publications.numbers(channel, keys)}
-    for fact in ours:
-        item_id, key = listings[fact.listing_external_id]
-        number = numbers.get(LevelKey(key.stock_id, fact.stock_point))
+    for fact in sorted(ours, key=lambda fact: fact.observed_at):
+        item_id, listing = listings[fact.listing_external_id]
+        key = LevelKey(listing.stock_id, fact.stock_point)
+        number = numbers.get(key)
         if number is None or (number.channel_units == fact.units and not fact.is_physical_count):
             continue
         location = OrderStore(connection, now).location_of(channel, fact.stock_point)
         if fact.is_physical_count or publications.is_master(channel, location):
             expected = number.channel_units if number.channel_units is not None else number.salable_quantity
-            _book_count(hub, connection, fact, Place(item_id, location), expected)
+            if _book_count(hub, connection, fact, Place(item_id, location), expected):
+                numbers[key] = replace(number, channel_units=fact.units)  # the next count is compared with this one
             publications.counted(number.publication_id, fact.units, fact.observed_at)
         else:
             publications.heard(number.publication_id, fact.units, fact.observed_at)
 
 
-def _book_count(hub: Hub, connection: Connection, fact: StockObservation, place: Place, expected: int) -> None:
+def _book_count(hub: Hub, connection: Connection, fact: StockObservation, place: Place, expected: int) -> bool:
+    """Books what a count differs by; False: it was heard before, or a newer one was."""
     stock = StockStore(connection, hub.clock.now())
     last = stock.last_counts([place]).get(place)
     is_newest = last is None or last < fact.observed_at
@@ -149,7 +156,7 @@ def _book_count(hub: Hub, connection: Connection, fact: StockObservation, place:
         }
     )
     if not (is_new and is_newest):
-        return
+        return False
     entry = count_difference(
         place,
         fact.units - expected,
@@ -159,3 +166,4 @@ def _book_count(hub: Hub, connection: Connection, fact: StockObservation, place:
     )
     if entry is not None:
         settle(hub, connection, stock.book([entry]))
+    return True

@@ -37,6 +37,7 @@ def publish(hub: Hub, channel: str) -> PublishReport:
 
     Raises:
         FatalError: the account needs a person; every number stays pending.
+        ConnectorError: what is unknown could not be read back; nothing else was sent.
     """
     report = PublishReport()
     with hub.database.read() as connection:
@@ -48,6 +49,9 @@ def publish(hub: Hub, channel: str) -> PublishReport:
             _send(hub, channel, report)
     except ThrottledError as error:
         _pause_writes(hub, channel, error.retry_after_seconds)
+    except FatalError as error:
+        set_problem(hub, channel, str(error))
+        raise
     return report
 
 
@@ -105,8 +109,6 @@ def _send(hub: Hub, channel: str, report: PublishReport) -> None:
         # An answer nobody understands may still have had its effect.
         failure = after_failure(error, hub.clock.now(), is_unknown=isinstance(error, NoAnswerError | ContractError))
         _land(hub, [(number, failure) for number in numbers], flight)
-        if isinstance(error, FatalError):
-            set_problem(hub, channel, str(error))
         if isinstance(error, FatalError | ThrottledError):
             raise
         report.outcomes["failed"] += len(numbers)

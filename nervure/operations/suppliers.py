@@ -1,5 +1,6 @@
 """Suppliers: their feed is another master's count with an age; orders go to them, replies come back."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -10,7 +11,7 @@ from nervure.inventory.ledger import count_difference
 from nervure.inventory.stock import Place
 from nervure.operations.facts import settle
 from nervure.operations.hub import Hub
-from nervure.orders.settling import cover, release
+from nervure.orders.settling import cover, release, serve_shortfalls
 from nervure.orders.shipping import ship
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
@@ -18,7 +19,7 @@ from nervure.store.database import Connection
 from nervure.store.inbox import InboxStore, Leased
 from nervure.store.messages import MessageStore
 from nervure.store.offers import OfferStore
-from nervure.store.orders import OrderStore
+from nervure.store.orders import OrderStore, is_fresh
 from nervure.store.stock import StockStore
 from schemas.dropship import DropShipLine, DropShipOrder, SupplierReply
 from schemas.fulfillment import FulfillmentState
@@ -37,7 +38,7 @@ def pull_offers(hub: Hub, supplier: str) -> int:
             pages = list(exchange.pull_offers())
     except FeedHeldError as error:
         reason = str(error)
-        hub.database.run(lambda c: _hold(c, now, supplier, reason))
+        hub.database.run(lambda c: note_held(c, now, supplier, reason))
         raise
     documents = tuple(document for page in pages for document in page.documents)
     return hub.database.run(lambda c: InboxStore(c, now).put(supplier, documents))
@@ -64,14 +65,17 @@ def apply_feed(hub: Hub, connection: Connection, leased: Leased) -> None:
     if last is not None and as_of < last:
         return  # an older feed heard late says nothing new
     offers.put(supplier, verdict.offers, _bind(CatalogueStore(connection), verdict.offers))
-    _book_difference(hub, connection, supplier, location, as_of)
-    CatalogueStore(connection).set_as_of(location, as_of)
+    was_fresh = is_fresh(last, hub.suppliers[supplier].settings.ttl_seconds, now)
+    CatalogueStore(connection).set_as_of(location, as_of)  # first: what waits is served from fresh figures only
+    _book_difference(hub, connection, leased, location, as_of)
+    if not was_fresh:
+        serve_shortfalls({item for item, units in offers.offered(supplier).items() if units}, hub.desk(connection))
     ChannelStore(connection, now).feed_taken(supplier, len(verdict.offers), as_of)
     OrderStore(connection, now).close_task("feed_held", supplier)
 
 
-def _book_difference(hub: Hub, connection: Connection, supplier: str, location: int, as_of: datetime) -> None:
-    now = hub.clock.now()
+def _book_difference(hub: Hub, connection: Connection, leased: Leased, location: int, as_of: datetime) -> None:
+    now, supplier = hub.clock.now(), leased.channel
     offers = OfferStore(connection, now)
     counts_ours = hub.suppliers[supplier].settings.feed_counts_our_orders
     offered = offers.offered(supplier)
@@ -101,7 +105,8 @@ def _book_difference(hub: Hub, connection: Connection, supplier: str, location: 
                 Place(item, location),
                 units - expected.get(item, 0),
                 counted_at=as_of,
-                cause_key=f"feed|{supplier}|{item}|{as_of.isoformat()}",
+                # Not by its time: a feed may be corrected, and still be of the same day.
+                cause_key=f"feed|{supplier}|{item}|{leased.document.event_id}",
                 reason=AdjustmentReason.CORRECTION,
             )
         )
@@ -121,7 +126,8 @@ def _bind(catalogue: CatalogueStore, offers: Sequence[SupplierOffer]) -> list[in
     return [item_of(offer) for offer in offers]
 
 
-def _hold(connection: Connection, now: datetime, supplier: str, reason: str) -> None:
+def note_held(connection: Connection, now: datetime, supplier: str, reason: str) -> None:
+    """Says that the newest feed is held, and why: somebody must ask the supplier."""
     ChannelStore(connection, now).feed_held(supplier, reason)
     OrderStore(connection, now).open_task("feed_held", supplier, reason)
 
@@ -161,6 +167,11 @@ def _take_reply(hub: Hub, reply: SupplierReply, connection: Connection) -> None:
         return
     fulfillment_order_id = int(number)
     desk = hub.desk(connection)
+    lines = desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
+    for order_id in sorted({line.order_id for line in lines}):
+        desk.orders.lock(order_id)
+    # Whoever answers has the order, also where no answer came when it was handed over.
+    MessageStore(connection, desk.now).sent_to_supplier(fulfillment_order_id)
     _give_up(hub, connection, fulfillment_order_id, reply)
     if reply.tracking_number is not None:
         MessageStore(connection, desk.now).track(fulfillment_order_id, reply.carrier, reply.tracking_number)
@@ -170,14 +181,23 @@ def _take_reply(hub: Hub, reply: SupplierReply, connection: Connection) -> None:
 def _give_up(hub: Hub, connection: Connection, fulfillment_order_id: int, reply: SupplierReply) -> None:
     """What the supplier will not send, wholly or in part, is served from elsewhere at once."""
     desk = hub.desk(connection)
+    asked: dict[int, dict[str, int]] = defaultdict(dict)
+    for name, line_id, _, units in MessageStore(connection, desk.now).asked_of_supplier(fulfillment_order_id):
+        asked[line_id][name] = units
     lost: dict[int, int] = {}
     for line in desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id):
-        name = str(line.id)
-        confirmed = 0 if name in reply.refused else reply.confirmed.get(name, line.units)
-        if confirmed < line.units and line.state is FulfillmentState.SENT_TO_SUPPLIER:
+        if line.state is not FulfillmentState.SENT_TO_SUPPLIER:
+            continue
+        kits = (_confirmed(reply, name, units) * line.units // units for name, units in asked[line.id].items())
+        confirmed = min(kits, default=line.units)
+        if confirmed < line.units:
             release(desk, line, line.units - confirmed)
             lost[line.order_line_id] = line.order_id
             avoid = line.location_id
     for order_id in sorted(set(lost.values())):
         again = [line for line in desk.orders.lines(order_id) if line.id in lost]
         cover(order_id, desk, again, may_split=True, avoid=[avoid])
+
+
+def _confirmed(reply: SupplierReply, name: str, units: int) -> int:
+    return 0 if name in reply.refused else min(reply.confirmed.get(name, units), units)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
-
-import httpx
+from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 from nervure.service.supervisor import TICK_SECONDS, Program, Supervisor
 from nervure.settings import VARIABLE, SettingsError, load
@@ -21,12 +21,19 @@ from nervure.settings import VARIABLE, SettingsError, load
 PREFECT_PORT = 4200
 HUB_PORT = 8765
 WORLD_PORT = 8766
+ASK_SECONDS = 2.0
 QUIET_LOOKS = 3
 """So many looks in a row must find the hub at rest."""
 
 RUN_DAYS = 2
 EVENT_DAYS = 1
 """Prefect keeps runs and events for so long under `nervure up`."""
+
+SOON_OVER = [
+    "prefect.flow-run.heartbeat",
+    *(f"prefect.task-run.{state}" for state in ("Pending", "Running", "Completed")),
+]
+"""Events that nobody reads after an hour, and that are most of what Prefect writes."""
 
 Say = Callable[[str], None]
 
@@ -76,7 +83,7 @@ class Stack:
     world_command: Sequence[str] = ()
     api_token: str | None = field(default=None, repr=False)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=2.0, trust_env=False))
+    _opener: OpenerDirector = field(default_factory=lambda: build_opener(ProxyHandler({})))
 
     @property
     def prefect_url(self) -> str:
@@ -147,18 +154,22 @@ class Stack:
         }
 
     def _get(self, url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any] | None:
-        try:
-            answer = self._client.get(url, headers=headers)
-            found = answer.raise_for_status().json()
-        except (httpx.HTTPError, json.JSONDecodeError):
-            return None
-        return found if isinstance(found, dict) else {}
+        found = self._ask(Request(url, headers=dict(headers or {})))  # noqa: S310 - our own processes
+        return found if isinstance(found, dict) or found is None else {}
 
     def _count(self, kind: str, body: Mapping[str, Any]) -> int:
+        url = f"{self.prefect_url}/api/{kind}/count"
+        headers = {"content-type": "application/json"}
+        found = self._ask(Request(url, json.dumps(body).encode(), headers))  # noqa: S310 - our own process
+        return found if isinstance(found, int) else 0
+
+    def _ask(self, request: Request) -> object:
+        """One question to a process of ours; None: no answer that can be read."""
         try:
-            return int(self._client.post(f"{self.prefect_url}/api/{kind}/count", json=body).raise_for_status().json())
-        except (httpx.HTTPError, ValueError, TypeError):
-            return 0
+            with self._opener.open(request, timeout=ASK_SECONDS) as answer:
+                return json.load(answer)
+        except (OSError, HTTPException, ValueError):
+            return None
 
 
 def prefect_environment(home: Path, port: int) -> dict[str, str]:
@@ -177,7 +188,7 @@ def prefect_environment(home: Path, port: int) -> dict[str, str]:
         "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "900",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(RUN_DAYS * 86_400),
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"P{EVENT_DAYS}D",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": '{"prefect.flow-run.heartbeat": 3600}',
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(dict.fromkeys(SOON_OVER, 3_600)),
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
         "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "50",

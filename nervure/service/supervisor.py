@@ -20,9 +20,9 @@ FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 """A child that lived so long is restarted without the backoff of its earlier deaths."""
-PATIENT_SECONDS = 4.5
+PATIENT_SECONDS = 4.0
 """So long a program that others need is kept for them at the end."""
-STOP_SECONDS = 8.5
+STOP_SECONDS = 7.5
 """After this what has not ended is killed."""
 LOG_BYTES = 10_000_000
 MAX_WORDS = 200

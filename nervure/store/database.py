@@ -108,7 +108,9 @@ def open_database(url: str, *, isolation: IsolationLevel = "READ COMMITTED", poo
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = sa.create_engine(parsed, pool_size=pool_size, max_overflow=32, connect_args={"timeout": 60})
+        engine = sa.create_engine(
+            parsed, pool_size=pool_size, max_overflow=32, connect_args={"timeout": 60}, hide_parameters=True
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
@@ -118,6 +120,7 @@ def open_database(url: str, *, isolation: IsolationLevel = "READ COMMITTED", poo
             max_overflow=96,
             isolation_level=isolation,
             pool_pre_ping=True,
+            hide_parameters=True,  # a row may hold personal data, and an error is logged
         )
     return Database(engine)
 

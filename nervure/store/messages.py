@@ -136,7 +136,7 @@ class MessageStore:
     def drop_ship(
         self, fulfillment_order_id: int
     ) -> tuple[datetime, dict[str, str], list[tuple[str, str, int]]] | None:
-        """What a supplier must send: when ordered, to whom, and (line, supplier's sku, units); None: canceled since."""
+        """What a supplier must send: when ordered, to whom, and (name, supplier's sku, units); None: canceled since."""
         head = self._connection.execute(
             sa.select(FULFILLMENT, ORDER.c.country, ORDER.c.postal_code, LOCATION.c.master)
             .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
@@ -156,20 +156,47 @@ class MessageStore:
             "postal_code": head.postal_code,
             "country": head.country,
         }
-        units = sa.func.sum(CLAIM.c.units).label("units")
-        lines = self._connection.execute(
-            sa.select(FULFILLMENT_LINE.c.id, OFFER.c.supplier_sku, units)
-            .join(CLAIM, sa.and_(CLAIM.c.fulfillment_line_id == FULFILLMENT_LINE.c.id, CLAIM.c.state == "held"))
-            .join(LEVEL, LEVEL.c.id == CLAIM.c.stock_level_id)
-            .join(OFFER, sa.and_(OFFER.c.item_id == LEVEL.c.item_id, OFFER.c.supplier == head.master))
-            .where(FULFILLMENT_LINE.c.fulfillment_order_id == fulfillment_order_id)
-            .group_by(FULFILLMENT_LINE.c.id, OFFER.c.supplier_sku)
-            .order_by(FULFILLMENT_LINE.c.id, OFFER.c.supplier_sku)
-        ).all()
+        asked = self.asked_of_supplier(fulfillment_order_id)
         return (
             head.created_at,
             {name: value for name, value in recipient.items() if value},
-            [(f"{line.id}", line.supplier_sku, int(line.units)) for line in lines],
+            [(name, sku, units) for name, _, sku, units in asked],
+        )
+
+    def asked_of_supplier(self, fulfillment_order_id: int) -> list[tuple[str, int, str, int]]:
+        """What a supplier is to send: (name, fulfillment line, supplier's sku, units), each part of a kit by itself.
+
+        Of several offers of one item the fullest is asked for, once.
+        """
+        units = sa.func.sum(CLAIM.c.units).label("units")
+        query = (
+            sa.select(
+                FULFILLMENT_LINE.c.id,
+                LINE.c.item_id.label("bought"),
+                LEVEL.c.item_id,
+                OFFER.c.supplier_sku,
+                OFFER.c.units.label("offered"),
+                units,
+            )
+            .join(CLAIM, sa.and_(CLAIM.c.fulfillment_line_id == FULFILLMENT_LINE.c.id, CLAIM.c.state == "held"))
+            .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
+            .join(LEVEL, LEVEL.c.id == CLAIM.c.stock_level_id)
+            .join(LOCATION, LOCATION.c.id == LEVEL.c.location_id)
+            .join(OFFER, sa.and_(OFFER.c.item_id == LEVEL.c.item_id, OFFER.c.supplier == LOCATION.c.master))
+            .where(FULFILLMENT_LINE.c.fulfillment_order_id == fulfillment_order_id)
+            .group_by(FULFILLMENT_LINE.c.id, LINE.c.item_id, LEVEL.c.item_id, OFFER.c.supplier_sku, OFFER.c.units)
+        )
+        fullest: dict[tuple[int, int], sa.Row[*tuple[Any, ...]]] = {}
+        for row in sorted(self._connection.execute(query), key=lambda row: (-(row.offered or 0), row.supplier_sku)):
+            fullest.setdefault((row.id, row.item_id), row)
+        return sorted(
+            (
+                f"{row.id}" if row.item_id == row.bought else f"{row.id}.{row.item_id}",
+                row.id,
+                row.supplier_sku,
+                int(row.units),
+            )
+            for row in fullest.values()
         )
 
     def sent_to_supplier(self, fulfillment_order_id: int) -> None:

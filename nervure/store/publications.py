@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -293,53 +294,29 @@ class PublicationStore:
 
     def land(self, flights: Sequence[tuple[Flight, Landing]], flight: str) -> None:
         """Records answers: each under its fence, so that a late answer to an older number changes nothing newer."""
+        # Answers of one form are written together: the rows are locked first, so that their order stays the keys'.
+        for batch in chunks(sorted(number.publication_id for number, _ in flights)):
+            query = sa.select(PUBLICATION.c.id).where(PUBLICATION.c.id.in_(batch))
+            self._connection.execute(query.order_by(PUBLICATION.c.id).with_for_update()).all()
+        forms: dict[_Form, list[dict[str, Any]]] = {}
         for number, landing in sorted(flights, key=lambda pair: pair[0].publication_id):
-            is_newest = PUBLICATION.c.revision == number.revision
-            values: dict[str, Any] = {
-                "flight": None,
-                "flight_until": None,
-                "receipt": None,
-                "reason": landing.reason,
-                "next_at": landing.next_at,
-                # What was computed since the write has heard what made it stale.
-                "waits_for_orders_since": sa.case((is_newest, _moment(landing.waits_for_orders_since)), else_=None),
-            }
-            match landing.state:
-                case PublicationState.CONFIRMED:
-                    values |= {
-                        "state": sa.case(
-                            (is_newest, PublicationState.CONFIRMED.value), else_=PublicationState.PENDING.value
-                        ),
-                        "confirmed_revision": number.revision,
-                        "confirmed_at": self._now,
-                        "channel_units": number.units,
-                        "channel_units_at": self._now,
-                        "attempts": 0,
-                        "next_at": None,
-                    }
-                case PublicationState.SENT:
-                    values = {"receipt": landing.receipt, "flight_until": landing.next_at}
-                case PublicationState.UNKNOWN:
-                    values = {"state": PublicationState.UNKNOWN.value, "flight_until": landing.next_at}
-                case PublicationState.FAILED:
-                    values |= {
-                        "state": sa.case(
-                            (is_newest, PublicationState.FAILED.value), else_=PublicationState.PENDING.value
-                        )
-                    }
-                case _:
-                    values |= {"state": PublicationState.PENDING.value}
-            if landing.channel_units is not None:
-                values |= {"channel_units": landing.channel_units, "channel_units_at": self._now}
-            self._connection.execute(
-                PUBLICATION.update()
-                .where(
-                    PUBLICATION.c.id == number.publication_id,
-                    PUBLICATION.c.flight == flight,
-                    PUBLICATION.c.sent_revision == number.revision,
-                )
-                .values(**values)
+            form = _Form(landing.state, landing.channel_units is not None, landing.waits_for_orders_since is not None)
+            forms.setdefault(form, []).append(
+                {
+                    "publication": number.publication_id,
+                    "answered_revision": number.revision,
+                    "answered_units": number.units,
+                    "answered_flight": flight,
+                    "why": landing.reason,
+                    "later": landing.next_at,
+                    "said_receipt": landing.receipt,
+                    "seen_units": landing.channel_units,
+                    "waits": landing.waits_for_orders_since,
+                    "now": self._now,
+                }
             )
+        for form, answers in forms.items():
+            self._connection.execute(_landing(form), answers)
 
     def adopt_lost(self, channel: str, limit: int, flight: str) -> list[Flight]:
         """Takes over numbers whose answer never came, to read them back."""
@@ -487,7 +464,62 @@ class PublicationStore:
         return self._connection.execute(query).first() is None
 
 
-def _moment(value: datetime | None) -> sa.ColumnElement[Any]:
-    """A time, or none, that PostgreSQL takes for a time even inside an expression."""
-    kind = PUBLICATION.c.waits_for_orders_since.type
-    return sa.cast(sa.null(), kind) if value is None else sa.literal(value, kind)
+class _Form(NamedTuple):
+    """Answers of one form change the same columns."""
+
+    state: PublicationState
+    has_units: bool
+    waits: bool
+
+
+@cache
+def _landing(form: _Form) -> sa.Update:
+    """The statement that records one answer of this form."""
+    answered: sa.BindParameter[int] = sa.bindparam("answered_revision", type_=PUBLICATION.c.revision.type)
+    is_newest = PUBLICATION.c.revision == answered
+    later, now = (sa.bindparam(name, type_=PUBLICATION.c.next_at.type) for name in ("later", "now"))
+    values: dict[str, Any] = {
+        "flight": None,
+        "flight_until": None,
+        "receipt": None,
+        "reason": sa.bindparam("why"),
+        "next_at": later,
+        # What was computed since the write has heard what made it stale.
+        "waits_for_orders_since": sa.case(
+            (is_newest, sa.bindparam("waits", type_=PUBLICATION.c.waits_for_orders_since.type)), else_=None
+        )
+        if form.waits
+        else None,
+    }
+    match form.state:
+        case PublicationState.CONFIRMED:
+            values |= {
+                "state": sa.case((is_newest, PublicationState.CONFIRMED.value), else_=PublicationState.PENDING.value),
+                "confirmed_revision": answered,
+                "confirmed_at": now,
+                "channel_units": sa.bindparam("answered_units"),
+                "channel_units_at": now,
+                "attempts": 0,
+                "next_at": None,
+            }
+        case PublicationState.SENT:
+            values = {"receipt": sa.bindparam("said_receipt"), "flight_until": later}
+        case PublicationState.UNKNOWN:
+            values = {"state": PublicationState.UNKNOWN.value, "flight_until": later}
+        case PublicationState.FAILED:
+            values |= {
+                "state": sa.case((is_newest, PublicationState.FAILED.value), else_=PublicationState.PENDING.value)
+            }
+        case _:
+            values |= {"state": PublicationState.PENDING.value}
+    if form.has_units:
+        values |= {"channel_units": sa.bindparam("seen_units"), "channel_units_at": now}
+    return (
+        PUBLICATION.update()
+        .where(
+            PUBLICATION.c.id == sa.bindparam("publication"),
+            PUBLICATION.c.flight == sa.bindparam("answered_flight"),
+            PUBLICATION.c.sent_revision == answered,
+        )
+        .values(**values)
+    )

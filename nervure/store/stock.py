@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,6 +25,60 @@ KIT = tables.of(tables.KitComponentRow)
 
 CHUNK = 4_000
 T = TypeVar("T")
+
+# What every order runs is built once: SQLAlchemy keeps what it learned of a statement with the statement.
+_PLACES: sa.BindParameter[Any] = sa.bindparam("places", expanding=True)
+_SELLABLE = sa.select(LEVEL.c.id).where(
+    sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(_PLACES), LEVEL.c.condition == Condition.SELLABLE.value
+)
+_LOCKED = (
+    sa.select(LEVEL).where(LEVEL.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(LEVEL.c.id).with_for_update()
+)
+_HELD_BACK = sa.select(SAFETY).where(sa.tuple_(SAFETY.c.item_id, SAFETY.c.location_id).in_(_PLACES))
+_TAKE = {
+    kind: LEVEL.update()
+    .where(
+        LEVEL.c.id == sa.bindparam("level"),
+        LEVEL.c.on_hand - LEVEL.c.reserved - LEVEL.c.allocated >= sa.bindparam("wanted"),
+    )
+    .values({column: column + sa.bindparam("wanted")})
+    for kind, column in ((ClaimKind.RESERVATION, LEVEL.c.reserved), (ClaimKind.ALLOCATION, LEVEL.c.allocated))
+}
+_WRITE_CLAIM = CLAIM.insert()
+_NOTE_CHANGE = CHANGE.insert()
+_WRITE_MOVEMENT = MOVEMENT.insert()
+_MOVE_LEVEL = (
+    LEVEL.update()
+    .where(LEVEL.c.id == sa.bindparam("level"))
+    .values(on_hand=LEVEL.c.on_hand + sa.bindparam("units"), sequence=LEVEL.c.sequence + sa.bindparam("steps"))
+)
+_KNOWN = sa.select(MOVEMENT.c.cause_key, MOVEMENT.c.id).where(
+    MOVEMENT.c.cause_key.in_(sa.bindparam("causes", expanding=True))
+)
+
+
+def as_arrays(types: Mapping[str, sa.types.TypeEngine[Any]]) -> sa.TableValuedAlias:
+    """Rows as PostgreSQL takes them many at once: one array for each column, bound by its name."""
+    arrays = (sa.bindparam(name, type_=postgresql.ARRAY(kind)) for name, kind in types.items())
+    return sa.func.unnest(*arrays).table_valued(*types, name="given").render_derived()
+
+
+def as_columns(rows: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
+    """Rows turned by a quarter, as the arrays want them."""
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+_MOVEMENTS = as_arrays({column.name: column.type for column in MOVEMENT.c if column.name != "id"})
+_POUR_MOVEMENTS = MOVEMENT.insert().from_select([column.name for column in _MOVEMENTS.c], sa.select(*_MOVEMENTS.c))
+_MOVES = as_arrays({"level": LEVEL.c.id.type, "units": LEVEL.c.on_hand.type, "steps": LEVEL.c.sequence.type})
+_MOVE_LEVELS = (
+    LEVEL.update()
+    .where(LEVEL.c.id == _MOVES.c.level)
+    .values(on_hand=LEVEL.c.on_hand + _MOVES.c.units, sequence=LEVEL.c.sequence + _MOVES.c.steps)
+)
+_KNOWN_IN_ARRAY = sa.select(MOVEMENT.c.cause_key, MOVEMENT.c.id).where(
+    MOVEMENT.c.cause_key == sa.any_(sa.bindparam("causes", type_=postgresql.ARRAY(MOVEMENT.c.cause_key.type)))
+)
 
 
 def chunks(rows: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
@@ -63,6 +117,7 @@ class StockStore:
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
+        self._is_postgresql = connection.dialect.name == "postgresql"
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -102,8 +157,8 @@ class StockStore:
     def safety_stock(self, places: Collection[Place]) -> dict[Place, int]:
         found: dict[Place, int] = {}
         for batch in chunks(sorted(places), 1_000):
-            query = sa.select(SAFETY).where(sa.tuple_(SAFETY.c.item_id, SAFETY.c.location_id).in_(batch))
-            found.update({Place(row.item_id, row.location_id): row.units for row in self._connection.execute(query)})
+            rows = self._connection.execute(_HELD_BACK, {"places": batch})
+            found.update({Place(row.item_id, row.location_id): row.units for row in rows})
         return found
 
     def last_counts(self, places: Collection[Place]) -> dict[Place, datetime]:
@@ -163,20 +218,19 @@ class StockStore:
             for entry, level, sequence in rows
         ]
         for part in chunks(values, 5_000):
-            self._connection.execute(MOVEMENT.insert(), part)
+            if self._is_postgresql:
+                self._connection.execute(_POUR_MOVEMENTS, as_columns(part))
+            else:
+                self._connection.execute(_WRITE_MOVEMENT, part)
 
     def _move_levels(self, moved: Mapping[int, list[int]]) -> None:
         if not moved:
             return
-        statement = (
-            LEVEL.update()
-            .where(LEVEL.c.id == sa.bindparam("level"))
-            .values(on_hand=LEVEL.c.on_hand + sa.bindparam("units"), sequence=LEVEL.c.sequence + sa.bindparam("steps"))
-        )
-        self._connection.execute(
-            statement,
-            [{"level": level, "units": sum(units), "steps": len(units)} for level, units in sorted(moved.items())],
-        )
+        rows = [{"level": level, "units": sum(units), "steps": len(units)} for level, units in sorted(moved.items())]
+        if self._is_postgresql:
+            self._connection.execute(_MOVE_LEVELS, as_columns(rows))
+        else:
+            self._connection.execute(_MOVE_LEVEL, rows)
 
     def _level_ids(self, entries: Sequence[Entry]) -> dict[LevelIdentity, int]:
         keys = {_key(entry) for entry in entries}
@@ -220,8 +274,8 @@ class StockStore:
     def _ids_by_cause(self, causes: Sequence[str]) -> dict[str, int]:
         found: dict[str, int] = {}
         for batch in chunks(causes):
-            query = sa.select(MOVEMENT.c.cause_key, MOVEMENT.c.id).where(MOVEMENT.c.cause_key.in_(batch))
-            found.update((row.cause_key, row.id) for row in self._connection.execute(query))
+            known = _KNOWN_IN_ARRAY if self._is_postgresql else _KNOWN
+            found.update((row.cause_key, row.id) for row in self._connection.execute(known, {"causes": batch}))
         return found
 
     def record_observation(self, row: Mapping[str, object]) -> bool:
@@ -248,34 +302,20 @@ class StockStore:
         levels: list[Level] = []
         ids: list[int] = []
         for batch in chunks(sorted(places), 1_000):
-            query = sa.select(LEVEL.c.id).where(
-                sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(batch),
-                LEVEL.c.condition == Condition.SELLABLE.value,
-            )
-            ids.extend(self._connection.execute(query).scalars())
+            ids.extend(self._connection.execute(_SELLABLE, {"places": batch}).scalars())
         for id_batch in chunks(sorted(ids)):
-            locked = sa.select(LEVEL).where(LEVEL.c.id.in_(id_batch)).order_by(LEVEL.c.id).with_for_update()
             levels.extend(
                 Level(
                     row.id, Place(row.item_id, row.location_id), row.owner, row.on_hand - row.reserved - row.allocated
                 )
-                for row in self._connection.execute(locked)
+                for row in self._connection.execute(_LOCKED, {"ids": id_batch})
             )
         return levels
 
     def take(self, takes: Sequence[Take], kind: ClaimKind) -> bool:
-        column = LEVEL.c.reserved if kind is ClaimKind.RESERVATION else LEVEL.c.allocated
-        statement = (
-            LEVEL.update()
-            .where(
-                LEVEL.c.id == sa.bindparam("level"),
-                LEVEL.c.on_hand - LEVEL.c.reserved - LEVEL.c.allocated >= sa.bindparam("wanted"),
-            )
-            .values({column: column + sa.bindparam("wanted")})
-        )
         ordered = sorted(takes, key=lambda take: take.level_id)
         for one in ordered:
-            if self._connection.execute(statement, {"level": one.level_id, "wanted": one.units}).rowcount != 1:
+            if self._connection.execute(_TAKE[kind], {"level": one.level_id, "wanted": one.units}).rowcount != 1:
                 return False
         self.touch(one.place for one in ordered)
         return True
@@ -295,7 +335,7 @@ class StockStore:
             for take, line in takes
         ]
         if rows:
-            self._connection.execute(CLAIM.insert(), rows)
+            self._connection.execute(_WRITE_CLAIM, rows)
 
     def reserve(self, takes: Sequence[Take], *, reference: str, expires_at: datetime) -> None:
         """Records taken units as a reservation."""
@@ -311,7 +351,7 @@ class StockStore:
             }
             for take in takes
         ]
-        self._connection.execute(CLAIM.insert(), rows)
+        self._connection.execute(_WRITE_CLAIM, rows)
 
     def held_for(self, fulfillment_line_ids: Collection[int]) -> list[HeldClaim]:
         """The allocations that these lines still hold, by id."""
@@ -444,4 +484,4 @@ class StockStore:
             for place in sorted(set(places))
         ]
         if rows:
-            self._connection.execute(CHANGE.insert(), rows)
+            self._connection.execute(_NOTE_CHANGE, rows)

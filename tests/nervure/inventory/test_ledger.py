@@ -3,7 +3,7 @@ from itertools import permutations
 
 import pytest
 
-from nervure.inventory.ledger import compensation, count_difference, is_inside_count
+from nervure.inventory.ledger import book, compensation, count_difference, is_inside_count
 from nervure.inventory.stock import Entry, Place
 from nervure.store.stock import MOVEMENT
 from schemas.stock import AdjustmentReason, Condition, MovementKind
@@ -81,6 +81,21 @@ def test_a_sale_that_was_booked_before_the_count_is_not_taken_back_when_it_is_he
     assert world.move("BOLT", "store", -2, MovementKind.SOLD, cause="ticket 7", minute=10) == []
     assert world.on_hand("BOLT", "store") == 8
     assert world.movements("BOLT", "store") == [("received", 10), ("sold", -2)]
+
+
+@pytest.mark.requirement("R03", "R21")
+def test_of_a_batch_only_what_is_new_is_taken_back(world: World) -> None:
+    world = world.later(30)
+    store(world)
+    place = world.place("BOLT", "store")
+    known, late = (Entry(place, MovementKind.SOLD, -1, cause, at(10)) for cause in ("known", "late"))
+    book(world.stock, [known])
+    assert world.count("BOLT", "store", 7, minute=20)
+    assert [(entry.cause_key, entry.units) for entry in book(world.stock, [known, late])] == [
+        ("late", -1),
+        ("late|counted", 1),
+    ]
+    assert world.on_hand("BOLT", "store") == 7
 
 
 def test_a_sale_after_the_count_is_booked_alone(world: World) -> None:

@@ -1,14 +1,31 @@
 """Orders that race on real PostgreSQL connections."""
 
+import threading
+from collections.abc import Callable, Collection
 from functools import partial
 
 import pytest
+from sqlalchemy.engine import Connection
 
+from nervure.inventory.stock import Take
 from nervure.orders.settling import serve_shortfalls
+from nervure.orders.shipping import ship
+from nervure.orders.work import Desk
 from nervure.store.database import Database
 from nervure.store.orders import ORDER
+from nervure.store.stock import StockStore
 from schemas.orders import OrderState
-from tests.nervure.world import World, a_till_sale, an_order, at_once, merchant, must_hold, overtaken
+from tests.nervure.world import (
+    START,
+    World,
+    a_till_sale,
+    an_order,
+    at_once,
+    merchant,
+    must_hold,
+    overtaken,
+    until_it_waits,
+)
 
 pytestmark = pytest.mark.postgresql
 
@@ -210,3 +227,46 @@ def test_what_leaves_while_a_till_sale_takes_a_unit_of_it_is_what_is_left_of_it(
         assert world.served("1") == {("1-1", "lyon", "shipped"): 2, ("1-1", "paris", "allocated"): 1}
         assert (world.on_hand("BOLT", "lyon"), world.claimable("BOLT", "lyon")) == (0, 0)
         must_hold(world)
+
+
+class InterruptedStock(StockStore):
+    """Lets something else happen between reading what is claimed and ending the claims."""
+
+    def __init__(self, connection: Connection, interruption: Callable[[], None]) -> None:
+        super().__init__(connection, START)
+        self._interruption = interruption
+
+    def end_claims(self, claim_ids: Collection[int], state: str) -> list[Take]:
+        self._interruption()
+        return super().end_claims(claim_ids, state)
+
+
+@pytest.mark.requirement("R11", "R20")
+def test_a_till_sale_in_the_middle_of_a_shipment_takes_nothing_out_of_the_parcel(postgresql_at: Database) -> None:
+    with postgresql_at.write() as connection:
+        world = World(connection)
+        merchant(world, bolt_lyon=3)
+        world.take_in(an_order("1", {"BOLT": 3}))
+        world.receive("BOLT", "paris", 9)
+        [number] = world.fulfillment_numbers("1")
+    ticket = a_till_sale("ticket", {"BOLT": 1}, "counter", channel="till")
+    sale = threading.Thread(target=lambda: postgresql_at.run(lambda connection: World(connection).take_in(ticket)))
+
+    def sell() -> None:
+        if not sale.ident:
+            sale.start()
+            until_it_waits(postgresql_at, sale)
+
+    def send(connection: Connection) -> bool:
+        desk = Desk(World(connection).orders, InterruptedStock(connection, sell), START)
+        return ship(number, desk, shipped_at=START)
+
+    assert postgresql_at.run(send)
+    sale.join()
+    with postgresql_at.read() as connection:
+        world = World(connection)
+        in_the_parcel = world.served("1")["1-1", "lyon", "shipped"]
+        assert world.movements("BOLT", "lyon").count(("shipped", -in_the_parcel)) == 1
+        assert sum(world.served("1").values()) == 3
+        assert world.on_hand("BOLT", "lyon") == 3 - 1 - in_the_parcel
+        must_hold(world, oversold=[("BOLT", "lyon")] if in_the_parcel == 3 else [])

@@ -118,6 +118,17 @@ def test_a_crash_between_sending_and_recording_is_read_back(world: World) -> Non
 
 
 @pytest.mark.requirement("R36")
+@pytest.mark.parametrize("late", [CONFIRMED, Landing(PublicationState.PENDING)], ids=lambda one: one.state.value)
+def test_an_answer_that_comes_while_its_write_is_read_back_changes_nothing(world: World, late: Landing) -> None:
+    number = ready(world)
+    flight = launch(world, "one")["BOLT"]
+    world.later(LOST).publications.adopt_lost("shop", 10, "two")
+    before = dict(world.publication(number))
+    world.later(LOST).publications.land([(flight, late)], "one")
+    assert dict(world.publication(number)) == before
+
+
+@pytest.mark.requirement("R36")
 def test_an_unknown_write_is_read_back_before_anything_is_sent_again(world: World) -> None:
     number = ready(world)
     flight = launch(world, "one")["BOLT"]

@@ -6,6 +6,7 @@ from nervure.inventory.stock import Entry
 from nervure.store.stock import CHANGE, LEVEL, MOVEMENT
 from schemas.stock import Condition, MovementKind
 from tests.nervure.world import World, at, merchant, must_hold
+from tests.reference import ROOT
 
 
 def entry(world: World, sku: str, units: int, cause: str, minute: float = 0) -> Entry:
@@ -113,3 +114,9 @@ def test_a_history_of_thousands_is_booked_in_one_go(world: World) -> None:
     assert world.stock.book(many) == []
     assert world.on_hand("BOLT", "paris") == 6_000
     must_hold(world)
+
+
+def test_no_code_of_the_hub_rewrites_or_deletes_a_movement() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "nervure").rglob("*.py")]
+    assert sum("MOVEMENT.insert()" in source for source in sources) == 1
+    assert not [source for source in sources if "MOVEMENT.update(" in source or "MOVEMENT.delete(" in source]

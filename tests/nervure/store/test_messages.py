@@ -99,7 +99,10 @@ def test_a_supplier_is_asked_for_what_is_claimed_there_in_its_own_skus(world: Wo
             "postal_code": "69003",
             "country": "FR",
         },
-        [(f"{line.id}", "A-BOLT", 2), (f"{line.id}", "A-NUT", 4)],
+        [
+            (f"{line.id}.{world.place('BOLT', 'acme').item_id}", "A-BOLT", 2),
+            (f"{line.id}.{world.place('NUT', 'acme').item_id}", "A-NUT", 4),
+        ],
     )
 
 

@@ -1,0 +1,219 @@
+"""Webhooks accepted a second over loopback HTTP by the real service, beside a bare handler that only answers 200.
+
+Each webhook is a signed orders/create of its own. The service verifies and stores it before it answers; both servers
+are processes of their own, and so is this client, whose connections wait for each answer (a closed loop).
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import count
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from bench.databases import Kind
+from bench.figures import Figure, Say, beside, interleave, rounded
+from bench.shops import CHANNEL_NAME, SECRET, STOCK_POINT, TOKEN, an_order_webhook
+from bench.sizes import Sizes
+from nervure.operations.results import percentile
+from nervure.settings import VARIABLE
+from nervure.store.database import open_database
+from nervure.store.inbox import INBOX
+
+START_SECONDS = 60.0
+SETTINGS = f"""
+[hub]
+database = "{{database}}"
+port = {{port}}
+callback_url = "http://127.0.0.1:{{port}}"
+
+[[locations]]
+code = "warehouse"
+name = "Warehouse"
+kind = "warehouse"
+time_zone = "Europe/Paris"
+
+[[channels]]
+platform = "shopify"
+name = "{CHANNEL_NAME}"
+url = "http://127.0.0.1:9"
+access_token = {{{{ env = "BENCH_TOKEN" }}}}
+webhook_secrets = [{{{{ env = "BENCH_SECRET" }}}}]
+stock_points = {{{{ "{STOCK_POINT}" = ["warehouse"] }}}}
+"""
+
+
+class Client:
+    """Sends webhooks that nobody has seen, and keeps how long each took."""
+
+    def __init__(self, first: int) -> None:
+        self._headers, self._body = an_order_webhook()
+        self._numbers = count(first)
+        self.latencies: dict[str, list[float]] = {}
+        self.accepted = 0
+
+    def rate(self, side: str, port: int, webhooks: int, connections: int) -> float:
+        """Answers webhooks accepted a second."""
+        shares = [[self._request(port) for _ in range(webhooks // connections)] for _ in range(connections)]
+        found: list[list[float]] = [[] for _ in shares]
+        begin = threading.Barrier(connections + 1)
+        threads = [
+            threading.Thread(target=_send_all, args=(port, share, begin, latencies), daemon=True)
+            for share, latencies in zip(shares, found, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        begin.wait()
+        started = time.perf_counter()
+        for thread in threads:
+            thread.join()
+        seconds = time.perf_counter() - started
+        done = [latency for latencies in found for latency in latencies]
+        assert len(done) == sum(len(share) for share in shares), "a webhook was not answered with 200"
+        self.latencies.setdefault(side, []).extend(done)
+        if side == "ours":
+            self.accepted += len(done)
+        return len(done) / seconds
+
+    def _request(self, port: int) -> bytes:
+        number = next(self._numbers)
+        body = self._body.replace(b"{", b'{"bench":%d,' % number, 1)
+        headers = self._headers | {
+            "host": f"127.0.0.1:{port}",
+            "content-length": str(len(body)),
+            "x-shopify-event-id": f"event-{number}",
+            "x-shopify-webhook-id": f"webhook-{number}",
+            "x-shopify-hmac-sha256": base64.b64encode(
+                hmac.new(SECRET.encode(), body, hashlib.sha256).digest()
+            ).decode(),
+        }
+        head = f"POST /webhooks/{CHANNEL_NAME} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items())
+        return head.encode() + b"\r\n" + body
+
+
+def _send_all(port: int, requests: Sequence[bytes], begin: threading.Barrier, latencies: list[float]) -> None:
+    """Plain sockets: a client library would take the cores from the servers."""
+    with socket.create_connection(("127.0.0.1", port)) as wire:
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        begin.wait()
+        for request in requests:
+            started = time.perf_counter()
+            wire.sendall(request)
+            answer = b""
+            while b"\r\n\r\n" not in answer and (more := wire.recv(4_096)):
+                answer += more
+            if not answer.startswith(b"HTTP/1.1 200"):
+                return
+            latencies.append(time.perf_counter() - started)
+
+
+def measure(kind: Kind, sizes: Sizes, say: Say) -> Iterator[Figure]:
+    with kind.fresh() as url, _service(url) as ours, _bare() as bare:
+        accepted = 0
+        for connections in (1, sizes.connections):
+            client = Client(first=connections * 10_000_000)
+            word = "connection" if connections == 1 else "connections"
+            say(f"webhooks: {kind.name}, {connections} {word}")
+            sides = {"ours": ours, "a bare handler": bare}
+            for side, port in sides.items():
+                client.rate(side, port, sizes.webhooks // 4, connections)
+            client.latencies.clear()
+            measured = interleave(
+                {
+                    side: lambda side=side, port=port, n=connections, c=client: c.rate(side, port, sizes.webhooks, n)  # type: ignore[misc]  # bound here
+                    for side, port in sides.items()
+                },
+                sizes.repetitions,
+            )
+            shown = Figure("webhooks", f"{connections} {word}", kind.name, "accepted/s", None)
+            yield from beside(shown, measured)
+            yield from _tails(shown, client.latencies)
+            accepted += client.accepted
+        assert _stored(url) == accepted, "webhooks accepted and stored differ"
+
+
+def _tails(shown: Figure, latencies: dict[str, list[float]]) -> Iterator[Figure]:
+    ours, bare = latencies["ours"], latencies["a bare handler"]
+    for share, name in ((0.5, "p50"), (0.99, "p99")):
+        one, other = (percentile(values, share) or 0.0 for values in (ours, bare))
+        yield Figure(
+            "webhooks",
+            f"{shown.case}, {name} of {len(ours):,}",
+            shown.database,
+            "ms",
+            rounded(one * 1_000),
+            [],
+            "a bare handler",
+            rounded(other * 1_000),
+            rounded(one / other),
+        )
+
+
+@contextmanager
+def _service(database_url: str) -> Iterator[int]:
+    port = _free_port()
+    with tempfile.TemporaryDirectory(prefix="nervure-bench-") as folder:
+        file = Path(folder) / "nervure.toml"
+        file.write_text(SETTINGS.format(database=database_url, port=port), "utf-8")
+        extra = {VARIABLE: str(file), "BENCH_TOKEN": TOKEN, "BENCH_SECRET": SECRET}
+        with _server([sys.executable, "-m", "nervure.service"], port, extra):
+            yield port
+
+
+@contextmanager
+def _bare() -> Iterator[int]:
+    port = _free_port()
+    with _server([sys.executable, "-m", "bench.bare", str(port)], port, {}):
+        yield port
+
+
+@contextmanager
+def _server(command: Sequence[str], port: int, extra: dict[str, str]) -> Iterator[None]:
+    process = subprocess.Popen(list(command), env={**os.environ, **extra})  # noqa: S603 - our own command lines
+    try:
+        _wait_for(process, port)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        assert process.poll() is None, "a server ended before it was ready"
+        with closing(socket.socket()) as probe:
+            probe.settimeout(1.0)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError("a server was not ready in time")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _stored(url: str) -> int:
+    database = open_database(url)
+    with database.read() as connection:
+        found = int(connection.execute(sa.select(sa.func.count()).select_from(INBOX)).scalar_one())
+    database.close()
+    return found

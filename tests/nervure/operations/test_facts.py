@@ -1,0 +1,163 @@
+"""From what a document says to what the hub does about it."""
+
+import pytest
+
+from nervure.operations.hub import Hub
+from nervure.operations.publish import publish, refresh
+from nervure.store.database import Database
+from nervure.store.publications import PUBLICATION
+from schemas.documents import RawDocument
+from schemas.publications import ChannelPlace
+from schemas.stock import AdjustmentReason, ChannelMovement, Condition, MovementKind, StockObservation
+from tests.nervure.operations.scripted import (
+    ScriptedShop,
+    advance,
+    dead,
+    document,
+    hear,
+    looking,
+    order_of,
+    scripted_hub,
+    settle,
+)
+from tests.nervure.world import World, a_return, a_till_sale, an_order, at, must_hold
+
+
+def moved(name: str, sku: str, units: int, kind: MovementKind = MovementKind.RECEIVED, **said: object) -> RawDocument:
+    values = {
+        "channel": "till",
+        "external_id": name,
+        "listing_external_id": f"L-{sku}",
+        "stock_point": "counter",
+        "kind": kind,
+        "units": units,
+        "occurred_at": at(1),
+    }
+    return document(f"{name} {said}", ChannelMovement.model_validate(values | said))
+
+
+def tills(database: Database) -> tuple[Hub, ScriptedShop]:
+    till = ScriptedShop()
+    hub = scripted_hub(database, {"shop": ScriptedShop(), "till": till})
+    settle(hub)
+    publish(hub, "till")
+    return hub, till
+
+
+@pytest.mark.requirement("R22")
+def test_a_movement_on_a_platform_is_booked_once_and_makes_its_own_number_unknown(both: Database) -> None:
+    hub, _ = tills(both)
+    hear(hub, "till", moved("m1", "BOLT", 3), moved("m1", "BOLT", 3, occurred_at=at(2)))
+    with looking(hub) as world:
+        assert world.movements("BOLT", "lyon") == [("received", 2), ("received", 3)]
+        number = world.publication(world.publication_id("till", "BOLT", "counter"))
+        assert (number["salable_quantity"], number["channel_units"], number["state"]) == (5, None, "pending")
+        must_hold(world)
+
+
+def test_a_movement_of_a_kit_moves_its_parts(filled: Database) -> None:
+    hub, _ = tills(filled)
+    lost = {"kind": MovementKind.ADJUSTED, "reason": AdjustmentReason.LOST}
+    hear(hub, "till", moved("m1", "PAIR", 2), moved("m2", "PAIR", -1, **lost))
+    with looking(hub) as world:
+        assert world.movements("BOLT", "lyon") == [("received", 2), ("received", 2), ("adjusted", -1)]
+        assert world.movements("NUT", "lyon") == [("received", 4), ("adjusted", -2)]
+
+
+def test_damaged_goods_are_there_and_not_for_sale(filled: Database) -> None:
+    hub, _ = tills(filled)
+    hear(hub, "till", moved("m1", "BOLT", 3, condition=Condition.DAMAGED))
+    with looking(hub) as world:
+        assert (world.on_hand("BOLT", "lyon"), world.published()["till", "counter", "BOLT"]) == (2, 2)
+
+
+@pytest.mark.requirement("R39")
+def test_a_movement_of_what_is_not_bound_waits(filled: Database) -> None:
+    hub, _ = tills(filled)
+    hear(hub, "till", moved("m1", "GHOST", 3))
+    assert [letter.reason for letter in dead(hub)] == ["listing 'L-GHOST' of channel 'till' is not bound to an item"]
+
+
+@pytest.mark.requirement("R38")
+def test_a_return_restocks_where_the_goods_came_back(filled: Database) -> None:
+    hub, _ = tills(filled)
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 9})))
+    back = a_return("r1", {"BOLT": 2}, channel="till", point="counter", minute=3)
+    hear(hub, "till", document("r1", back), document("r1 again", back))
+    with looking(hub) as world:
+        assert world.movements("BOLT", "lyon") == [("received", 2), ("returned", 2)]
+        assert world.lines("1") == {"1-1": (9, 9, 0)}, "who waited is served"
+        must_hold(world)
+
+
+def test_a_new_stock_point_changes_nothing_by_itself(filled: Database) -> None:
+    hub, _ = tills(filled)
+    report = hear(hub, "till", document("p1", ChannelPlace(channel="till", stock_point="kiosk", name="Kiosk")))
+    assert (report.handled, report.dead) == (1, 0)
+
+
+@pytest.mark.requirement("R21")
+def test_where_a_channel_is_the_master_its_running_number_is_booked(filled: Database) -> None:
+    hub, till = tills(filled)
+    with filled.write() as connection:
+        World(connection).location("lyon", master="till")
+    advance(hub, 600)
+
+    def shows(units: int, minute: float) -> RawDocument:
+        fact = StockObservation(
+            channel="till", listing_external_id="L-BOLT", stock_point="counter", units=units, observed_at=at(minute)
+        )
+        return document(f"{units} at {minute}", fact)
+
+    hear(hub, "till", shows(2, 5))
+    with looking(hub) as world:
+        assert world.movements("BOLT", "lyon") == [("received", 2)], "an echo"
+    hear(hub, "till", shows(6, 6), shows(6, 7))
+    with looking(hub) as world:
+        assert world.movements("BOLT", "lyon") == [("received", 2), ("adjusted", 4)]
+    publish(hub, "till")
+    assert till.units()["BOLT"] == 6
+    hear(hub, "till", order_of(a_till_sale("t1", {"BOLT": 1}, "counter", channel="till", minute=5.5)))
+    with looking(hub) as world:
+        assert world.on_hand("BOLT", "lyon") == 6, "the count of minute 6 had seen it"
+
+
+@pytest.mark.requirement("R03")
+def test_two_counts_that_come_together_are_each_compared_with_the_one_before(both: Database) -> None:
+    hub, _ = tills(both)
+    advance(hub, 600)
+
+    def counts(units: int, minute: float) -> StockObservation:
+        return StockObservation(
+            channel="till",
+            listing_external_id="L-BOLT",
+            stock_point="counter",
+            units=units,
+            observed_at=at(minute),
+            is_physical_count=True,
+        )
+
+    hear(hub, "till", document("late", counts(7, 7)), document("early", counts(6, 6)))
+    hear(hub, "till", document("both", counts(4, 8), counts(5, 9)))
+    with looking(hub) as world:
+        assert world.movements("BOLT", "lyon") == [
+            ("received", 2),
+            ("adjusted", 4),
+            ("adjusted", 1),
+            ("adjusted", -3),
+            ("adjusted", 1),
+        ]
+        assert world.on_hand("BOLT", "lyon") == 5
+
+
+def test_an_observation_of_an_excluded_number_changes_nothing(filled: Database) -> None:
+    hub, _ = tills(filled)
+    with filled.write() as connection:
+        connection.execute(PUBLICATION.update().values(state="excluded", reason="on request"))
+    refresh(hub)
+    fact = StockObservation(
+        channel="shop", listing_external_id="L-BOLT", stock_point="web", units=50, observed_at=at(5)
+    )
+    hear(hub, "shop", document("o1", fact))
+    with looking(hub) as world:
+        assert {number.state.value for number in world.publications.numbers("shop")} == {"excluded"}

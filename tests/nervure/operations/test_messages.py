@@ -1,0 +1,147 @@
+"""What the outbox holds is told once; what cannot be told now is told later, what never can becomes a task."""
+
+from datetime import timedelta
+
+import pytest
+
+from connectors.errors import CredentialsError, RefusedError, ThrottledError, UnavailableError
+from nervure.operations.hub import Hub
+from nervure.operations.messages import send_messages
+from nervure.operations.staff import ship_fulfillment
+from nervure.store.database import Database
+from nervure.store.messages import LEASE_SECONDS
+from nervure.store.orders import OUTBOX
+from schemas.fulfillment import Parcel
+from schemas.orders import OrderState
+from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub, tasks
+from tests.nervure.world import START, an_order, at, capable
+
+
+def shipped(database: Database, shop: ScriptedShop, **capabilities: object) -> Hub:
+    """An order of two bolts whose parcel has left."""
+    hub = scripted_hub(database, {"shop": shop}, capabilities={"shop": capable(**capabilities)})
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 2})))
+    with looking(hub) as world:
+        [number] = world.fulfillment_numbers("1")
+    parcel = Parcel(carrier="Colissimo", tracking_number="6A1")
+    assert [ship_fulfillment(hub, number, parcel=parcel, shipped_at=at(1)) for _ in range(2)] == [True, False]
+    return hub
+
+
+def outbox(hub: Hub) -> list[tuple[str, int, float]]:
+    """State, tries, and seconds until the next one."""
+    with looking(hub) as world:
+        rows = world.connection.execute(OUTBOX.select().order_by(OUTBOX.c.id)).all()
+    return [(row.state, row.attempts, (row.next_at - hub.clock.now()).total_seconds()) for row in rows]
+
+
+def test_a_shipment_is_told_once(both: Database) -> None:
+    shop = ScriptedShop()
+    hub = shipped(both, shop)
+    assert [send_messages(hub) for _ in range(3)] == [1, 0, 0]
+    [shipment] = shop.shipments.values()
+    assert (shipment.order, shipment.location, shipment.shipped_at, shipment.completes_order) == (
+        "1",
+        "paris",
+        at(1),
+        True,
+    )
+    assert [(line.order_line, line.units) for line in shipment.lines] == [("1-1", 2)]
+    assert shipment.parcel == Parcel(carrier="Colissimo", tracking_number="6A1")
+    assert shop.asked == 1
+
+
+def test_a_channel_that_takes_no_shipments_is_not_asked(filled: Database) -> None:
+    shop = ScriptedShop()
+    hub = shipped(filled, shop, can_push_shipments=False)
+    assert send_messages(hub) == 1
+    assert (shop.asked, outbox(hub)[0][0]) == (0, "done")
+
+
+def test_a_refused_message_becomes_a_task_and_is_not_sent_again(filled: Database) -> None:
+    shop = ScriptedShop(error=RefusedError("order 1 was archived"))
+    hub = shipped(filled, shop)
+    with looking(hub) as world:
+        [number] = world.fulfillment_numbers("1")
+    assert send_messages(hub) == 1
+    assert [(task.kind, task.subject, task.text) for task in tasks(hub)] == [
+        ("message_refused", f"shipment:fulfillment:{number}", "order 1 was archived")
+    ]
+    advance(hub, 100_000)
+    assert (send_messages(hub), outbox(hub)[0][:2]) == (0, ("dead", 1))
+
+
+def test_a_message_that_may_succeed_later_waits_longer_and_longer(filled: Database) -> None:
+    shop = ScriptedShop(error=UnavailableError("shop is down"))
+    hub = shipped(filled, shop)
+    waits = []
+    for _ in range(11):
+        assert send_messages(hub) == 1
+        [(state, _, seconds)] = outbox(hub)
+        assert state == "waiting"
+        waits.append(seconds)
+        advance(hub, seconds - 0.5)
+        assert send_messages(hub) == 0, "not before its time"
+        advance(hub, 0.5)
+    assert waits == [4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]
+    shop.error = None
+    send_messages(hub)
+    assert (outbox(hub)[0][:2], tasks(hub)) == (("done", 12), [])
+    assert len(shop.shipments) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [(ThrottledError("wait", retry_after_seconds=37), 37), (CredentialsError("sign-in refused"), 900)],
+    ids=["throttled", "needs a person"],
+)
+def test_how_long_a_message_waits_follows_from_what_went_wrong(
+    filled: Database, error: Exception, seconds: float
+) -> None:
+    hub = shipped(filled, ScriptedShop(error=error))  # type: ignore[arg-type]  # both are connector errors
+    send_messages(hub)
+    assert outbox(hub) == [("waiting", 1, seconds)]
+
+
+def test_one_failing_message_holds_back_no_other(filled: Database) -> None:
+    shop, market = ScriptedShop(error=UnavailableError("down")), ScriptedShop()
+    hub = scripted_hub(filled, {"shop": shop, "market": market})
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 1})))
+    hear(hub, "market", order_of(an_order("2", {"BOLT": 1}, channel="market")))
+    with looking(hub) as world:
+        numbers = [number for order in ("1", "2") for number in world.fulfillment_numbers(order)]
+    for number in numbers:
+        ship_fulfillment(hub, number)
+    assert send_messages(hub) == 2
+    assert [one.order for one in market.shipments.values()] == ["2"]
+
+
+def test_a_message_whose_sender_died_is_sent_when_its_lease_is_over(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = ScriptedShop()
+    hub = shipped(filled, shop)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(shop, "push_shipment", killed)
+        with pytest.raises(KeyboardInterrupt):
+            send_messages(hub)
+    advance(hub, LEASE_SECONDS)
+    assert send_messages(hub) == 0
+    advance(hub, 1)
+    assert send_messages(hub) == 1
+    assert len(shop.shipments) == 1
+
+
+def test_every_line_is_accepted_that_can_be_served_and_only_once(filled: Database) -> None:
+    shop = ScriptedShop()
+    hub = scripted_hub(filled, {"shop": shop}, capabilities={"shop": capable(must_accept_orders=True)})
+    waiting = an_order("1", {"BOLT": 2, "NUT": 9}, state=OrderState.AWAITING_ACCEPTANCE)
+    hear(hub, "shop", order_of(waiting))
+    hear(hub, "shop", order_of(waiting.model_copy(update={"updated_at": START + timedelta(seconds=1)})))
+    while send_messages(hub):
+        pass
+    assert shop.accepted == [("1", {"1-1": True, "1-2": False})]

@@ -1,0 +1,70 @@
+"""What people at a location do: goods come in, are counted, and leave."""
+
+import pytest
+
+from nervure.operations.staff import UnknownStockError, adjust, receive, ship_fulfillment
+from nervure.store.database import Database
+from nervure.store.stock import MOVEMENT
+from schemas.stock import AdjustmentReason
+from tests.nervure.operations.scripted import ScriptedShop, hear, looking, order_of, scripted_hub
+from tests.nervure.world import an_order, at, must_hold
+
+
+@pytest.mark.requirement("R02", "R41")
+def test_what_is_booked_is_booked_once_for_each_document_and_can_be_taken_back(both: Database) -> None:
+    hub = scripted_hub(both, {"shop": ScriptedShop()})
+    assert [receive(hub, "NUT", "lyon", 4, document="D1") for _ in range(2)] == [True, False]
+    assert receive(hub, "NUT", "paris", 4, document="D1"), "one document may bring goods to several places"
+    assert [
+        adjust(hub, "NUT", "lyon", -4, reason=AdjustmentReason.CORRECTION, document="D1 undone") for _ in range(2)
+    ] == [True, False]
+    with looking(hub) as world:
+        assert world.movements("NUT", "lyon") == [("received", 4), ("adjusted", -4)]
+        assert world.on_hand("NUT", "paris") == 12
+        must_hold(world)
+
+
+def test_goods_that_come_in_serve_who_waits(filled: Database) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 9})))
+    receive(hub, "BOLT", "lyon", 5, document="D1")
+    with looking(hub) as world:
+        assert world.lines("1") == {"1-1": (9, 9, 0)}
+        assert world.open_tasks() == {}
+
+
+@pytest.mark.requirement("R20")
+def test_units_found_missing_are_taken_from_the_newest_promise(filled: Database) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 5})))
+    hear(hub, "shop", order_of(an_order("2", {"BOLT": 1})))
+    adjust(hub, "BOLT", "paris", -1, reason=AdjustmentReason.LOST, document="D1")
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "paris", "allocated"): 4, ("1-1", "lyon", "allocated"): 1}
+        assert world.served("2") == {("2-1", "lyon", "allocated"): 1}
+        must_hold(world)
+
+
+@pytest.mark.parametrize(
+    ("sku", "location", "sentence"),
+    [("BULT", "paris", "sku 'BULT' is not known"), ("BOLT", "pari", "location 'pari' is not known")],
+)
+def test_what_is_not_known_is_refused_and_nothing_is_written(
+    filled: Database, sku: str, location: str, sentence: str
+) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    with pytest.raises(UnknownStockError, match=f"^{sentence}$"):
+        receive(hub, sku, location, 1, document="D1")
+    with looking(hub) as world:
+        assert world.rows(MOVEMENT) == 3
+
+
+def test_a_fulfillment_order_leaves_once(filled: Database) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 2})))
+    with looking(hub) as world:
+        [number] = world.fulfillment_numbers("1")
+    assert [ship_fulfillment(hub, number, shipped_at=at(5)) for _ in range(2)] == [True, False]
+    assert not ship_fulfillment(hub, 4711)
+    with looking(hub) as world:
+        assert world.movements("BOLT", "paris") == [("received", 5), ("shipped", -2)]

@@ -1,0 +1,58 @@
+"""Each benchmark runs on both databases with as little as shows that it works; no time is asserted."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import report
+from bench.databases import kinds
+from bench.figures import Figure, interleave
+from bench.run import BENCHMARKS, Run
+from bench.sizes import TINY
+
+REFERENCES = {
+    "claims": {"one raw UPDATE", "the same rows, raw"},
+    "ledger": {"raw COPY", "raw executemany"},
+    "webhooks": {"a bare handler"},
+    "publishing": {"the cost bucket"},
+}
+LINES = {"claims": 12, "ledger": 1, "webhooks": 6, "publishing": 3}
+"""What each benchmark measures on one database. The demo behind `sales` has tests of its own."""
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("name", sorted(REFERENCES))
+def test_a_benchmark_measures_beside_its_reference(name: str, postgresql_url: str) -> None:
+    told: list[str] = []
+    with kinds(postgresql_url) as both:
+        figures = [figure for kind in both for figure in BENCHMARKS[name](kind, TINY, told.append)]
+    assert [figure.database for figure in figures] == ["SQLite"] * LINES[name] + ["PostgreSQL"] * LINES[name]
+    assert {figure.reference for figure in figures} == REFERENCES[name]
+    assert all(isinstance(figure.value, float) and figure.value > 0 for figure in figures)
+    assert all(figure.reference_value and figure.ratio for figure in figures)
+
+
+def test_every_benchmark_is_tried_here_but_the_demo() -> None:
+    assert set(BENCHMARKS) - set(REFERENCES) == {"sales"}
+
+
+def test_sides_take_turns_at_being_first() -> None:
+    calls: list[str] = []
+
+    def side(name: str) -> float:
+        calls.append(name)
+        return float(len(calls))
+
+    assert interleave({"a": lambda: side("a"), "b": lambda: side("b")}, 3) == {"a": [1, 4, 5], "b": [2, 3, 6]}
+    assert calls == ["a", "b", "b", "a", "a", "b"]
+
+
+def test_results_keep_the_newest_runs_without_a_word_about_the_machine(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    for number in range(report.KEPT_RUNS + 2):
+        figure = Figure("claims", "one", "SQLite", "claims/s", float(number))
+        report.append(file, Run({"date": str(number), "load": {"start": [0.0]}}, [figure]))
+    runs = json.loads(file.read_text("utf-8"))["runs"]
+    assert [run["date"] for run in runs] == [str(number) for number in range(2, report.KEPT_RUNS + 2)]
+    assert runs[-1]["figures"][0]["value"] == report.KEPT_RUNS + 1
