@@ -18,7 +18,7 @@ class Sizes:
     listings: int = 10_000
     publish_repetitions: int = 3
     rates: tuple[float, ...] = (5.0, 20.0, 50.0)
-    rate_seconds: float = 60.0
+    rate_seconds: float = 40.0
     quiet_seconds: float = 300.0
 
 

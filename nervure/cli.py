@@ -25,6 +25,7 @@ from nervure.service.supervisor import StartError
 from nervure.service.up import run_up
 from nervure.settings import Settings, SettingsError
 from nervure.store.audit import AuditStore
+from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database, DatabaseError, open_database
 from nervure.store.inbox import InboxStore
@@ -97,7 +98,10 @@ def init(file: Annotated[Path, typer.Argument(help="Where to write.")] = Path(se
     """Write a commented settings file to begin with."""
     if file.exists():
         _fail(f"{file} is there already: move it away first")
-    file.write_text(SETTINGS_TEMPLATE, "utf-8")
+    try:
+        file.write_text(SETTINGS_TEMPLATE, "utf-8")
+    except OSError as error:
+        _fail(f"{file} cannot be written: {error.strerror}")
     typer.echo(f"wrote {file}: fill in your locations and channels, then run: nervure channels check")
 
 
@@ -272,6 +276,19 @@ def channels_bind(channel: str, settings: SettingsOption = None) -> None:
         typer.echo(f"{pull_catalogue(hub, channel)} new documents")
 
 
+@channels.command("unbound")
+def channels_unbound(channel: str, settings: SettingsOption = None) -> None:
+    """List the listings of a channel that belong to no item, with the reason."""
+    with _hub(settings) as hub:
+        _known(hub, channel)
+        with hub.database.read() as connection:
+            found = CatalogueStore(connection).unbound(channel)
+    if not found:
+        typer.echo("every listing is bound")
+        return
+    _table(("listing", "reason"), found)
+
+
 @channels.command("pause")
 def channels_pause(channel: str, settings: SettingsOption = None) -> None:
     """Stop publishing to a channel; orders are still heard."""
@@ -311,7 +328,7 @@ def stock_receive(
     typer.echo("booked" if done else "was booked before")
 
 
-@stock.command("adjust")
+@stock.command("adjust", context_settings={"ignore_unknown_options": True})
 def stock_adjust(  # noqa: PLR0917 - a command's arguments are positional
     sku: str,
     location: str,

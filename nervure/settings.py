@@ -20,7 +20,9 @@ from schemas.locations import Location
 
 M = TypeVar("M", bound=BaseModel)
 
-_SECRET_NAME = re.compile(r"(^|[_.\s])(token|secrets?|password|passphrase|key|api_key)$")
+_SECRET_NAME = re.compile(
+    r"(^|[.\s])(\w*token|\w*secrets?|password|passphrase|key|api_key|private_key|headers\.[\w-]+)$", re.IGNORECASE
+)
 
 FILE_NAME = "nervure.toml"
 VARIABLE = "NERVURE_SETTINGS"

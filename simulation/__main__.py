@@ -18,7 +18,7 @@ from connectors.transport import HttpRequest, HttpResponse, Send, httpx_sender
 from nervure.clock import SystemClock
 from simulation.accounts import open_accounts, open_supplier
 from simulation.catalogue import WAREHOUSE, Good, make_goods, opening_stock
-from simulation.demo import GOODS, WorldPlan
+from simulation.demo import GOODS, POLL_SECONDS, WorldPlan
 from simulation.measure import Taken, percentiles, settle_times
 from simulation.record import Record
 from simulation.server import Postman, Served, asgi_app
@@ -33,7 +33,7 @@ class DemoWorld:
         self._plan = plan
         self._hub = hub
         goods = make_goods(GOODS, plan.seed)
-        accounts = {account.name: account for account in open_accounts()}
+        accounts = {account.name: account for account in open_accounts(order_poll_seconds=POLL_SECONDS)}
         self.world = World(
             goods, opening_stock(goods, plan.seed), accounts, open_supplier(scale=plan.supplier_speed), SystemClock()
         )

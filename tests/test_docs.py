@@ -13,6 +13,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
@@ -129,8 +130,7 @@ def loader_of(language: str) -> Callable[[str], object]:
         case "json":
             return json.loads
         case "toml":
-            load: Callable[[str], object] = importlib.import_module("nervure.settings").load_text
-            return load
+            return partial(importlib.import_module("nervure.settings").load_text, folder=ROOT)
         case _:
             return yaml.safe_load
 

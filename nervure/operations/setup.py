@@ -93,7 +93,12 @@ def write_master_data(connection: Connection, settings: Settings, now: datetime)
             ttl_seconds=exchange.ttl_seconds if exchange else None,
         )
     if settings.hub.items is not None:
-        catalogue.put_items(read_items(settings.hub.items))
+        try:
+            catalogue.put_items(read_items(settings.hub.items))
+        except KeyError as error:
+            raise SettingsError(
+                f"{settings.hub.items.name}: a kit names the part {error}, which is not an item"
+            ) from error
     for channel in settings.channels:
         catalogue.put_channel(
             channel.account.name,
@@ -135,7 +140,7 @@ def _open_stock(connection: Connection, path: Path, locations: dict[str, int], n
     items = CatalogueStore(connection).item_ids([row["sku"] for _, row in _rows(path, {"sku", "location", "units"})])
     entries = []
     for line, row in _rows(path, {"sku", "location", "units"}):
-        if row["sku"] not in items or row["location"] not in locations or not row["units"].isdigit():
+        if row["sku"] not in items or row["location"] not in locations or not (row["units"] or "").isdigit():
             raise SettingsError(f"{path.name}, line {line}: needs a known sku, a known location and whole units")
         if int(row["units"]):
             entries.append(

@@ -1,5 +1,6 @@
 """The HTTP side of the hub: webhooks in, availability and status out, and what the people at a location do."""
 
+import base64
 import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -44,10 +45,22 @@ def the_hub(request: Request) -> Hub:
 
 
 def signed_in(request: Request, authorization: Annotated[str, Header()] = "") -> None:
-    """Staff calls carry `Authorization: Bearer TOKEN` where a token is set."""
+    """Where a token is set, staff calls carry it as `Bearer TOKEN`; a browser asks for it as the password."""
     token = request.app.state.api_token
-    if token is not None and not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
-        raise HTTPException(401, "sign in with Authorization: Bearer and the hub's api_token")
+    if token is not None and not hmac.compare_digest(_token_in(authorization).encode(), token.encode()):
+        raise HTTPException(
+            401, "sign in with the hub's api_token, as Bearer or as the password", {"WWW-Authenticate": "Basic"}
+        )
+
+
+def _token_in(authorization: str) -> str:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return value
+    try:
+        return base64.b64decode(value).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 TheHub = Annotated[Hub, Depends(the_hub)]

@@ -1,5 +1,7 @@
 """Bringing a database to the form that this version of the hub expects."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -9,15 +11,19 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from nervure.store import tables
-from nervure.store.database import Database
+from nervure.store.database import Database, DatabaseError
 
 METADATA = tables.of(tables.ItemRow).metadata
 SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
 
 
 def upgrade(database: Database) -> None:
-    """Runs every migration that the database has not seen. Safe to run by several processes at once."""
-    with database.engine.connect() as connection:
+    """Runs every migration that the database has not seen. Safe to run by several processes at once.
+
+    Raises:
+        DatabaseError: the database cannot be reached.
+    """
+    with reached(database) as connection:
         if database.is_postgresql:
             connection.execute(sa.text("SELECT pg_advisory_lock(4711)"))
             connection.commit()
@@ -28,6 +34,18 @@ def upgrade(database: Database) -> None:
             if database.is_postgresql:
                 connection.execute(sa.text("SELECT pg_advisory_unlock(4711)"))
                 connection.commit()
+
+
+@contextmanager
+def reached(database: Database) -> Iterator[sa.Connection]:
+    """A connection, or one sentence about why there is none."""
+    try:
+        connection = database.engine.connect()
+    except sa.exc.OperationalError as error:
+        where = database.engine.url.render_as_string(hide_password=True)
+        raise DatabaseError(f"the database {where} cannot be reached: is it running, and is the URL right?") from error
+    with connection:
+        yield connection
 
 
 def differences(database: Database) -> list[str]:
