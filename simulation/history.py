@@ -139,6 +139,8 @@ def _understood(raw: dict[str, str]) -> Row | str:
         return "quantity or price is not a number"
     if units == 0 or quantity != units or price < 0:
         return "quantity is zero or a fraction, or the price is negative"
+    if units > 0 and values["InvoiceNo"].upper().startswith("C"):
+        return "a cancellation that takes nothing back"
     customer = values["CustomerID"].removesuffix(".0")
     return Row(values["InvoiceNo"].upper(), sku, values["Description"], units, at, price, customer, values["Country"])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from nervure.inventory.ledger import book, count_difference
 from nervure.inventory.stock import Entry, Place
@@ -13,13 +14,13 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.inbox import InboxStore
 from nervure.store.orders import OrderStore
-from nervure.store.publications import PublicationStore
+from nervure.store.publications import Number, PublicationStore
 from nervure.store.stock import StockStore
 from schemas.documents import Fact
 from schemas.items import Item
 from schemas.levels import LevelKey
 from schemas.orders import Order, Return
-from schemas.publications import ChannelListing, ChannelPlace
+from schemas.publications import ChannelListing, ChannelPlace, PublicationState
 from schemas.stock import AdjustmentReason, ChannelMovement, StockObservation
 
 
@@ -129,13 +130,32 @@ def observe(hub: Hub, connection: Connection, facts: Sequence[StockObservation])
         if number is None or (number.channel_units == fact.units and not fact.is_physical_count):
             continue
         location = OrderStore(connection, now).location_of(channel, fact.stock_point)
-        if fact.is_physical_count or publications.is_master(channel, location):
-            expected = number.channel_units if number.channel_units is not None else number.salable_quantity
-            if _book_count(hub, connection, fact, Place(item_id, location), expected):
-                numbers[key] = replace(number, channel_units=fact.units)  # the next count is compared with this one
+        rules = publications.is_master(channel, location)
+        if rules and not fact.is_physical_count and _is_overtaken(number, fact.observed_at):
+            continue
+        if rules or fact.is_physical_count:
+            if _book_count(hub, connection, fact, Place(item_id, location), _expected(number, fact.observed_at)):
+                # The next count is compared with this one.
+                numbers[key] = replace(number, channel_units=fact.units, channel_units_at=fact.observed_at)
             publications.counted(number.publication_id, fact.units, fact.observed_at)
         else:
             publications.heard(number.publication_id, fact.units, fact.observed_at)
+
+
+def _is_overtaken(number: Number, observed_at: datetime) -> bool:
+    """Whether a running number was read before our last write there, or while one is on its way: it says nothing."""
+    in_flight = number.state in {PublicationState.SENT, PublicationState.UNKNOWN}
+    return in_flight or (number.channel_units_at is not None and observed_at <= number.channel_units_at)
+
+
+def _expected(number: Number, counted_at: datetime) -> int:
+    """What should have been there: what the channel showed before, or where only the count itself told us, our number.
+
+    A platform may say first that its number moved, and only later that somebody counted.
+    """
+    if number.channel_units is None or (number.channel_units_at is not None and number.channel_units_at >= counted_at):
+        return number.salable_quantity
+    return number.channel_units
 
 
 def _book_count(hub: Hub, connection: Connection, fact: StockObservation, place: Place, expected: int) -> bool:

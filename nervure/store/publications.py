@@ -63,6 +63,7 @@ class Number:
     sku: str
     salable_quantity: int
     channel_units: int | None
+    channel_units_at: datetime | None
     state: PublicationState
 
 
@@ -397,6 +398,7 @@ class PublicationStore:
                 row.sku or "",
                 row.salable_quantity,
                 row.channel_units,
+                row.channel_units_at,
                 PublicationState(row.state),
             )
             for row in self._connection.execute(query)

@@ -4,6 +4,8 @@ import pytest
 
 from nervure.operations.hub import Hub
 from nervure.operations.publish import publish, refresh
+from nervure.operations.staff import receive
+from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
 from nervure.store.publications import PUBLICATION
 from schemas.documents import RawDocument
@@ -148,6 +150,56 @@ def test_two_counts_that_come_together_are_each_compared_with_the_one_before(bot
             ("adjusted", 1),
         ]
         assert world.on_hand("BOLT", "lyon") == 5
+
+
+@pytest.mark.requirement("R21")
+def test_a_masters_number_that_was_read_before_our_write_books_nothing(filled: Database) -> None:
+    hub, _ = tills(filled)
+    with filled.write() as connection:
+        World(connection).location("lyon", master="till")
+    receive(hub, "BOLT", "lyon", 4, document="D1")
+    refresh(hub)
+    advance(hub, 120)
+    publish(hub, "till")
+    fact = StockObservation(
+        channel="till", listing_external_id="L-BOLT", stock_point="counter", units=2, observed_at=at(1)
+    )
+    hear(hub, "till", document("read a minute before the write", fact))
+    with looking(hub) as world:
+        assert world.movements("BOLT", "lyon") == [("received", 2), ("received", 4)]
+
+
+@pytest.mark.requirement("R03", "R35")
+@pytest.mark.parametrize("repaired", [False, True], ids=["before the repair", "after the repair"])
+def test_a_count_is_booked_although_the_number_alone_was_heard_before_it(filled: Database, repaired: bool) -> None:
+    """Square tells the new number by webhook, and only the next poll says that somebody had counted."""
+    hub, till = tills(filled)
+    advance(hub, 600)
+
+    def says(units: int, *, counted: bool) -> RawDocument:
+        fact = StockObservation(
+            channel="till",
+            listing_external_id="L-BOLT",
+            stock_point="counter",
+            units=units,
+            observed_at=at(6),
+            is_physical_count=counted,
+        )
+        return document(f"{units} {counted}", fact)
+
+    till.shown = dict.fromkeys(till.shown, 6)
+    hear(hub, "till", says(6, counted=False))
+    if repaired:
+        advance(hub, 1)
+        with filled.write() as connection:
+            ChannelStore(connection, at(10)).heard_orders("till", watermark=None, until=hub.clock.now(), next_at=at(19))
+        publish(hub, "till")
+        assert till.units()["BOLT"] == 2
+    hear(hub, "till", says(6, counted=True))
+    with looking(hub) as world:
+        assert world.movements("BOLT", "lyon") == [("received", 2), ("adjusted", 4)]
+    publish(hub, "till")
+    assert till.units()["BOLT"] == 6
 
 
 def test_an_observation_of_an_excluded_number_changes_nothing(filled: Database) -> None:
