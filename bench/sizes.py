@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Sizes:
     """Seconds are of one repetition of one side. `rates`: orders a second; `rate_seconds`: for so long."""
 
-    repetitions: int = 7
-    claim_seconds: float = 1.5
+    repetitions: int = 5
+    claim_seconds: float = 1.0
     claim_items: int = 1_000
     workers: int = 8
     ledger_rows: int = 20_000
@@ -16,7 +16,7 @@ class Sizes:
     webhooks: int = 600
     connections: int = 4
     listings: int = 10_000
-    publish_repetitions: int = 3
+    publish_repetitions: int = 2
     rates: tuple[float, ...] = (5.0, 20.0, 50.0)
     rate_seconds: float = 40.0
     quiet_seconds: float = 300.0

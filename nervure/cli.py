@@ -18,7 +18,7 @@ from nervure.invariants import check_all
 from nervure.operations.hub import Hub
 from nervure.operations.pull import pull_catalogue
 from nervure.operations.setup import open_hub
-from nervure.operations.staff import UnknownStockError, adjust, receive
+from nervure.operations.staff import MAX_UNITS, UnknownStockError, adjust, receive
 from nervure.operations.webhooks import callback_url
 from nervure.rehearsals import Outcome, RehearsalError, run_demo, run_replay, write_json
 from nervure.service.supervisor import StartError
@@ -318,7 +318,7 @@ def stock_show(channel: str, sku: str, settings: SettingsOption = None) -> None:
 def stock_receive(
     sku: str,
     location: str,
-    units: Annotated[int, typer.Argument(min=1)],
+    units: Annotated[int, typer.Argument(min=1, max=MAX_UNITS)],
     document: Annotated[str, typer.Option(help="What it came with; the same document again changes nothing.")],
     settings: SettingsOption = None,
 ) -> None:
@@ -332,7 +332,7 @@ def stock_receive(
 def stock_adjust(  # noqa: PLR0917 - a command's arguments are positional
     sku: str,
     location: str,
-    units: Annotated[int, typer.Argument(help="Signed: what is missing is negative.")],
+    units: Annotated[int, typer.Argument(help="Signed: what is missing is negative.", min=-MAX_UNITS, max=MAX_UNITS)],
     reason: AdjustmentReason,
     document: Annotated[str, typer.Option(help="Why; the same document again changes nothing.")],
     settings: SettingsOption = None,

@@ -123,6 +123,7 @@ def load_text(text: str, *, folder: Path, name: str = FILE_NAME) -> Settings:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{name} is not TOML: {error}") from error
+    _check_shape(document, name)
     try:
         sections = {
             key: value for key, value in document.items() if key not in ("hub", "locations", "channels", "suppliers")
@@ -142,12 +143,22 @@ def load_text(text: str, *, folder: Path, name: str = FILE_NAME) -> Settings:
     return settings
 
 
+def _check_shape(document: Mapping[str, Any], name: str) -> None:
+    """Sections must be sections before anybody looks inside: one bracket too few is the most common slip."""
+    if not isinstance(document.get("hub", {}), Mapping):
+        raise SettingsError(f"{name}: hub is written [hub]")
+    for key in ("locations", "channels", "suppliers"):
+        rows = document.get(key, [])
+        if not (isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows)):
+            raise SettingsError(f"{name}: {key} are written [[{key}]], one for each")
+
+
 def _hub(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     made = dict(section)
     if "api_token" in made:
         made["api_token"] = _secret(made["api_token"], folder, "hub.api_token")
     for key in ("items", "opening_stock"):
-        if key in made:
+        if isinstance(made.get(key), str):
             made[key] = folder / made[key]
     database = str(made.get("database", "sqlite:///nervure.db"))
     if database.startswith("sqlite:///") and not database.startswith("sqlite:////"):
@@ -158,7 +169,7 @@ def _hub(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def _channel(section: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
     common = ("platform", "stock_points", "buffer_units", "order_poll_seconds", "creates_items")
     platform = section.get("platform", "")
-    record = known_channels().get(platform)
+    record = known_channels().get(str(platform))
     if record is None:
         raise SettingsError(
             f"{name}: channel {section.get('name')!r} has platform {platform!r};"
@@ -171,7 +182,7 @@ def _channel(section: Mapping[str, Any], folder: Path, name: str) -> dict[str, A
 
 def _supplier(section: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
     platform = section.get("platform", "")
-    record = known_suppliers().get(platform)
+    record = known_suppliers().get(str(platform))
     if record is None:
         raise SettingsError(
             f"{name}: supplier {section.get('name')!r} has platform {platform!r};"

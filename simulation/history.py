@@ -99,11 +99,12 @@ def read_history(paths: Sequence[Path]) -> History:
                 rows.append(row)
     rows.sort(key=lambda row: (row.at, row.invoice))
     for row in rows:
-        if row.title and row.price > 0:
-            history.titles.setdefault(row.sku, row.title)
-        history.titles.setdefault(row.sku, row.title or row.sku)
         if row.price > 0:
             history.prices.setdefault(row.sku, row.price)
+            if row.title:
+                history.titles.setdefault(row.sku, row.title)
+    for row in rows:
+        history.titles.setdefault(row.sku, row.title or row.sku)
     history.events = list(_events(rows))
     return history
 
@@ -121,7 +122,7 @@ def _raw_rows(path: Path) -> Iterator[dict[str, str]]:
         raise HistoryError(f"{path.name} cannot be read: {error}") from error
 
 
-def _understood(raw: dict[str, str]) -> Row | str:
+def _understood(raw: dict[str, str]) -> Row | str:  # noqa: PLR0911 - each reason is one
     """A row of goods, or the reason why it is none."""
     values = {name: (raw.get(name) or "").strip() for name in COLUMNS}
     sku = values["StockCode"].upper()

@@ -32,6 +32,7 @@ class Verdict:
     unconfirmed: int = 0
     wrong_at_rest: int = 0
     units_not_conserved: int = 0
+    rules_broken: int = 0
     dead_letters: int = 0
     stock_points: int = 0
     sale_to_confirmed_seconds: dict[str, Latency] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Verdict:
             or self.unconfirmed
             or self.wrong_at_rest
             or self.units_not_conserved
+            or self.rules_broken
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -94,6 +96,7 @@ def judge(record: Record, hub: HubLook, adjusted: Mapping[tuple[str, str], int] 
     verdict = Verdict(dead_letters=hub.dead_letters)
     _orders(record, hub, verdict)
     verdict.oversold_in_hub = sum("claims_within_stock" in text for text in hub.violations)
+    verdict.rules_broken = len(hub.violations) - verdict.oversold_in_hub
     verdict.details += hub.violations
     verdict.unconfirmed = len(hub.unconfirmed)
     verdict.details += hub.unconfirmed[:20]

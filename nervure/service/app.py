@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse
 
 from nervure.operations.hub import Hub
-from nervure.operations.staff import UnknownStockError, adjust, receive, ship_fulfillment
+from nervure.operations.staff import MAX_UNITS, UnknownStockError, adjust, receive, ship_fulfillment
 from nervure.operations.webhooks import MAX_BODY_BYTES, WebhookRefusedError, take_webhook
 from nervure.service.page import render
 from nervure.store.inbox import InboxStore
@@ -148,7 +148,7 @@ class MovementBody(BaseModel):
 
     sku: str
     location: str
-    units: int
+    units: int = Field(ge=-MAX_UNITS, le=MAX_UNITS)
     document: str
     reason: AdjustmentReason | None = None
 

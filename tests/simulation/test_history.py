@@ -1,6 +1,7 @@
 """Real order history as events: every row is in an event, or refused with its reason."""
 
 import gzip
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -230,6 +231,12 @@ def test_every_unit_of_every_row_is_in_an_event_or_refused(
 
 def test_a_real_day_is_accounted_for_row_by_row() -> None:
     history = read_history([shared("data", "online_retail", "2010-12-23.csv.gz")])
-    assert history.rows_read == ROWS
-    assert history.refused == REFUSED
-    assert Counter(event.kind.value for event in history.events) == KINDS
+    assert history.rows_read == 963
+    assert history.refused == {
+        "not goods: POST": 2,
+        "not goods: GIFT_0001_50": 1,
+        "not goods: DOT": 1,
+        "not goods: C2": 1,
+        "not goods: M": 1,
+    }
+    assert Counter(event.kind.value for event in history.events) == {"sale": 27, "blind_return": 10, "adjustment": 1}

@@ -114,7 +114,7 @@ def test_a_defect_of_the_hub_buries_only_the_document_that_meets_it(
     both: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub = scripted_hub(both, {"shop": ScriptedShop()})
-    take_in = carrying_out.take_in
+    take_in = carrying_out.take_in  # type: ignore[attr-defined]  # the name that is replaced below
 
     def defective(order: object, *others: object) -> bool:
         if getattr(order, "external_id", None) == "2":
@@ -218,7 +218,7 @@ def test_observations_that_come_together_are_handled_together_and_a_bad_one_does
 ) -> None:
     hub = scripted_hub(filled, {"shop": ScriptedShop()})
     calls: list[int] = []
-    apply = draining.apply
+    apply = draining.apply  # type: ignore[attr-defined]  # the name that is replaced below
 
     def counted(hub_: object, connection: object, facts: list[Fact]) -> None:
         calls.append(len(facts))

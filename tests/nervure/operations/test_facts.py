@@ -59,8 +59,8 @@ def test_a_movement_on_a_platform_is_booked_once_and_makes_its_own_number_unknow
 
 def test_a_movement_of_a_kit_moves_its_parts(filled: Database) -> None:
     hub, _ = tills(filled)
-    lost = {"kind": MovementKind.ADJUSTED, "reason": AdjustmentReason.LOST}
-    hear(hub, "till", moved("m1", "PAIR", 2), moved("m2", "PAIR", -1, **lost))
+    lost = moved("m2", "PAIR", -1, kind=MovementKind.ADJUSTED, reason=AdjustmentReason.LOST)
+    hear(hub, "till", moved("m1", "PAIR", 2), lost)
     with looking(hub) as world:
         assert world.movements("BOLT", "lyon") == [("received", 2), ("received", 2), ("adjusted", -1)]
         assert world.movements("NUT", "lyon") == [("received", 4), ("adjusted", -2)]

@@ -322,7 +322,7 @@ def test_what_the_supplier_will_not_send_is_served_from_elsewhere_at_once(databa
     with database.write() as connection:
         World(connection).receive("BOLT", "paris", 1)
     said = {"confirmed": {line: kept}} if kept else {"refused": {line: "sold out"}}
-    acme.replies = [reply(number, 1, **said)]  # type: ignore[arg-type]  # one of the two
+    acme.replies = [reply(number, 1, **said)]
     for _ in range(3):
         pull_replies(hub, "acme")
     with looking(hub) as world:

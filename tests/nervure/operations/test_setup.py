@@ -1,0 +1,194 @@
+"""Opening the hub from its settings: done again it changes nothing, and a bad file is one sentence."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from connectors.transport import HttpResponse, Send
+from nervure.clock import ManualClock
+from nervure.operations import setup
+from nervure.operations.setup import open_hub, read_items
+from nervure.settings import Settings, SettingsError, load_text
+from nervure.store.database import DatabaseError
+from nervure.store.stock import LEVEL, MOVEMENT
+from schemas.items import ItemKind
+from tests.nervure.world import START, World
+
+HUB = '[hub]\nitems = "items.csv"\nopening_stock = "stock.csv"\n'
+PLACES = """
+[[locations]]
+code = "WH"
+name = "Warehouse"
+kind = "warehouse"
+
+[[locations]]
+code = "SUP"
+name = "Supplier"
+kind = "supplier"
+"""
+CHANNEL = """
+[[channels]]
+name = "boutique"
+platform = "prestashop"
+url = "http://boutique.example"
+key = { file = "key" }
+id_shop = 1
+stock_points = { "1" = ["WH", "SUP"] }
+buffer_units = 1
+order_poll_seconds = 5
+"""
+SUPPLIER = """
+[[suppliers]]
+name = "acme"
+platform = "supplier_feed"
+location = "SUP"
+url = "http://acme.example"
+ttl_seconds = 3600
+
+[suppliers.feed]
+source = "http"
+path = "/stock.csv"
+format = "csv"
+columns = { supplier_sku = "sku", units = "stock" }
+"""
+ITEMS = "sku,title,gtin,components\nSET,Gift box,,MUG:2 TRAY:1\nMUG,Mug,4006381333931,\nTRAY,Tray,,\n"
+STOCK = "sku,location,units\nMUG,WH,5\nTRAY,WH,0\nTRAY,SUP,2\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "items.csv").write_text(ITEMS, "utf-8")
+    (tmp_path / "stock.csv").write_text(STOCK, "utf-8")
+    (tmp_path / "key").write_text("K" * 32, "utf-8")
+    return tmp_path
+
+
+def settings(folder: Path, text: str = HUB + PLACES + CHANNEL + SUPPLIER) -> Settings:
+    return load_text(text, folder=folder)
+
+
+def test_a_hub_is_what_its_settings_say_however_often_it_is_opened(folder: Path) -> None:
+    for _ in range(2):
+        with open_hub(settings(folder), ManualClock(START)) as hub:
+            assert hub.accounts["boutique"].order_period.total_seconds() == 5
+            assert not hub.accounts["boutique"].creates_items
+            assert list(hub.suppliers) == ["acme"]
+            with hub.database.read() as connection:
+                world = World(connection)
+                assert world.catalogue.location_ids().keys() == {"WH", "SUP"}
+                assert world.movements("MUG", "WH") == [("received", 5)]
+                assert world.movements("TRAY", "SUP") == [("received", 2)]
+                assert (world.rows(LEVEL), world.rows(MOVEMENT)) == (2, 2)
+                assert world.catalogue.supplier_location("acme") == world.catalogue.location_ids()["SUP"]
+
+
+def test_opening_stock_is_taken_once_whatever_was_sold_since(folder: Path) -> None:
+    with open_hub(settings(folder), ManualClock(START)) as hub, hub.database.write() as connection:
+        World(connection).lose("MUG", "WH", 3)
+    with open_hub(settings(folder), ManualClock(START)) as hub, hub.database.read() as connection:
+        assert World(connection).on_hand("MUG", "WH") == 2
+
+
+def test_a_suppliers_location_must_be_one(folder: Path) -> None:
+    text = (HUB + PLACES + SUPPLIER).replace('kind = "supplier"', 'kind = "store"')
+    with (
+        pytest.raises(SettingsError, match=r"^location 'SUP' of supplier 'acme' must be of kind 'supplier'$"),
+        open_hub(settings(folder, text), ManualClock(START)),
+    ):
+        pass
+
+
+def test_a_wire_is_opened_once_for_each_account_and_closed_with_the_hub(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    closed: list[str] = []
+
+    @contextmanager
+    def wired(url: str) -> Iterator[Send]:
+        opened.append(url)
+        yield lambda _: HttpResponse(200)
+        closed.append(url)
+
+    monkeypatch.setattr(setup, "httpx_sender", wired)
+    with open_hub(settings(folder), ManualClock(START)) as hub:
+        assert opened == []
+        assert hub.connection("boutique") is hub.connection("boutique")
+        with hub.supplier("acme"), hub.supplier("acme"):
+            pass
+        assert (opened, closed) == (["http://boutique.example", "http://acme.example"], [])
+    assert sorted(closed) == sorted(opened)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "sentence"),
+    [
+        ("items.csv", "sku,name\nMUG,Mug\n", "items.csv lacks the column 'title'"),
+        ("items.csv", "", "items.csv lacks the column 'sku'"),
+        ("items.csv", "sku,title,gtin\nMUG,Mug,123\n", "items.csv, line 2: "),
+        ("items.csv", "sku,title\nMUG,Mug\n,Nothing\n", "items.csv, line 3: "),
+        ("items.csv", "sku,title\nMUG\n", "items.csv, line 2: "),
+        ("items.csv", "sku,title,components\nMUG,Mug,\nSET,Set,MUG:two\n", "items.csv, line 3: "),
+        ("items.csv", "sku,title,components\nMUG,Mug,\nSET,Set,MUG\n", "items.csv, line 3: "),
+        ("items.csv", "sku,title,components\nSET,Set,CUP:1\n", "items.csv: a kit names the part 'CUP', which is not"),
+        ("stock.csv", "sku,location\nMUG,WH\n", "stock.csv lacks the column 'units'"),
+        ("stock.csv", "sku,location,units\nCUP,WH,1\n", "stock.csv, line 2: needs a known sku, a known location and"),
+        ("stock.csv", "sku,location,units\nMUG,WG,1\n", "stock.csv, line 2: needs a known sku, a known location and"),
+        ("stock.csv", "sku,location,units\nMUG,WH,1\nMUG,WH,-1\n", "stock.csv, line 3: needs a known sku"),
+        ("stock.csv", "sku,location,units\nMUG,WH\n", "stock.csv, line 2: needs a known sku"),
+        ("stock.csv", "sku,location,units\nMUG,WH,²\n", "stock.csv, line 2: needs a known sku"),
+    ],
+)
+def test_a_bad_file_is_one_sentence_and_nothing_of_it_is_used(
+    folder: Path, file: str, text: str, sentence: str
+) -> None:
+    (folder / file).write_text(text, "utf-8")
+    with pytest.raises(SettingsError) as refused, open_hub(settings(folder), ManualClock(START)):
+        pass
+    assert str(refused.value).startswith(sentence)
+    assert "\n" not in str(refused.value)
+    (folder / "items.csv").write_text("sku,title\n", "utf-8")
+    (folder / "stock.csv").write_text("sku,location,units\n", "utf-8")
+    with open_hub(settings(folder), ManualClock(START)) as hub, hub.database.read() as connection:
+        world = World(connection)
+        assert (world.rows(MOVEMENT), world.catalogue.item_ids(["MUG", "SET"])) == (0, {})
+
+
+def test_two_rows_of_one_sku_and_place_are_told(folder: Path) -> None:
+    """Their sum may be meant, or one of them is a slip: nobody guesses."""
+    (folder / "stock.csv").write_text("sku,location,units\nMUG,WH,1\nMUG,WH,2\n", "utf-8")
+    with (
+        pytest.raises(SettingsError, match=r"^stock\.csv, line 3: 'MUG' at 'WH' is there twice$"),
+        open_hub(settings(folder), ManualClock(START)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("damage", ["absent", "latin"])
+def test_a_file_that_cannot_be_read_is_named(folder: Path, damage: str) -> None:
+    (folder / "items.csv").unlink()
+    if damage == "latin":
+        (folder / "items.csv").write_bytes("sku,title\nMUG,Caf\xe9\n".encode("latin-1"))
+    with (
+        pytest.raises(SettingsError, match=r"^items\.csv cannot be read: "),
+        open_hub(settings(folder), ManualClock(START)),
+    ):
+        pass
+
+
+def test_a_database_that_cannot_be_used_is_said(folder: Path) -> None:
+    text = (HUB + PLACES).replace("[hub]", '[hub]\ndatabase = "mysql://host/hub"')
+    with pytest.raises(DatabaseError), open_hub(settings(folder, text), ManualClock(START)):
+        pass
+
+
+def test_kits_come_after_their_parts(folder: Path) -> None:
+    items = read_items(folder / "items.csv")
+    assert [(item.sku, item.kind) for item in items] == [
+        ("MUG", ItemKind.SIMPLE),
+        ("TRAY", ItemKind.SIMPLE),
+        ("SET", ItemKind.KIT),
+    ]
+    assert [(part.sku, part.units) for part in items[-1].components] == [("MUG", 2), ("TRAY", 1)]

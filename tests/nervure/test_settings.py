@@ -1,0 +1,249 @@
+"""Settings: whatever is wrong with them is one sentence that names the file and the key, and shows no secret."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nervure import settings as module
+from nervure.settings import Settings, SettingsError, find, load, load_text
+from nervure.template import SETTINGS_TEMPLATE
+from schemas.locations import LocationKind
+
+SECRET = "shpat_1234567890abcdef"
+
+PLACE = """
+[[locations]]
+code = "WH"
+name = "Warehouse"
+kind = "warehouse"
+"""
+SHOP = """
+[[channels]]
+name = "webshop"
+platform = "shopify"
+url = "https://shop.example"
+access_token = { env = "SHOP_TOKEN" }
+webhook_secrets = [{ env = "SHOP_TOKEN" }, { file = "old-secret" }]
+stock_points = { "gid://shopify/Location/1" = ["WH"] }
+"""
+SUPPLIER = """
+[[locations]]
+code = "SUP"
+name = "Supplier"
+kind = "supplier"
+
+[[suppliers]]
+name = "acme"
+platform = "supplier_feed"
+location = "SUP"
+url = "https://acme.example"
+ttl_seconds = 3600
+headers = { Authorization = { env = "SHOP_TOKEN" } }
+
+[suppliers.feed]
+source = "http"
+path = "/stock.csv"
+format = "csv"
+columns = { supplier_sku = "sku", units = "stock" }
+"""
+
+
+@pytest.fixture(autouse=True)
+def kept_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", SECRET)
+    monkeypatch.delenv("NO_SUCH", raising=False)
+    (tmp_path / "old-secret").write_text("kept in a file\n", "utf-8")
+
+
+def read(folder: Path, text: str) -> Settings:
+    return load_text(text, folder=folder)
+
+
+def fault(folder: Path, text: str) -> str:
+    with pytest.raises(SettingsError) as refused:
+        read(folder, text)
+    sentence = str(refused.value)
+    assert SECRET not in sentence
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_a_whole_file_is_understood(tmp_path: Path) -> None:
+    hub = '[hub]\nport = 9000\napi_token = { file = "old-secret" }\nitems = "items.csv"\n'
+    settings = read(tmp_path, hub + PLACE + SHOP + SUPPLIER)
+    assert (settings.hub.port, settings.hub.items) == (9000, tmp_path / "items.csv")
+    assert settings.hub.api_token is not None
+    assert settings.hub.api_token.get_secret_value() == "kept in a file"
+    assert settings.hub.database == f"sqlite:///{tmp_path / 'nervure.db'}"
+    assert [(place.code, place.kind) for place in settings.locations] == [
+        ("WH", LocationKind.WAREHOUSE),
+        ("SUP", LocationKind.SUPPLIER),
+    ]
+    [channel] = settings.channels
+    assert (channel.account.name, channel.platform, channel.stock_points) == (
+        "webshop",
+        "shopify",
+        {"gid://shopify/Location/1": ("WH",)},
+    )
+    assert [secret.get_secret_value() for secret in channel.account.webhook_secrets] == [SECRET, "kept in a file"]
+    [supplier] = settings.suppliers
+    assert (supplier.exchange.name, supplier.location, supplier.exchange.ttl_seconds) == ("acme", "SUP", 3600)
+
+
+def test_what_is_shown_of_settings_holds_no_secret(tmp_path: Path) -> None:
+    settings = read(tmp_path, PLACE + SHOP + SUPPLIER)
+    assert SECRET not in f"{settings!r} {settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    ("database", "kept"),
+    [
+        ("sqlite:////data/hub.db", "sqlite:////data/hub.db"),
+        ("sqlite:///hub.db", "sqlite:///{folder}/hub.db"),
+        ("postgresql://nervure@db/hub", "postgresql://nervure@db/hub"),
+    ],
+)
+def test_a_database_lies_beside_the_file_unless_it_says_where(tmp_path: Path, database: str, kept: str) -> None:
+    settings = read(tmp_path, f'[hub]\ndatabase = "{database}"\n{PLACE}')
+    assert settings.hub.database == kept.format(folder=tmp_path)
+
+
+def test_the_template_of_init_loads_and_so_does_everything_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = read(tmp_path, SETTINGS_TEMPLATE)
+    assert ([place.code for place in settings.locations], settings.channels) == (["WAREHOUSE", "STORE"], ())
+    names = ("NERVURE_API_TOKEN", "SHOPIFY_TOKEN", "SHOPIFY_SECRET", "PRESTASHOP_KEY", "MIRAKL_KEY", "SQUARE_TOKEN")
+    for name in (*names, "SQUARE_SIGNATURE_KEY"):
+        monkeypatch.setenv(name, SECRET)
+    head, _, channels = SETTINGS_TEMPLATE.partition("# [[channels]]")
+    full = read(
+        tmp_path,
+        head.replace("# callback_url", "callback_url")
+        .replace("# api_token", "api_token")
+        .replace("# items", "items")
+        .replace("# opening_stock", "opening_stock")
+        + "[[channels]]"
+        + "\n".join(line.removeprefix("# ") for line in channels.splitlines()),
+    )
+    assert [channel.platform for channel in full.channels] == ["shopify", "prestashop", "mirakl", "square"]
+    assert full.hub.callback_url == "https://hub.example.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[hub", "nervure.toml is not TOML: "),
+        ("", "nervure.toml: at least one [[locations]] is needed"),
+        (PLACE + PLACE, "nervure.toml: location 'WH' is there twice"),
+        (PLACE + SHOP + SHOP, "nervure.toml: channel or supplier 'webshop' is there twice"),
+        (
+            PLACE + SHOP + SUPPLIER.replace('"acme"', '"webshop"'),
+            "nervure.toml: channel or supplier 'webshop' is there",
+        ),
+        (
+            PLACE + SHOP.replace('["WH"]', '["WG"]'),
+            "nervure.toml: stock point 'gid://shopify/Location/1' of channel 'webshop' names location 'WG',"
+            " which is not declared",
+        ),
+        (PLACE + SHOP.replace('["WH"]', "[]"), "nervure.toml: channels.0.stock_points.gid://shopify/Location/1: "),
+        (
+            PLACE + SUPPLIER.replace('location = "SUP"', 'location = "SUB"'),
+            "nervure.toml: supplier 'acme' names location 'SUB', which is not declared",
+        ),
+        (
+            PLACE + SHOP.replace('"shopify"', '"shopifi"'),
+            "nervure.toml: channel 'webshop' has platform 'shopifi'; known are mirakl, prestashop, shopify, square",
+        ),
+        (PLACE + SHOP.replace('platform = "shopify"\n', ""), "nervure.toml: channel 'webshop' has platform ''; known"),
+        (
+            PLACE + SUPPLIER.replace('"supplier_feed"', '"fax"'),
+            "nervure.toml: supplier 'acme' has platform 'fax'; known are supplier_feed",
+        ),
+        (PLACE + "[hub]\nprot = 1\n", "nervure.toml: hub.prot: Extra inputs are not permitted"),
+        (PLACE + '[hub]\nport = "high"\n', "nervure.toml: hub.port: "),
+        (PLACE + "[hub]\npersonal_data_days = 0\n", "nervure.toml: hub.personal_data_days: "),
+        (PLACE + "[warehouse]\n", "nervure.toml: warehouse: Extra inputs are not permitted"),
+        (PLACE.replace('"warehouse"', '"cellar"'), "nervure.toml: locations.0.kind: "),
+        (PLACE.replace('code = "WH"\n', ""), "nervure.toml: locations.0.code: Field required"),
+        (PLACE + SHOP + "color = 1\n", "nervure.toml: channel 'webshop': color: Extra inputs are not permitted"),
+        (PLACE + SHOP + "buffer_units = -1\n", "nervure.toml: channels.0.buffer_units: "),
+        (PLACE + SHOP + "order_poll_seconds = 0\n", "nervure.toml: channels.0.order_poll_seconds: "),
+        (PLACE + SHOP.replace('"webshop"', '""'), "nervure.toml: channel '': name: "),
+        (PLACE + SHOP + 'time_zone = "Europe/Pari"\n', "nervure.toml: channel 'webshop': time_zone: "),
+        (PLACE + SUPPLIER.replace("ttl_seconds = 3600\n", ""), "nervure.toml: supplier 'acme': ttl_seconds: Field req"),
+        (PLACE + SUPPLIER + "[[suppliers]]\n", "nervure.toml: supplier None has platform ''; known are"),
+        ("channels = 3\n" + PLACE, "nervure.toml: channels are written [[channels]]"),
+        (PLACE + '[channels]\nname = "webshop"\n', "nervure.toml: channels are written [[channels]]"),
+        (PLACE + '[suppliers]\nname = "acme"\n', "nervure.toml: suppliers are written [[suppliers]]"),
+        ("channels = [3]\n" + PLACE, "nervure.toml: channels are written [[channels]]"),
+        ("hub = 3\n" + PLACE, "nervure.toml: hub is written [hub]"),
+        (PLACE + "[hub]\nitems = 3\n", "nervure.toml: hub.items: "),
+        ('[locations]\ncode = "WH"\n', "nervure.toml: locations are written [[locations]], one for each"),
+        (PLACE + SHOP.replace('"shopify"', '["shopify"]'), "nervure.toml: channel 'webshop' has platform ['shopify'];"),
+    ],
+)
+def test_bad_settings_are_one_sentence_that_says_where(tmp_path: Path, text: str, sentence: str) -> None:
+    assert fault(tmp_path, text).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        (f'"{SECRET}"', "a secret is not written here: use "),
+        ('{ env = "NO_SUCH" }', "environment variable NO_SUCH is not set"),
+        ('{ file = "gone" }', "the secret's file gone cannot be read: No such file or directory"),
+        ('{ file = "." }', "the secret's file . cannot be read: Is a directory"),
+    ],
+)
+def test_a_secret_comes_from_the_environment_or_a_file(tmp_path: Path, written: str, sentence: str) -> None:
+    text = SHOP.replace('{ env = "SHOP_TOKEN" }\n', f"{written}\n", 1)
+    assert fault(tmp_path, PLACE + text).startswith(f"nervure.toml: channel 'webshop', access_token: {sentence}")
+
+
+@pytest.mark.parametrize("written", [f'"{SECRET}"', "3", '{ vault = "x" }'])
+def test_the_hubs_own_token_is_never_written_in_the_file(tmp_path: Path, written: str) -> None:
+    sentence = fault(tmp_path, f"{PLACE}[hub]\napi_token = {written}\n")
+    assert "hub.api_token: a secret is written { env" in sentence
+
+
+def test_a_secret_in_a_list_is_refused_too(tmp_path: Path) -> None:
+    text = SHOP.replace('{ file = "old-secret" }', f'"{SECRET}"')
+    assert "webhook_secrets: a secret is not written here" in fault(tmp_path, PLACE + text)
+
+
+def test_a_secret_deep_inside_is_resolved_or_refused(tmp_path: Path) -> None:
+    assert "headers.Authorization: a secret is not written here" in fault(
+        tmp_path, PLACE + SUPPLIER.replace('{ env = "SHOP_TOKEN" }', f'"Bearer {SECRET}"')
+    )
+
+
+def test_a_secrets_value_is_not_shown_when_another_key_is_wrong(tmp_path: Path) -> None:
+    text = SHOP.replace('url = "https://shop.example"', "url = 3")
+    assert fault(tmp_path, PLACE + text).startswith("nervure.toml: channel 'webshop': url: ")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"gone\.toml cannot be read: "):
+        load(tmp_path / "gone.toml")
+    (tmp_path / "latin.toml").write_bytes(b'name = "caf\xe9"')
+    with pytest.raises(SettingsError, match=r"latin\.toml cannot be read: "):
+        load(tmp_path / "latin.toml")
+
+
+def test_the_file_is_found_by_the_environment_then_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(module.VARIABLE, raising=False)
+    assert find() is None
+    (tmp_path / "nervure.toml").write_text(PLACE, "utf-8")
+    assert find() == Path("nervure.toml")
+    monkeypatch.setenv(module.VARIABLE, "/elsewhere/hub.toml")
+    assert find() == Path("/elsewhere/hub.toml")
+
+
+def test_every_account_reads_its_own_keys_only(tmp_path: Path) -> None:
+    loaded: Any = read(tmp_path, PLACE + SHOP + "buffer_units = 2\ncreates_items = true\norder_poll_seconds = 5\n")
+    [channel] = loaded.channels
+    assert (channel.buffer_units, channel.creates_items, channel.order_poll_seconds) == (2, True, 5.0)
+    assert "buffer_units" not in type(channel.account).model_fields
