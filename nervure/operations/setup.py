@@ -139,9 +139,13 @@ def read_items(path: Path) -> list[Item]:
 def _open_stock(connection: Connection, path: Path, locations: dict[str, int], now: datetime) -> None:
     items = CatalogueStore(connection).item_ids([row["sku"] for _, row in _rows(path, {"sku", "location", "units"})])
     entries = []
+    seen: set[tuple[str, str]] = set()
     for line, row in _rows(path, {"sku", "location", "units"}):
-        if row["sku"] not in items or row["location"] not in locations or not (row["units"] or "").isdigit():
+        if row["sku"] not in items or row["location"] not in locations or not _is_whole(row["units"]):
             raise SettingsError(f"{path.name}, line {line}: needs a known sku, a known location and whole units")
+        if (row["sku"], row["location"]) in seen:
+            raise SettingsError(f"{path.name}, line {line}: {row['sku']!r} at {row['location']!r} is there twice")
+        seen.add((row["sku"], row["location"]))
         if int(row["units"]):
             entries.append(
                 Entry(
@@ -153,6 +157,10 @@ def _open_stock(connection: Connection, path: Path, locations: dict[str, int], n
                 )
             )
     book(StockStore(connection, now), entries)
+
+
+def _is_whole(text: str | None) -> bool:
+    return text is not None and text.isascii() and text.isdigit()
 
 
 def _rows(path: Path, needed: set[str]) -> list[tuple[int, dict[str, str]]]:

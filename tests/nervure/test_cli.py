@@ -1,0 +1,376 @@
+"""Every command against a small hub; whatever goes wrong is one sentence and exit 1."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from connectors.transport import HttpRequest, HttpResponse, Send
+from nervure import cli
+from nervure.clock import SystemClock
+from nervure.operations import setup
+from nervure.operations.drain import drain
+from nervure.operations.hub import Hub
+from nervure.operations.publish import publish, refresh
+from nervure.operations.pull import store
+from nervure.rehearsals import Outcome, RehearsalError
+from nervure.settings import load
+from nervure.template import SETTINGS_TEMPLATE
+from schemas.documents import Heard, RawDocument
+from simulation.platforms.prestashop import KEY, PrestaShopEmulator
+from simulation.platforms.supplier import SupplierEmulator
+from tests.nervure.world import World, an_order, fresh_sqlite
+from tests.simulation.merchants import GOODS
+
+SETTINGS = """
+[hub]
+items = "items.csv"
+opening_stock = "stock.csv"
+
+[[locations]]
+code = "WH"
+name = "Warehouse"
+kind = "warehouse"
+
+[[locations]]
+code = "SUP"
+name = "Supplier"
+kind = "supplier"
+
+[[channels]]
+name = "boutique"
+platform = "prestashop"
+url = "http://boutique.example"
+key = { file = "key" }
+id_shop = 1
+time_zone = "Europe/Paris"
+stock_points = { "1" = ["WH"] }
+
+[[suppliers]]
+name = "acme"
+platform = "supplier_feed"
+location = "SUP"
+url = "http://acme.example"
+ttl_seconds = 3600
+feed.source = "http"
+feed.path = "/feed/stock.csv"
+feed.format = "csv"
+feed.columns = { supplier_sku = "sku", units = "stock" }
+"""
+
+
+@dataclass
+class Shell:
+    """A folder with settings, the platforms that they name, and the command."""
+
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        """Runs `nervure WORDS`; answers exit code, output and errors."""
+        self.monkeypatch.setattr(sys, "argv", ["nervure", *words])
+        self.monkeypatch.chdir(self.folder)
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        out, err = self.capsys.readouterr()
+        return code, out, err
+
+    def says(self, *words: str) -> str:
+        """What a command that works says."""
+        code, out, err = self.run(*words)
+        assert (code, err) == (0, ""), (out, err)
+        return out
+
+    def fails(self, *words: str) -> str:
+        """The one sentence of a command that does not."""
+        code, _, err = self.run(*words)
+        assert code == 1
+        assert err.startswith("nervure: ")
+        assert err.count("\n") == 1
+        return err.removeprefix("nervure: ").rstrip("\n")
+
+    @contextmanager
+    def hub(self) -> Iterator[Hub]:
+        with setup.open_hub(load(self.folder / "nervure.toml"), SystemClock()) as hub:
+            yield hub
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    monkeypatch.delenv("NERVURE_SETTINGS", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "nervure.toml").write_text(SETTINGS, "utf-8")
+    (tmp_path / "key").write_text(KEY, "utf-8")
+    (tmp_path / "items.csv").write_text(
+        "sku,title,components\nMUG,Mug,\nTRAY,Tray,\nSET,Gift box,MUG:2 TRAY:1\n", "utf-8"
+    )
+    (tmp_path / "stock.csv").write_text("sku,location,units\nMUG,WH,5\nTRAY,WH,2\n", "utf-8")
+    with fresh_sqlite() as database:
+        shutil.copy(str(database.engine.url.database), tmp_path / "nervure.db")
+    now = SystemClock().now()
+    shop = PrestaShopEmulator(time_zone="Europe/Paris")
+    shop.load([good.entry for good in GOODS], ["1"], now)
+    supplier = SupplierEmulator()
+    supplier.load({"MUG": 9}, now)
+
+    @contextmanager
+    def wired(url: str) -> Iterator[Send]:
+        platform = supplier if "acme" in url else shop
+
+        def send(request: HttpRequest) -> HttpResponse:
+            return platform.handle(request, SystemClock().now())
+
+        yield send
+
+    monkeypatch.setattr(setup, "httpx_sender", wired)
+    return Shell(tmp_path, monkeypatch, capsys)
+
+
+def bound(shell: Shell) -> None:
+    assert shell.says("channels", "bind", "boutique") != ""
+    with shell.hub() as hub:
+        while drain(hub).handled:
+            pass
+        refresh(hub)
+
+
+def test_init_writes_settings_that_load_and_overwrites_nothing(shell: Shell) -> None:
+    assert shell.fails("init") == "nervure.toml is there already: move it away first"
+    assert (shell.folder / "nervure.toml").read_text("utf-8") == SETTINGS
+    assert shell.says("init", "new.toml").startswith("wrote new.toml: ")
+    assert (shell.folder / "new.toml").read_text("utf-8") == SETTINGS_TEMPLATE
+    assert load(shell.folder / "new.toml").channels == ()
+    assert shell.fails("init", "no/such/new.toml") == "no/such/new.toml cannot be written: No such file or directory"
+
+
+def test_without_settings_every_command_says_what_to_do(shell: Shell) -> None:
+    (shell.folder / "nervure.toml").unlink()
+    for words in (("status",), ("check",), ("rebuild",), ("db", "upgrade"), ("inbox", "list"), ("channels", "check")):
+        assert shell.fails(*words) == "no settings: write them with `nervure init`, or name the file with --settings"
+    assert shell.fails("status", "--settings", "gone.toml").startswith("gone.toml cannot be read: ")
+
+
+def test_a_database_that_cannot_be_used_is_said_in_one_sentence(shell: Shell) -> None:
+    text = SETTINGS.replace("[hub]", '[hub]\ndatabase = "mysql://host/hub"')
+    (shell.folder / "nervure.toml").write_text(text, "utf-8")
+    assert shell.fails("status") == "databases of kind 'mysql' are not supported: use SQLite or PostgreSQL"
+
+
+def test_status_shows_every_channel_and_what_is_to_do(shell: Shell) -> None:
+    assert shell.says("status").splitlines() == [
+        "channel   platform    orders  confirmed  pending  error  problem",
+        "boutique  prestashop  0       0          0        0             ",
+    ]
+    bound(shell)
+    with shell.hub() as hub, hub.database.write() as connection:
+        World(connection).orders.open_task("shortfall", "order_line:1", "1 unit is missing")
+        World(connection).connection.exec_driver_sql("UPDATE channel SET problem = 'sign-in refused'")
+    lines = shell.says("status").splitlines()
+    assert lines[1].split() == ["boutique", "prestashop", "0", "0", "3", "0", "sign-in", "refused"]
+    assert lines[2] == "shortfall: order_line:1: 1 unit is missing"
+
+
+def test_check_names_what_does_not_hold(shell: Shell) -> None:
+    assert shell.says("check") == "everything holds\n"
+    with shell.hub() as hub, hub.database.write() as connection:
+        connection.exec_driver_sql("UPDATE stock_level SET on_hand = on_hand + 2 WHERE id = 1")
+    code, out, err = shell.run("check")
+    assert (code, err) == (1, "nervure: 1 violations\n")
+    assert out == "units_conserved: MUG at WH: on hand 7, movements give 5 (+2)\n"
+
+
+@pytest.mark.requirement("R14")
+def test_rebuild_puts_levels_right_and_says_which(shell: Shell) -> None:
+    assert shell.says("rebuild") == "0 levels were put right\n"
+    with shell.hub() as hub, hub.database.write() as connection:
+        connection.exec_driver_sql("UPDATE stock_level SET on_hand = on_hand + 2 WHERE id = 1")
+    said = shell.says("rebuild").splitlines()
+    assert said[-1] == "1 levels were put right"
+    assert "MUG" in said[0]
+    assert shell.says("check") == "everything holds\n"
+
+
+def test_the_database_can_be_upgraded_and_checked(shell: Shell) -> None:
+    assert shell.says("db", "upgrade") == "the database is up to date\n"
+    assert shell.says("db", "check") == "migrations and tables agree\n"
+
+
+def test_dead_letters_are_listed_and_tried_again(shell: Shell) -> None:
+    assert shell.says("inbox", "list") == "no dead letters\n"
+    assert shell.says("inbox", "replay") == "0 documents will be tried again\n"
+    with shell.hub() as hub:
+        store(hub, "boutique", (RawDocument("order", "7", "7", b"jane@example.com", Heard.POLL),))
+        drain(hub)
+    head, letter = shell.says("inbox", "list").splitlines()
+    assert head.split() == ["id", "channel", "topic", "document", "reason"]
+    number = letter.split()[0]
+    assert "jane" not in letter
+    assert shell.fails("inbox", "replay", number, "4711") == "1 of these are no dead letters; 1 were put back"
+    with shell.hub() as hub:
+        assert drain(hub).dead == 1
+    assert shell.says("inbox", "replay", number) == "1 documents will be tried again\n"
+
+
+def test_accounts_are_checked_one_by_one(shell: Shell) -> None:
+    lines = shell.says("channels", "check").splitlines()
+    assert [line.split(": ")[0] for line in lines] == ["boutique", "acme"]
+    (shell.folder / "key").write_text("WRONGKEYWRONGKEYWRONGKEYWRONGKEY", "utf-8")
+    code, out, err = shell.run("channels", "check")
+    assert (code, out.split(": ")[0]) == (1, "acme")
+    first, last = err.splitlines()
+    assert first.startswith("boutique: ")
+    assert "WRONGKEY" not in first
+    assert last == "nervure: 1 accounts cannot be used yet"
+
+
+def test_subscriptions_need_an_address(shell: Shell) -> None:
+    assert shell.fails("channels", "subscribe") == "settings say no hub.callback_url: platforms cannot reach this hub"
+    text = SETTINGS.replace("[hub]", '[hub]\ncallback_url = "https://hub.example"')
+    (shell.folder / "nervure.toml").write_text(text, "utf-8")
+    assert shell.says("channels", "subscribe") == "", "this platform has no webhooks"
+
+
+def test_a_catalogue_is_pulled_and_bound(shell: Shell) -> None:
+    assert shell.says("channels", "bind", "boutique") != "0 new documents\n"
+    assert shell.says("channels", "bind", "boutique") == "0 new documents\n"
+    bound(shell)
+    assert shell.says("channels", "unbound", "boutique") == "every listing is bound\n"
+
+
+@pytest.mark.parametrize("command", ["bind", "unbound", "pause", "resume"])
+def test_an_unknown_channel_is_named_with_those_there_are(shell: Shell, command: str) -> None:
+    assert shell.fails("channels", command, "boutik") == "no channel 'boutik' in the settings; there are: boutique"
+
+
+def test_publishing_is_paused_and_goes_on(shell: Shell) -> None:
+    bound(shell)
+    assert shell.says("channels", "pause", "boutique") == "boutique: paused\n"
+    assert "paused" in shell.says("status")
+    with shell.hub() as hub:
+        assert publish(hub, "boutique").total == 0
+    assert shell.says("channels", "resume", "boutique") == "boutique: publishing\n"
+    with shell.hub() as hub:
+        assert publish(hub, "boutique").total == 3
+
+
+@pytest.mark.requirement("R17")
+def test_stock_is_shown_received_and_adjusted(shell: Shell) -> None:
+    bound(shell)
+
+    def shown(sku: str) -> list[str]:
+        return shell.says("stock", "show", "boutique", sku).splitlines()[1].split()
+
+    assert (shown("MUG"), shown("SET")) == (["1", "5"], ["1", "2"])
+    assert shell.says("stock", "receive", "MUG", "WH", "3", "--document", "D1") == "booked\n"
+    assert shell.says("stock", "receive", "MUG", "WH", "3", "--document", "D1") == "was booked before\n"
+    assert shell.says("stock", "adjust", "MUG", "WH", "-2", "lost", "--document", "D2") == "booked\n"
+    assert shown("MUG") == ["1", "6"]
+    assert shell.fails("stock", "show", "boutique", "CUP") == "sku 'CUP' is not listed on channel 'boutique'"
+    assert shell.fails("stock", "receive", "CUP", "WH", "3", "--document", "D3") == "sku 'CUP' is not known"
+    assert shell.fails("stock", "receive", "MUG", "WG", "3", "--document", "D3") == "location 'WG' is not known"
+    assert shell.fails("stock", "adjust", "MUG", "WH", "0", "lost", "--document", "D3") == "0 units are no difference"
+    assert shown("MUG") == ["1", "6"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("stock", "receive", "MUG", "WH", "0", "--document", "D1"),
+        ("stock", "receive", "MUG", "WH", "many", "--document", "D1"),
+        ("stock", "receive", "MUG", "WH", "99999999999999999999", "--document", "D1"),
+        ("stock", "receive", "MUG", "WH", "1"),
+        ("stock", "adjust", "MUG", "WH", "1", "boredom", "--document", "D1"),
+        ("inbox", "replay", "seven"),
+        ("demo", "--orders", "0"),
+        ("replay",),
+        ("replay", "x.csv", "--speed", "0"),
+        ("nonsense",),
+        ("stock", "nonsense"),
+    ],
+)
+def test_words_that_make_no_sense_are_explained_and_nothing_is_done(shell: Shell, words: tuple[str, ...]) -> None:
+    code, out, err = shell.run(*words)
+    assert (code, out) == (2, "")
+    assert "Traceback" not in err
+    assert err
+
+
+def test_an_order_is_explained(shell: Shell) -> None:
+    with shell.hub() as hub, hub.database.write() as connection:
+        world = World(connection, hub.clock.now())
+        world.list_on("boutique", "MUG")
+        world.take_in(an_order("1", {"MUG": 7}, channel="boutique"))
+    for name in ("1", "#1"):
+        said = shell.says("orders", "explain", "boutique", name).splitlines()
+        assert said[0].startswith("WH: ")
+        assert [line.split() for line in said[-2:]] == [
+            ["WH", "allocated", "MUG", "5"],
+            ["shortfall:", "2", "of", "MUG"],
+        ]
+    assert shell.fails("orders", "explain", "boutique", "2") == "channel 'boutique' has no order '2'"
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_rehearsal_ends_with_its_figures_and_a_word_on_them(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, holds: bool
+) -> None:
+    figures = {
+        "orders": 3,
+        "lost": 0 if holds else 1,
+        "sale_to_confirmed_seconds": {"webshop": {"count": 2, "p50": 0.5, "p95": 1.0, "p99": "infinite"}},
+        "details": ["lost: webshop 7"] * 12,
+    }
+    monkeypatch.setattr(cli, "run_replay", lambda *_, **__: Outcome(figures, holds))
+    monkeypatch.setattr(cli, "run_demo", lambda *_, **__: Outcome(figures, holds))
+    for words in (("replay", "x.csv", "--json", "out/figures.json"), ("demo",)):
+        code, out, err = shell.run(*words)
+        assert (code, err) == (0 if holds else 1, "")
+        lines = out.splitlines()
+        assert lines[-1] == ("everything that must be 0 is 0" if holds else "something that must be 0 is not")
+        assert lines.count("lost: webshop 7") == 10
+        assert ["webshop", "2", "0.5", "1.0", "infinite"] in [line.split() for line in lines]
+    assert '"lost": ' in (shell.folder / "out" / "figures.json").read_text("utf-8")
+
+
+def test_a_rehearsal_that_cannot_be_carried_out_says_why(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shell.fails("replay", "gone.csv").startswith("gone.csv cannot be read: ")
+    (shell.folder / "other.csv").write_text("a,b\n1,2\n", "utf-8")
+    assert shell.fails("replay", "other.csv").startswith("other.csv has no column 'InvoiceNo'")
+
+    def stopped(*_: object, **__: object) -> Outcome:
+        raise RehearsalError("the demo was stopped before it began")
+
+    monkeypatch.setattr(cli, "run_demo", stopped)
+    assert shell.fails("demo") == "the demo was stopped before it began"
+
+
+def test_every_command_has_a_test_here() -> None:
+    """A new command needs a line in one of these tests, or its name here, with the file that tests it."""
+    elsewhere = {"up"}  # tests/nervure/service/test_up.py
+    text = Path(__file__).read_text("utf-8")
+
+    def commands(group: typer.core.TyperGroup, *before: str) -> Iterator[tuple[str, ...]]:
+        for name, command in group.commands.items():
+            if isinstance(command, typer.core.TyperGroup):
+                yield from commands(command, *before, name)
+            else:
+                yield (*before, name)
+
+    top = get_command(cli.app)
+    assert isinstance(top, typer.core.TyperGroup)
+    untested = [
+        words
+        for words in commands(top)
+        if words[-1] not in elsewhere and ", ".join(f'"{word}"' for word in words) not in text
+    ]
+    assert untested == []
