@@ -2,13 +2,14 @@
 
 Every process of `nervure demo` runs, and all of them share this machine. Times are the emulators' own, from purchase
 to shelf; a shelf that did not settle before the run ended counts as infinite. A marketplace on Mirakl takes one stock
-import a minute, whoever sends it: its row is held against that minute. The last line of a rate says what was offered.
+import a minute, and tells its sales once a minute: its rows are held against that minute. The last line of a rate says
+what was offered.
 """
 
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,16 +43,22 @@ def measure(kind: Kind, sizes: Sizes, say: Say) -> Iterator[Figure]:
             record, verdict, is_quiet = play.run(Path(folder), say)
         case = f"{rate:g} orders/s"
         for name, latency in sorted(verdict.sale_to_confirmed_seconds.items()):
-            yield _figure(f"{case}, {platforms[name]}", kind.name, platforms[name], latency)
+            yield _figure(f"{case}, {_words(name, platforms)}", kind.name, latency)
         details: dict[str, Number] = {"orders": verdict.orders, "at_rest": "yes" if is_quiet else "no"}
         details |= {name: getattr(verdict, name) for name in ZEROS}
         yield Figure("sales", f"{case}, offered", kind.name, "orders/s", _offered(record), details=details)
 
 
-def _figure(case: str, database: str, platform: str, latency: Latency) -> Figure:
+def _words(name: str, platforms: Mapping[str, str]) -> str:
+    """A row is a channel's shelf, or "sold on" a channel that tells its sales only once in a minute."""
+    *before, account = name.split(" ")
+    return " ".join([*before, platforms[account]])
+
+
+def _figure(case: str, database: str, latency: Latency) -> Figure:
     told = latency.as_json()
     details = {name: told[name] for name in ("p95", "p99", "count")}
-    if platform != "mirakl" or not isinstance(told["p50"], float):
+    if "mirakl" not in case or not isinstance(told["p50"], float):
         return Figure("sales", f"{case}, p50", database, "s", told["p50"], details=details)
     return Figure(
         "sales",
@@ -60,7 +67,7 @@ def _figure(case: str, database: str, platform: str, latency: Latency) -> Figure
         "s",
         told["p50"],
         [],
-        "one import a minute",
+        "one call a minute",
         IMPORT_SECONDS,
         rounded(told["p50"] / IMPORT_SECONDS),
         details,
@@ -95,7 +102,8 @@ class _Play:
                 is_quiet = wait_until_quiet(stack, supervisor, seconds=seconds, is_told_to_stop=is_told_to_stop)
                 if is_told_to_stop():
                     raise KeyboardInterrupt
-                say(f"sales: {'at rest' if is_quiet else 'not at rest'} after {time.monotonic() - started:.0f} s")
+                seconds = time.monotonic() - started
+                say(f"sales: at rest after {seconds:.0f} s" if is_quiet else _why(stack, seconds))
                 record = _record(stack)
                 with closing(open_database(self._database_url)) as database:
                     return record, judge(record, look(database, datetime.now(UTC))), is_quiet
@@ -117,6 +125,14 @@ class _Play:
         assert changed != lines, "the demo's settings name no database"
         files.settings_file.write_text("\n".join(changed) + "\n", "utf-8")
         return files
+
+
+def _why(stack: Stack, seconds: float) -> str:
+    """What was still to do when the run was ended."""
+    world, hub = stack.world_status() or {}, stack.hub_status() or {"inbox": {}, "channels": []}
+    pending = {channel["name"]: channel["pending"] for channel in hub["channels"]}
+    told = {name: world.get(name) for name in ("opened", "finished")}
+    return f"sales: not at rest after {seconds:.0f} s; world {told}, inbox {hub['inbox']}, pending {pending}"
 
 
 def _record(stack: Stack) -> Record:

@@ -21,13 +21,14 @@ class Sale:
 
 @dataclass(frozen=True, slots=True)
 class ComeBack:
-    """Units that a platform put back (`kind` canceled) or took back (`returned`)."""
+    """Units that a platform put back (`kind` canceled) or took back (`returned`); `order_id` None: a blind return."""
 
     account: str
     kind: str
     stock_point: str
     lines: tuple[BasketLine, ...]
     at: datetime
+    order_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Record:
             },
             "sales": [[sale.account, _purchase(sale.purchase)] for sale in self.sales],
             "come_backs": [
-                [back.account, back.kind, back.stock_point, _lines(back.lines), back.at.isoformat()]
+                [back.account, back.kind, back.stock_point, _lines(back.lines), back.at.isoformat(), back.order_id]
                 for back in self.come_backs
             ],
             "requests": self.requests,
@@ -107,8 +108,8 @@ def from_document(document: Mapping[str, Any]) -> Record:
             for account, purchase in document["sales"]
         ],
         come_backs=[
-            ComeBack(account, kind, point, _read_lines(lines), datetime.fromisoformat(at))
-            for account, kind, point, lines, at in document["come_backs"]
+            ComeBack(account, kind, point, _read_lines(lines), datetime.fromisoformat(at), order_id)
+            for account, kind, point, lines, at, order_id in document["come_backs"]
         ],
         requests=document["requests"],
         webhooks=document["webhooks"],

@@ -74,7 +74,7 @@ class World:
             now = self.clock.now()
             done = self.accounts[account].emulator.cancel(order_id, lines, now)
         if done:
-            self.come_backs.append(ComeBack(account, "canceled", stock_point, tuple(lines), now))
+            self.come_backs.append(ComeBack(account, "canceled", stock_point, tuple(lines), now, order_id))
         return done
 
     def give_back(self, account: str, order_id: str | None, lines: Sequence[BasketLine], stock_point: str) -> str:
@@ -82,7 +82,7 @@ class World:
         with self.locks[account]:
             now = self.clock.now()
             external_id = self.accounts[account].emulator.give_back(order_id, lines, stock_point, now)
-        self.come_backs.append(ComeBack(account, "returned", stock_point, tuple(lines), now))
+        self.come_backs.append(ComeBack(account, "returned", stock_point, tuple(lines), now, order_id))
         return external_id
 
     def record(self, webhooks: int = 0) -> Record:

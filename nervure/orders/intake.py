@@ -73,6 +73,10 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
         desk.orders.open_task(
             "canceled_after_shipping", f"{order.channel}:{order.external_id}:{line}", f"{units} units had left already"
         )
+    if too_late and capabilities.restocks_on_cancel:
+        # The channel may have put back on its shelf what had left: our number is sent again, though it did not move.
+        left = {line.listing_id for line in stated if line.external_id in too_late}
+        desk.orders.channel_may_have_restocked(order.channel, left)
     lines = desk.orders.lines(order_id)
     if capabilities.decrements_at is not DecrementMoment.NEVER:
         moved = channels_own_moves(lines, before, restocks_on_cancel=capabilities.restocks_on_cancel)

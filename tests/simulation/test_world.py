@@ -49,7 +49,7 @@ def test_the_world_remembers_sales_refusals_and_what_came_back(merchant: Merchan
     record = world.record(webhooks=4)
     assert [(sale.account, sale.purchase) for sale in record.sales] == [("webshop", bought), ("boutique", nothing)]
     assert record.come_backs == [
-        ComeBack("webshop", "canceled", POINTS["webshop"], tuple(lines), START),
+        ComeBack("webshop", "canceled", POINTS["webshop"], tuple(lines), START, bought.order_id),
         ComeBack("tills", "returned", POINTS["tills"], tuple(lines), START),
     ]
     assert record.webhooks == 4

@@ -1,4 +1,5 @@
 import pytest
+import sqlalchemy as sa
 
 from nervure.orders.intake import channels_own_moves, counts
 from nervure.orders.work import LineState, UnboundListingError
@@ -183,14 +184,15 @@ def test_canceling_what_has_left_gives_nothing_back_and_asks_somebody(world: Wor
 
 
 @pytest.mark.requirement("R11", "R30")
-def test_canceling_again_what_has_left_moves_no_number_of_the_channel(world: World) -> None:
+def test_canceling_again_what_has_left_moves_no_number_by_an_amount_but_has_it_sent_again(world: World) -> None:
     merchant(world, bolt_paris=5)
     world.take_in(an_order("1", {"BOLT": 2}))
     world.ship_all("1")
     world.forget_changes()
     for minute in (1, 2):
         world.take_in(an_order("1", {"BOLT": 2}, minute=minute, state=OrderState.CANCELED))
-    assert world.rows(CHANGE) == 0
+    changes = world.connection.execute(sa.select(CHANGE.c.channel_delta, CHANGE.c.item_id)).all()
+    assert [tuple(change) for change in changes] == [(None, None), (None, None)]
 
 
 @pytest.mark.requirement("R11")
