@@ -1,8 +1,8 @@
 """Publishing a whole catalogue to the Shopify emulator, beside what the shop's cost bucket would allow.
 
-The emulator runs in this process (no HTTP): its own time is measured apart. The bucket is empty at the start and
-restores 1,000 points a second; what it allows is that rate by the points that one listing cost. "The first time" the
-shop's numbers are not known, so they are read before they are written with compare-and-set; "again" they are known.
+The emulator runs in this process (no HTTP): its own time is measured apart. The bucket is all but empty at the start
+and restores 1,000 points a second; what it allows is that rate by the points that one listing cost. "The first time"
+the shop's numbers are not known, so they are read before they are written with compare-and-set; "again" they are known.
 """
 
 import re

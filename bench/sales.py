@@ -3,7 +3,7 @@
 Every process of `nervure demo` runs, and all of them share this machine. Times are the emulators' own, from purchase
 to shelf; a shelf that did not settle before the run ended counts as infinite. A marketplace on Mirakl takes one stock
 import a minute, and tells its sales once a minute: its rows are held against that minute. The last line of a rate says
-what was offered.
+what was offered, and what must be 0.
 """
 
 import json
