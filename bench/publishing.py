@@ -170,7 +170,7 @@ def _list(hub: Hub) -> None:
     ]
 
     def work(connection: Connection) -> None:
-        catalogue = CatalogueStore(connection)
+        catalogue = CatalogueStore(connection, hub.clock.now())
         points = {STOCK_POINT: [catalogue.location_ids()[LOCATION]]}
         catalogue.put_channel(
             CHANNEL_NAME, "shopify", buffer_units=0, stock_points=points, orders_since=hub.clock.now()

@@ -24,7 +24,7 @@ def stock_up(database: Database, count: int, *, units: int) -> list[Place]:
     """Makes items and brings `units` of each; 0 units make no stock level."""
 
     def work(connection: Connection) -> list[Place]:
-        catalogue = CatalogueStore(connection)
+        catalogue = CatalogueStore(connection, NOW)
         location = catalogue.put_location(
             Location(code=LOCATION, name="Warehouse", kind=LocationKind.WAREHOUSE, time_zone="Europe/Paris")
         )

@@ -32,6 +32,7 @@ from nervure.store.inbox import InboxStore
 from nervure.store.migrations import differences, upgrade
 from nervure.store.rebuild import rebuild as rebuild_levels
 from nervure.store.reports import ReportStore
+from nervure.store.upkeep import UpkeepStore
 from nervure.template import SETTINGS_TEMPLATE
 from schemas.stock import AdjustmentReason
 from simulation.demo import prepare
@@ -45,7 +46,9 @@ inbox = typer.Typer(no_args_is_help=True, help="Documents received, and those th
 channels = typer.Typer(no_args_is_help=True, help="The accounts where we sell.")
 stock = typer.Typer(no_args_is_help=True, help="What is where.")
 orders = typer.Typer(no_args_is_help=True, help="What was bought.")
-for name, group in (("db", db), ("inbox", inbox), ("channels", channels), ("stock", stock), ("orders", orders)):
+tasks = typer.Typer(no_args_is_help=True, help="What a person must look at.")
+GROUPS = {"db": db, "inbox": inbox, "channels": channels, "stock": stock, "orders": orders, "tasks": tasks}
+for name, group in GROUPS.items():
     app.add_typer(group, name=name)
 
 SettingsOption = Annotated[
@@ -152,7 +155,7 @@ def status(settings: SettingsOption = None) -> None:
     ]
     _table(("channel", "platform", "orders", "confirmed", "pending", "error", "problem"), rows)
     for task in tasks:
-        typer.echo(f"{task.kind}: {task.subject}: {task.text}")
+        typer.echo(f"{task.kind}: {task.about}: {task.text}")
 
 
 @app.command()
@@ -231,6 +234,16 @@ def inbox_replay(
     typer.echo(f"{count} documents will be tried again")
 
 
+@inbox.command("accept")
+def inbox_accept(number: int, settings: SettingsOption = None) -> None:
+    """Take a held feed as it is: so large a change is meant. A feed that is damaged in itself stays held."""
+    with _hub(settings) as hub:
+        account = hub.database.run(lambda c: InboxStore(c, hub.clock.now()).accept(number))
+    if account is None:
+        _fail(f"document {number} is no dead letter")
+    typer.echo(f"document {number} of {account} will be taken as it is")
+
+
 # -- channels ------------------------------------------------------------------------------------------------------
 
 
@@ -282,7 +295,7 @@ def channels_unbound(channel: str, settings: SettingsOption = None) -> None:
     with _hub(settings) as hub:
         _known(hub, channel)
         with hub.database.read() as connection:
-            found = CatalogueStore(connection).unbound(channel)
+            found = CatalogueStore(connection, hub.clock.now()).unbound(channel)
     if not found:
         typer.echo("every listing is bound")
         return
@@ -358,6 +371,33 @@ def orders_explain(channel: str, order: str, settings: SettingsOption = None) ->
     _table(("location", "state", "sku", "units"), rows)
     for row in found["shortfalls"]:
         typer.echo(f"shortfall: {row['units']} of {row['sku']}")
+
+
+# -- tasks ---------------------------------------------------------------------------------------------------------
+
+
+@tasks.command("list")
+def tasks_list(settings: SettingsOption = None) -> None:
+    """List what a person must look at, newest first."""
+    with _hub(settings) as hub, hub.database.read() as connection:
+        found = ReportStore(connection, hub.clock.now()).tasks()
+    if not found:
+        typer.echo("nothing to look at")
+        return
+    _table(
+        ("id", "since", "what", "about", "text"),
+        [(t.id, f"{t.created_at:%Y-%m-%d %H:%M} UTC", t.kind.replace("_", " "), t.about, t.text) for t in found],
+    )
+
+
+@tasks.command("done")
+def tasks_done(number: int, settings: SettingsOption = None) -> None:
+    """Close a task that somebody has looked at. It opens again when the same thing happens again."""
+    with _hub(settings) as hub:
+        done = hub.database.run(lambda c: UpkeepStore(c, hub.clock.now()).close_task(number))
+    if not done:
+        _fail(f"there is no open task {number}")
+    typer.echo(f"task {number} is closed")
 
 
 # -- small things --------------------------------------------------------------------------------------------------

@@ -188,7 +188,7 @@ class Replay:
         )
         now = self.clock.now()
         with database.write() as connection:
-            catalogue = CatalogueStore(connection)
+            catalogue = CatalogueStore(connection, now)
             catalogue.put_items([Item(sku=good.sku, title=good.entry.title) for good in self.world.goods])
             locations = write_places(catalogue)
             for account in self._accounts.values():

@@ -30,12 +30,13 @@ class Against(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One sellable stock level under lock."""
+    """One sellable stock level under lock: the units that are free, and those that are reserved or allocated."""
 
     id: int
     place: Place
     owner: str
     claimable: int
+    claimed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

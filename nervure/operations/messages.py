@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from connectors.errors import ConnectorError, FatalError, RefusedError, ThrottledError
 from nervure.operations.hub import Hub
-from nervure.operations.suppliers import send_drop_ship
+from nervure.operations.suppliers import send_drop_ship, take_refusal
+from nervure.store.database import Connection
 from nervure.store.messages import Message, MessageStore
 from nervure.store.orders import OrderStore
 
@@ -47,11 +48,15 @@ def _send(hub: Hub, message: Message) -> None:
 
 def _bury(hub: Hub, message: Message, reason: str) -> None:
     logger.warning("%s for %s is refused: %s", message.reference, message.target, reason)
-
     now = hub.clock.now()
-    with hub.database.write() as connection:
+
+    def work(connection: Connection) -> None:
         MessageStore(connection, now).bury(message.id, reason)
+        if message.kind == "drop_ship":
+            take_refusal(hub, connection, int(message.payload["fulfillment_order"]))
         OrderStore(connection, now).open_task("message_refused", f"{message.kind}:{message.reference}", reason)
+
+    hub.database.run(work)
 
 
 def _shipment(hub: Hub, message: Message) -> None:

@@ -80,7 +80,7 @@ class _Wires:
 
 def write_master_data(connection: Connection, settings: Settings, now: datetime) -> None:
     """Writes locations, items, channels and opening stock as the settings say; done again it changes nothing."""
-    catalogue = CatalogueStore(connection)
+    catalogue = CatalogueStore(connection, now)
     suppliers = {section.location: section.exchange for section in settings.suppliers}
     locations = {}
     for section in settings.locations:
@@ -137,10 +137,11 @@ def read_items(path: Path) -> list[Item]:
 
 
 def _open_stock(connection: Connection, path: Path, locations: dict[str, int], now: datetime) -> None:
-    items = CatalogueStore(connection).item_ids([row["sku"] for _, row in _rows(path, {"sku", "location", "units"})])
+    rows = _rows(path, {"sku", "location", "units"})
+    items = CatalogueStore(connection, now).item_ids([row["sku"] for _, row in rows])
     entries = []
     seen: set[tuple[str, str]] = set()
-    for line, row in _rows(path, {"sku", "location", "units"}):
+    for line, row in rows:
         if row["sku"] not in items or row["location"] not in locations or not _is_whole(row["units"]):
             raise SettingsError(f"{path.name}, line {line}: needs a known sku, a known location and whole units")
         if (row["sku"], row["location"]) in seen:

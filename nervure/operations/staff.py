@@ -4,8 +4,8 @@ from datetime import datetime
 
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place
-from nervure.operations.facts import settle
 from nervure.operations.hub import Hub
+from nervure.orders.settling import settle
 from nervure.orders.shipping import ship
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
@@ -59,7 +59,7 @@ def _book(
 ) -> bool:
     def work(connection: Connection) -> bool:
         now = hub.clock.now()
-        catalogue = CatalogueStore(connection)
+        catalogue = CatalogueStore(connection, now)
         item_id = catalogue.item_ids([sku]).get(sku)
         location_id = catalogue.location_ids().get(location)
         if item_id is None or location_id is None:
@@ -74,7 +74,7 @@ def _book(
             reason=reason,
         )
         booked = book(StockStore(connection, now), [entry])
-        settle(hub, connection, booked)
+        settle(booked, hub.desk(connection))
         return bool(booked)
 
     return hub.database.run(work)

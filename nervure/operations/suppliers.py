@@ -1,29 +1,29 @@
 """Suppliers: their feed is another master's count with an age; orders go to them, replies come back."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-from connectors.errors import FeedHeldError
+from connectors.errors import ConnectorError, ContractError, FeedHeldError, NoAnswerError, RefusedError
 from mappings.errors import UnreadableDocumentError
 from nervure.inventory.ledger import count_difference
-from nervure.inventory.stock import Place
-from nervure.operations.facts import settle
+from nervure.inventory.stock import Entry, Place
 from nervure.operations.hub import Hub
-from nervure.orders.settling import cover, release, serve_shortfalls
+from nervure.orders.settling import cover, release, serve_shortfalls, settle
 from nervure.orders.shipping import ship
+from nervure.orders.work import Desk
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection
 from nervure.store.inbox import InboxStore, Leased
-from nervure.store.messages import MessageStore
+from nervure.store.messages import Handover, MessageStore
 from nervure.store.offers import OfferStore
 from nervure.store.orders import OrderStore, is_fresh
 from nervure.store.stock import StockStore
 from schemas.dropship import DropShipLine, DropShipOrder, SupplierReply
 from schemas.fulfillment import FulfillmentState
-from schemas.stock import AdjustmentReason, SupplierOffer
+from schemas.stock import AdjustmentReason, MovementKind, SupplierOffer
 
 
 def pull_offers(hub: Hub, supplier: str) -> int:
@@ -54,19 +54,21 @@ def apply_feed(hub: Hub, connection: Connection, leased: Leased) -> None:
     supplier = leased.channel
     offers = OfferStore(connection, now)
     rows, units = offers.totals(supplier)
+    if leased.is_accepted:
+        rows = units = None  # a person said that so large a change is meant
     verdict = hub.suppliers[supplier].record.read(leased.document, rows, units)
     if verdict.held_reason is not None:
         raise UnreadableDocumentError(f"the feed of {supplier} is held: {verdict.held_reason}")
-    location = CatalogueStore(connection).supplier_location(supplier)
+    location = CatalogueStore(connection, now).supplier_location(supplier)
     if location is None:
         raise UnreadableDocumentError(f"no location has supplier {supplier!r} as its master")
     last = offers.lock_location(location)
     as_of = max((offer.as_of for offer in verdict.offers), default=now)
     if last is not None and as_of < last:
         return  # an older feed heard late says nothing new
-    offers.put(supplier, verdict.offers, _bind(CatalogueStore(connection), verdict.offers))
+    offers.put(supplier, verdict.offers, _bind(CatalogueStore(connection, now), verdict.offers))
     was_fresh = is_fresh(last, hub.suppliers[supplier].settings.ttl_seconds, now)
-    CatalogueStore(connection).set_as_of(location, as_of)  # first: what waits is served from fresh figures only
+    CatalogueStore(connection, now).set_as_of(location, as_of)  # first: what waits is served from fresh figures only
     _book_difference(hub, connection, leased, location, as_of)
     if not was_fresh:
         serve_shortfalls({item for item, units in offers.offered(supplier).items() if units}, hub.desk(connection))
@@ -111,7 +113,7 @@ def _book_difference(hub: Hub, connection: Connection, leased: Leased, location:
             )
         )
     ]
-    settle(hub, connection, stock.book(entries))
+    settle(stock.book(entries), hub.desk(connection))
 
 
 def _bind(catalogue: CatalogueStore, offers: Sequence[SupplierOffer]) -> list[int | None]:
@@ -133,22 +135,49 @@ def note_held(connection: Connection, now: datetime, supplier: str, reason: str)
 
 
 def send_drop_ship(hub: Hub, supplier: str, fulfillment_order_id: int) -> bool:
-    """Hands one order over; False: it was canceled before. Handed over again it has no second effect."""
-    now = hub.clock.now()
-    found = hub.database.run(lambda c: MessageStore(c, now).drop_ship(fulfillment_order_id))
+    """Hands one order over; False: there is nothing to hand over (any more). Done again it has no second effect.
+
+    The order is marked before it leaves: a cancellation that is heard while it is on its way comes too late, and says
+    so in a task, instead of being believed.
+    """
+    found = hub.database.run(lambda c: _mark_sent(hub, c, fulfillment_order_id))
     if found is None:
         return False
-    placed_at, recipient, lines = found
     order = DropShipOrder(
         reference=f"nervure-{fulfillment_order_id}",
-        placed_at=placed_at,
-        recipient=recipient,
-        lines=tuple(DropShipLine(line=line, supplier_sku=sku, units=units) for line, sku, units in lines),
+        placed_at=found.placed_at,
+        recipient=found.recipient,
+        lines=tuple(DropShipLine(line=line, supplier_sku=sku, units=units) for line, sku, units in found.lines),
     )
-    with hub.supplier(supplier) as exchange:
-        exchange.send_order(order)
-    hub.database.run(lambda c: MessageStore(c, now).sent_to_supplier(fulfillment_order_id))
+    try:
+        with hub.supplier(supplier) as exchange:
+            exchange.send_order(order)
+    except ConnectorError as error:
+        if found.is_first_try and not isinstance(error, NoAnswerError | ContractError | RefusedError):
+            now = hub.clock.now()
+            hub.database.run(lambda c: MessageStore(c, now).not_sent_to_supplier(fulfillment_order_id))
+        raise
     return True
+
+
+def _mark_sent(hub: Hub, connection: Connection, fulfillment_order_id: int) -> Handover | None:
+    desk = hub.desk(connection)
+    messages = MessageStore(connection, desk.now)
+    for order_id in messages.order_of(fulfillment_order_id):
+        desk.orders.lock(order_id)
+    # What the supplier does not offer (any more) cannot be asked of it: it is served from elsewhere.
+    _give_up(desk, fulfillment_order_id, dict.fromkeys(messages.not_offered(fulfillment_order_id), 0))
+    return messages.drop_ship(fulfillment_order_id)
+
+
+def take_refusal(hub: Hub, connection: Connection, fulfillment_order_id: int) -> None:
+    """The supplier refused a whole order when it was handed over: all of it is served from elsewhere."""
+    desk = hub.desk(connection)
+    lines = desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
+    for order_id in sorted({line.order_id for line in lines}):
+        desk.orders.lock(order_id)
+    refused = dict.fromkeys((line.id for line in lines), 0)
+    _trust_no_more(desk, _give_up(desk, fulfillment_order_id, refused), fulfillment_order_id)
 
 
 def pull_replies(hub: Hub, supplier: str) -> int:
@@ -172,31 +201,73 @@ def _take_reply(hub: Hub, reply: SupplierReply, connection: Connection) -> None:
         desk.orders.lock(order_id)
     # Whoever answers has the order, also where no answer came when it was handed over.
     MessageStore(connection, desk.now).sent_to_supplier(fulfillment_order_id)
-    _give_up(hub, connection, fulfillment_order_id, reply)
+    kept = _kept(desk, MessageStore(connection, desk.now), fulfillment_order_id, reply)
+    _trust_no_more(desk, _give_up(desk, fulfillment_order_id, kept), fulfillment_order_id, reply.happened_at)
     if reply.tracking_number is not None:
         MessageStore(connection, desk.now).track(fulfillment_order_id, reply.carrier, reply.tracking_number)
         ship(fulfillment_order_id, desk, shipped_at=reply.happened_at)
 
 
-def _give_up(hub: Hub, connection: Connection, fulfillment_order_id: int, reply: SupplierReply) -> None:
-    """What the supplier will not send, wholly or in part, is served from elsewhere at once."""
-    desk = hub.desk(connection)
+def _kept(desk: Desk, messages: MessageStore, fulfillment_order_id: int, reply: SupplierReply) -> dict[int, int]:
+    """Units of each fulfillment line that the supplier will send; of a kit as many as its scarcest part allows."""
     asked: dict[int, dict[str, int]] = defaultdict(dict)
-    for name, line_id, _, units in MessageStore(connection, desk.now).asked_of_supplier(fulfillment_order_id):
+    for name, line_id, _, units in messages.asked_of_supplier(fulfillment_order_id):
         asked[line_id][name] = units
+    return {
+        line.id: min(
+            (_confirmed(reply, name, units) * line.units // units for name, units in asked[line.id].items()),
+            default=line.units,
+        )
+        for line in desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
+    }
+
+
+def _give_up(desk: Desk, fulfillment_order_id: int, kept: Mapping[int, int]) -> set[Place]:
+    """What the supplier will not send (all but `kept` units of a line) is served from elsewhere at once.
+
+    Answers the places that gave units back.
+    """
     lost: dict[int, int] = {}
+    places: set[Place] = set()
+    avoid: set[int] = set()
     for line in desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id):
-        if line.state is not FulfillmentState.SENT_TO_SUPPLIER:
+        if line.state not in {FulfillmentState.ALLOCATED, FulfillmentState.SENT_TO_SUPPLIER}:
             continue
-        kits = (_confirmed(reply, name, units) * line.units // units for name, units in asked[line.id].items())
-        confirmed = min(kits, default=line.units)
-        if confirmed < line.units:
-            release(desk, line, line.units - confirmed)
+        units = line.units - kept.get(line.id, line.units)
+        if units > 0:
+            places.update(claim.place for claim in desk.stock.held_for([line.id]))
+            release(desk, line, units)
             lost[line.order_line_id] = line.order_id
-            avoid = line.location_id
+            avoid.add(line.location_id)
     for order_id in sorted(set(lost.values())):
         again = [line for line in desk.orders.lines(order_id) if line.id in lost]
-        cover(order_id, desk, again, may_split=True, avoid=[avoid])
+        cover(order_id, desk, again, may_split=True, avoid=avoid)
+    return places
+
+
+def _trust_no_more(
+    desk: Desk, places: Collection[Place], fulfillment_order_id: int, refused_at: datetime | None = None
+) -> None:
+    """Who refuses an order has no more of it: what the feed said to be free there is promised to nobody else.
+
+    The next feed says anew what there is.
+    """
+    free: Counter[Place] = Counter()
+    for level in desk.stock.lock_sellable(places):
+        free[level.place] += level.claimable
+    entries = [
+        Entry(
+            place=place,
+            kind=MovementKind.ADJUSTED,
+            units=-units,
+            cause_key=f"refused|{fulfillment_order_id}|{place.item_id}|{place.location_id}",
+            occurred_at=refused_at or desk.now,
+            reason=AdjustmentReason.CORRECTION,
+        )
+        for place, units in sorted(free.items())
+        if units > 0
+    ]
+    desk.stock.book(entries)
 
 
 def _confirmed(reply: SupplierReply, name: str, units: int) -> int:

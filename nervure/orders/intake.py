@@ -71,7 +71,9 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
     too_late = uncover(order_id, desk, stated)
     for line, units in too_late.items():
         desk.orders.open_task(
-            "canceled_after_shipping", f"{order.channel}:{order.external_id}:{line}", f"{units} units had left already"
+            "canceled_after_shipping",
+            f"{order.channel}:{order.external_id}:{line}",
+            f"{units} units had left, or were with the supplier",
         )
     if too_late and capabilities.restocks_on_cancel:
         # The channel may have put back on its shelf what had left: our number is sent again, though it did not move.

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from nervure.inventory.claims import claim, sum_demand
-from nervure.inventory.stock import Against, ClaimKind, HeldClaim, Place, Take
+from nervure.inventory.stock import Against, ClaimKind, Entry, HeldClaim, Place, Take
 from nervure.orders.routing import Pick, Plan, Wanted, route
 from nervure.orders.work import Desk, FulfillmentLineState, LineState
 from schemas.fulfillment import FulfillmentState
@@ -168,3 +168,11 @@ def serve_shortfalls(item_ids: Collection[int], desk: Desk) -> None:
         desk.orders.lock(order_id)
         again = [line for line in desk.orders.lines(order_id) if line.id in line_ids]
         cover(order_id, desk, again, may_split=True)
+
+
+def settle(booked: Sequence[Entry], desk: Desk) -> None:
+    """After physical facts: who was promised what is gone is served elsewhere, who waited is served now."""
+    rebalance({entry.place for entry in booked if entry.units < 0}, desk)
+    came_in = {entry.place.item_id for entry in booked if entry.units > 0}
+    if came_in:
+        serve_shortfalls(came_in, desk)

@@ -4,6 +4,7 @@ import base64
 import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
@@ -173,4 +174,4 @@ def tasks(hub: TheHub) -> list[dict[str, Any]]:
     """What a person must look at."""
     with hub.database.read() as connection:
         found = ReportStore(connection, hub.clock.now()).tasks()
-    return [{"kind": t.kind, "subject": t.subject, "text": t.text, "created_at": t.created_at} for t in found]
+    return [asdict(task) for task in found]

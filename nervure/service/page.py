@@ -65,11 +65,11 @@ def _tasks(tasks: Sequence[OpenTask]) -> str:
     if not tasks:
         return '<p class="quiet">Nothing.</p>'
     rows = "".join(
-        f"<tr><td>{escape(task.kind.replace('_', ' '))}</td><td class=quiet>{escape(task.subject)}</td>"
-        f"<td>{escape(task.text)}</td></tr>"
+        f"<tr><td class=n>{task.id}</td><td>{escape(task.kind.replace('_', ' '))}</td>"
+        f"<td class=quiet>{escape(task.about)}</td><td>{escape(task.text)}</td></tr>"
         for task in tasks
     )
-    return f"<table>{rows}</table>"
+    return f"<table>{rows}</table><p class=quiet>Looked at: <code>nervure tasks done ID</code></p>"
 
 
 def _letters(letters: Sequence[DeadLetter]) -> str:

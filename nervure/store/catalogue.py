@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.store import tables
 from nervure.store.orders import CHANNEL, LISTING, LOCATION, POINT, POINT_LOCATION
-from nervure.store.stock import KIT, SAFETY, chunks, insert_new
+from nervure.store.stock import CHANGE, KIT, SAFETY, chunks, insert_new
 from schemas.items import Item
 from schemas.levels import LevelKey
 from schemas.locations import Location
@@ -18,10 +18,14 @@ ITEM = tables.of(tables.ItemRow)
 
 
 class CatalogueStore:
-    """Master data of one transaction."""
+    """Master data of one transaction at one time of the hub's clock.
 
-    def __init__(self, connection: Connection) -> None:
+    What a merchant changes here moves numbers as a sale does: the publications that it concerns are computed again.
+    """
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
+        self._now = now
 
     # -- items -------------------------------------------------------------------------------------------------
 
@@ -44,6 +48,7 @@ class CatalogueStore:
                 ],
             )
         kits = [item for item in items if item.components]
+        before = self._recipes(ids.values())
         for some_ids in chunks(sorted(ids.values())):
             self._connection.execute(KIT.delete().where(KIT.c.kit_id.in_(some_ids)))
         parts = self.item_ids([component.sku for kit in kits for component in kit.components])
@@ -55,7 +60,21 @@ class CatalogueStore:
                     for component in kit.components
                 ],
             )
+        after = self._recipes(ids.values())
+        self._touch({item for item in ids.values() if before.get(item) != after.get(item)})
         return new
+
+    def _recipes(self, item_ids: Collection[int]) -> dict[int, dict[int, int]]:
+        found: dict[int, dict[int, int]] = {}
+        for batch in chunks(sorted(item_ids)):
+            for row in self._connection.execute(sa.select(KIT).where(KIT.c.kit_id.in_(batch))):
+                found.setdefault(row.kit_id, {})[row.part_id] = row.units
+        return found
+
+    def _touch(self, item_ids: Collection[int]) -> None:
+        rows = [{"item_id": item, "changed_at": self._now} for item in sorted(item_ids)]
+        if rows:
+            self._connection.execute(CHANGE.insert(), rows)
 
     def item_ids(self, skus: Collection[str]) -> dict[str, int]:
         """Internal ids by sku; unknown skus are left out."""
@@ -84,6 +103,7 @@ class CatalogueStore:
         self._connection.execute(
             SAFETY.update().where(SAFETY.c.item_id == item_id, SAFETY.c.location_id == location_id).values(units=units)
         )
+        self._touch({item_id})
 
     # -- places and channels -----------------------------------------------------------------------------------
 
@@ -119,6 +139,24 @@ class CatalogueStore:
         query = sa.select(LOCATION.c.id).where(LOCATION.c.master == supplier)
         return self._connection.execute(query).scalar_one_or_none()
 
+    def ruled_points(self, channel: str) -> set[str]:
+        """The channel's stock points where its own count rules: it is the master of their (first) location."""
+        query = (
+            sa.select(POINT.c.external_id)
+            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+            .join(POINT_LOCATION, POINT_LOCATION.c.stock_point_id == POINT.c.id)
+            .join(LOCATION, LOCATION.c.id == POINT_LOCATION.c.location_id)
+            .where(CHANNEL.c.name == channel, LOCATION.c.master == channel, POINT_LOCATION.c.rank == 0)
+        )
+        return set(self._connection.execute(query).scalars())
+
+    def kits(self, item_ids: Collection[int]) -> set[int]:
+        """Which of these items are made of others."""
+        found: set[int] = set()
+        for batch in chunks(sorted(item_ids)):
+            found.update(self._connection.execute(sa.select(KIT.c.kit_id).where(KIT.c.kit_id.in_(batch))).scalars())
+        return found
+
     def set_as_of(self, location_id: int, as_of: datetime) -> None:
         """A supplier's numbers are from this time; an older one changes nothing."""
         self._connection.execute(
@@ -142,6 +180,7 @@ class CatalogueStore:
         """
         row = {"name": name, "platform": platform, "buffer_units": buffer_units, "is_paused": False}
         insert_new(self._connection, CHANNEL, [row | {"orders_watermark": orders_since}])
+        before = self._what_is_shown(name)
         channel = int(
             self._connection.execute(
                 CHANNEL.update()
@@ -163,7 +202,24 @@ class CatalogueStore:
                     for rank, location in enumerate(locations)
                 ],
             )
+        if self._what_is_shown(name) != before:
+            items = sa.select(LISTING.c.item_id).where(LISTING.c.channel_id == channel, LISTING.c.item_id.is_not(None))
+            self._touch(set(self._connection.execute(items).scalars()))
         return channel
+
+    def _what_is_shown(self, channel: str) -> tuple[int, set[tuple[str, int]]]:
+        """The buffer of a channel, and which locations its stock points add up."""
+        buffer = sa.select(CHANNEL.c.buffer_units).where(CHANNEL.c.name == channel)
+        pools = (
+            sa.select(POINT.c.external_id, POINT_LOCATION.c.location_id)
+            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+            .join(POINT_LOCATION, POINT_LOCATION.c.stock_point_id == POINT.c.id)
+            .where(CHANNEL.c.name == channel)
+        )
+        return (
+            self._connection.execute(buffer).scalar_one(),
+            {(row.external_id, row.location_id) for row in self._connection.execute(pools)},
+        )
 
     # -- listings ----------------------------------------------------------------------------------------------
 

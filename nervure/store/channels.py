@@ -21,6 +21,7 @@ class ChannelState:
     name: str
     platform: str
     is_paused: bool
+    buffer_units: int
     orders_watermark: datetime | None
     orders_heard_until: datetime | None
     orders_next_at: datetime | None
@@ -42,6 +43,7 @@ class ChannelStore:
             row.name,
             row.platform,
             row.is_paused,
+            row.buffer_units,
             row.orders_watermark,
             row.orders_heard_until,
             row.orders_next_at,

@@ -23,12 +23,13 @@ BODY_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """A document taken for handling."""
+    """A document taken for handling. `is_accepted`: a person said that what looks wrong in it is meant."""
 
     id: int
     channel: str
     document: RawDocument
     received_at: datetime
+    is_accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ class InboxStore:
                     row.topic, row.document_id, row.event_id, row.body or b"", Heard(row.heard), row.happened_at
                 ),
                 row.received_at,
+                row.accepted_at is not None,
             )
             for row in self._connection.execute(query)
         ]
@@ -211,6 +213,16 @@ class InboxStore:
         if reason_like is not None:
             statement = statement.where(INBOX.c.reason.contains(reason_like, autoescape=True))
         return self._connection.execute(statement).rowcount
+
+    def accept(self, inbox_id: int) -> str | None:
+        """Puts a dead letter back, to be taken as it is; answers its account; None: it is no dead letter."""
+        accepted = self._connection.execute(
+            INBOX.update()
+            .where(INBOX.c.id == inbox_id, INBOX.c.state == "dead")
+            .values(state="waiting", reason=None, handled_at=None, accepted_at=self._now)
+            .returning(INBOX.c.channel)
+        )
+        return accepted.scalar_one_or_none()
 
     def open_count(self, channel: str | None = None) -> int:
         """Documents stored and not yet handled."""

@@ -1,9 +1,9 @@
 """Messages for platforms and suppliers: written with the change that caused them, sent afterwards, each done once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -26,6 +26,8 @@ from schemas.fulfillment import FulfillmentLine, FulfillmentState, Parcel, Shipm
 OFFER = of(SupplierOfferRow)
 LEASE_SECONDS = 120
 
+_WITH_SUPPLIER = (FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -37,6 +39,18 @@ class Message:
     reference: str
     payload: Mapping[str, Any]
     attempts: int
+
+
+class Handover(NamedTuple):
+    """What a supplier is asked: when it was ordered, who gets it, and (name, supplier's sku, units).
+
+    `is_first_try` False: the supplier may have it already.
+    """
+
+    placed_at: datetime
+    recipient: Mapping[str, str]
+    lines: Sequence[tuple[str, str, int]]
+    is_first_try: bool
 
 
 class MessageStore:
@@ -124,7 +138,7 @@ class MessageStore:
     def _is_complete(self, order_id: int) -> bool:
         still_here = sa.select(FULFILLMENT.c.id).where(
             FULFILLMENT.c.order_id == order_id,
-            FULFILLMENT.c.state.in_([FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value]),
+            FULFILLMENT.c.state.in_(_WITH_SUPPLIER),
         )
         short = (
             sa.select(SHORTFALL.c.id)
@@ -133,19 +147,23 @@ class MessageStore:
         )
         return not self._connection.execute(sa.select(sa.or_(still_here.exists(), short.exists()))).scalar_one()
 
-    def drop_ship(
-        self, fulfillment_order_id: int
-    ) -> tuple[datetime, dict[str, str], list[tuple[str, str, int]]] | None:
-        """What a supplier must send: when ordered, to whom, and (name, supplier's sku, units); None: canceled since."""
+    def order_of(self, fulfillment_order_id: int) -> list[int]:
+        """The order that a fulfillment order belongs to; none where there is none."""
+        query = sa.select(FULFILLMENT.c.order_id).where(FULFILLMENT.c.id == fulfillment_order_id)
+        return list(self._connection.execute(query).scalars())
+
+    def drop_ship(self, fulfillment_order_id: int) -> Handover | None:
+        """Marks an order as sent to its supplier and answers what it must send: when ordered, to whom, and
+        (name, supplier's sku, units); None: canceled or shipped since. Whoever calls holds the order's lock.
+        """
         head = self._connection.execute(
-            sa.select(FULFILLMENT, ORDER.c.country, ORDER.c.postal_code, LOCATION.c.master)
+            sa.select(FULFILLMENT, ORDER.c.country, ORDER.c.postal_code)
             .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
-            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
-            .where(FULFILLMENT.c.id == fulfillment_order_id, FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value)
-            .with_for_update(of=FULFILLMENT)
+            .where(FULFILLMENT.c.id == fulfillment_order_id, FULFILLMENT.c.state.in_(_WITH_SUPPLIER))
         ).one_or_none()
         if head is None:
             return None
+        self.sent_to_supplier(fulfillment_order_id)
         person = self._connection.execute(sa.select(PERSON).where(PERSON.c.order_id == head.order_id)).one_or_none()
         recipient = {
             "name": person.name if person else None,
@@ -157,11 +175,29 @@ class MessageStore:
             "country": head.country,
         }
         asked = self.asked_of_supplier(fulfillment_order_id)
-        return (
+        return Handover(
             head.created_at,
             {name: value for name, value in recipient.items() if value},
             [(name, sku, units) for name, _, sku, units in asked],
+            is_first_try=head.state == FulfillmentState.ALLOCATED.value,
         )
+
+    def not_offered(self, fulfillment_order_id: int) -> list[int]:
+        """Fulfillment lines of which the supplier offers some part no more."""
+        query = (
+            sa.select(FULFILLMENT_LINE.c.id)
+            .join(CLAIM, sa.and_(CLAIM.c.fulfillment_line_id == FULFILLMENT_LINE.c.id, CLAIM.c.state == "held"))
+            .join(LEVEL, LEVEL.c.id == CLAIM.c.stock_level_id)
+            .join(LOCATION, LOCATION.c.id == LEVEL.c.location_id)
+            .join(
+                OFFER,
+                sa.and_(OFFER.c.item_id == LEVEL.c.item_id, OFFER.c.supplier == LOCATION.c.master),
+                isouter=True,
+            )
+            .where(FULFILLMENT_LINE.c.fulfillment_order_id == fulfillment_order_id, OFFER.c.id.is_(None))
+            .distinct()
+        )
+        return list(self._connection.execute(query).scalars())
 
     def asked_of_supplier(self, fulfillment_order_id: int) -> list[tuple[str, int, str, int]]:
         """What a supplier is to send: (name, fulfillment line, supplier's sku, units), each part of a kit by itself.
@@ -205,6 +241,17 @@ class MessageStore:
             FULFILLMENT.update()
             .where(FULFILLMENT.c.id == fulfillment_order_id, FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value)
             .values(state=FulfillmentState.SENT_TO_SUPPLIER.value)
+        )
+
+    def not_sent_to_supplier(self, fulfillment_order_id: int) -> None:
+        """The supplier certainly does not have the order: it can still be canceled."""
+        self._connection.execute(
+            FULFILLMENT.update()
+            .where(
+                FULFILLMENT.c.id == fulfillment_order_id,
+                FULFILLMENT.c.state == FulfillmentState.SENT_TO_SUPPLIER.value,
+            )
+            .values(state=FulfillmentState.ALLOCATED.value)
         )
 
     def track(self, fulfillment_order_id: int, carrier: str | None, tracking_number: str | None) -> None:

@@ -117,9 +117,25 @@ class PublicationStore:
 
         Answers how many changes were worked off. Work is proportional to what changed.
         """
-        changes = self._connection.execute(
-            sa.select(CHANGE).order_by(CHANGE.c.id).limit(limit).with_for_update(skip_locked=True)
-        ).all()
+        return self._work_off(sa.select(CHANGE).order_by(CHANGE.c.id).limit(limit).with_for_update(skip_locked=True))
+
+    def catch_up(self, channel: str, stock_ids: Collection[str]) -> None:
+        """Works off what a channel is known to have done to its own numbers of these listings.
+
+        It waits for whoever works on them now: afterwards what we believe of each is as new as what was heard.
+        """
+        for batch in chunks(sorted(stock_ids)):
+            listings = (
+                sa.select(LISTING.c.id)
+                .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+                .where(CHANNEL.c.name == channel, LISTING.c.stock_id.in_(batch))
+            )
+            self._work_off(
+                sa.select(CHANGE).where(CHANGE.c.listing_id.in_(listings)).order_by(CHANGE.c.id).with_for_update()
+            )
+
+    def _work_off(self, query: sa.Select[*tuple[Any, ...]]) -> int:
+        changes = self._connection.execute(query).all()
         if not changes:
             return 0
         moved: dict[tuple[int, int], list[Move]] = {}
@@ -379,8 +395,8 @@ class PublicationStore:
 
     # -- hearing what the channel shows ------------------------------------------------------------------------
 
-    def numbers(self, channel: str, keys: Collection[LevelKey] | None = None) -> list[Number]:
-        """What the publications of a channel must show and are believed to show."""
+    def numbers(self, channel: str, keys: Collection[LevelKey] | None = None, *, locked: bool = False) -> list[Number]:
+        """What the publications of a channel must show and are believed to show; `locked`: until the end."""
         query = (
             sa.select(PUBLICATION, LISTING.c.stock_id, LISTING.c.sku, POINT.c.external_id)
             .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
@@ -391,6 +407,8 @@ class PublicationStore:
         )
         if keys is not None:
             query = query.where(LISTING.c.stock_id.in_({key.stock_id for key in keys}))
+        if locked:
+            query = query.with_for_update(of=PUBLICATION)
         found = [
             Number(
                 row.id,
@@ -429,20 +447,23 @@ class PublicationStore:
         return is_drift
 
     def counted(self, publication_id: int, units: int, counted_at: datetime) -> None:
-        """Somebody counted there: the channel shows the count, and the hub has booked it."""
+        """Somebody counted there: the channel shows the count, which may not be the number it must show."""
+        is_drift = sa.and_(
+            PUBLICATION.c.state == PublicationState.CONFIRMED.value, PUBLICATION.c.salable_quantity != units
+        )
         self._connection.execute(
             PUBLICATION.update()
             .where(
                 PUBLICATION.c.id == publication_id,
                 sa.or_(PUBLICATION.c.channel_units_at.is_(None), PUBLICATION.c.channel_units_at < counted_at),
             )
-            .values(channel_units=units, channel_units_at=counted_at)
+            .values(
+                channel_units=units,
+                channel_units_at=counted_at,
+                state=sa.case((is_drift, PublicationState.PENDING.value), else_=PUBLICATION.c.state),
+                revision=sa.case((is_drift, PUBLICATION.c.revision + 1), else_=PUBLICATION.c.revision),
+            )
         )
-
-    def is_master(self, channel: str, location_id: int) -> bool:
-        """Whether the channel's own count rules at this location."""
-        query = sa.select(LOCATION.c.master).where(LOCATION.c.id == location_id)
-        return bool(self._connection.execute(query).scalar_one() == channel)
 
     def coverage(self) -> dict[str, dict[str, int]]:
         """Publications by channel and state."""

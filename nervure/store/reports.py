@@ -49,8 +49,12 @@ class ChannelReport:
 
 @dataclass(frozen=True, slots=True)
 class OpenTask:
+    """Something a person must look at. `about` is the subject with the merchant's names instead of internal ids."""
+
+    id: int
     kind: str
     subject: str
+    about: str
     text: str
     created_at: datetime
 
@@ -109,7 +113,39 @@ class ReportStore:
     def tasks(self, limit: int = 100) -> list[OpenTask]:
         """Open tasks, newest first."""
         query = sa.select(TASK).where(TASK.c.closed_at.is_(None)).order_by(TASK.c.id.desc()).limit(limit)
-        return [OpenTask(row.kind, row.subject, row.text, row.created_at) for row in self._connection.execute(query)]
+        return [
+            OpenTask(row.id, row.kind, row.subject, self._about(row.subject), row.text, row.created_at)
+            for row in self._connection.execute(query).all()
+        ]
+
+    def _about(self, subject: str) -> str:
+        """A task's subject, with names instead of internal ids."""
+        match subject.split(":"):
+            case ["order_line", line]:
+                query = (
+                    sa.select(CHANNEL.c.name, ORDER.c.number, ORDER.c.external_id, ITEM.c.sku)
+                    .join(ORDER, ORDER.c.channel_id == CHANNEL.c.id)
+                    .join(LINE, LINE.c.order_id == ORDER.c.id)
+                    .join(ITEM, ITEM.c.id == LINE.c.item_id)
+                    .where(LINE.c.id == int(line))
+                )
+                row = self._connection.execute(query).one_or_none()
+                return f"{row.name}, order {row.number or row.external_id}, {row.sku}" if row else subject
+            case ["item", item, "location", location]:
+                sku = self._connection.execute(sa.select(ITEM.c.sku).where(ITEM.c.id == int(item))).scalar()
+                code = sa.select(LOCATION.c.code).where(LOCATION.c.id == int(location))
+                return f"{sku} at {self._connection.execute(code).scalar()}"
+            case [_, "fulfillment", number]:
+                query = (
+                    sa.select(CHANNEL.c.name, ORDER.c.number, ORDER.c.external_id)
+                    .join(ORDER, ORDER.c.channel_id == CHANNEL.c.id)
+                    .join(FULFILLMENT, FULFILLMENT.c.order_id == ORDER.c.id)
+                    .where(FULFILLMENT.c.id == int(number))
+                )
+                order = self._connection.execute(query).one_or_none()
+                return f"{order.name}, order {order.number or order.external_id}" if order else subject
+            case _:
+                return subject
 
     def availability(self, channel: str, sku: str) -> dict[str, int] | None:
         """What each stock point of a channel may show of a sku now; None: not listed there."""

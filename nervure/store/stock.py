@@ -306,7 +306,11 @@ class StockStore:
         for id_batch in chunks(sorted(ids)):
             levels.extend(
                 Level(
-                    row.id, Place(row.item_id, row.location_id), row.owner, row.on_hand - row.reserved - row.allocated
+                    row.id,
+                    Place(row.item_id, row.location_id),
+                    row.owner,
+                    row.on_hand - row.reserved - row.allocated,
+                    row.reserved + row.allocated,
                 )
                 for row in self._connection.execute(_LOCKED, {"ids": id_batch})
             )

@@ -368,6 +368,7 @@ class InboxRow(SQLModel, table=True):
     received_at: datetime = _time()
     handled_at: datetime | None = _time(nullable=True)
     told_at: datetime | None = _time(nullable=True)
+    accepted_at: datetime | None = _time(nullable=True)
 
 
 class InboxBodyRow(SQLModel, table=True):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.orders import CHANNEL, PERSON, POINT
+from nervure.store.orders import CHANNEL, PERSON, POINT, TASK
 from nervure.store.publications import FLIGHT_SECONDS, INBOX, PUBLICATION
 from nervure.store.stock import CLAIM, StockStore
 from schemas.publications import PublicationState
@@ -33,6 +33,13 @@ class UpkeepStore:
     def forget_persons(self) -> int:
         """Deletes personal data of orders whose time is over; answers of how many orders."""
         return self._connection.execute(PERSON.delete().where(PERSON.c.expires_at <= self._now)).rowcount
+
+    def close_task(self, task_id: int) -> bool:
+        """A person has looked; False: there is no such open task."""
+        closed = self._connection.execute(
+            TASK.update().where(TASK.c.id == task_id, TASK.c.closed_at.is_(None)).values(closed_at=self._now)
+        )
+        return closed.rowcount == 1
 
     def has_untold(self) -> bool:
         """Whether there is a dead letter that nobody was told of."""

@@ -219,6 +219,22 @@ def test_dead_letters_are_listed_and_tried_again(shell: Shell) -> None:
     with shell.hub() as hub:
         assert drain(hub).dead == 1
     assert shell.says("inbox", "replay", number) == "1 documents will be tried again\n"
+    assert shell.fails("inbox", "accept", number) == f"document {number} is no dead letter"
+    with shell.hub() as hub:
+        drain(hub)
+    assert shell.says("inbox", "accept", number) == f"document {number} of boutique will be taken as it is\n"
+
+
+def test_tasks_are_listed_with_names_and_closed(shell: Shell) -> None:
+    assert shell.says("tasks", "list") == "nothing to look at\n"
+    with shell.hub() as hub, hub.database.write() as connection:
+        World(connection).orders.open_task("oversold", "item:1:location:1", "2 units more are owed than are there")
+    head, task = shell.says("tasks", "list").splitlines()
+    assert head.split() == ["id", "since", "what", "about", "text"]
+    assert task.endswith("oversold  MUG at WH  2 units more are owed than are there")
+    assert shell.fails("tasks", "done", "99") == "there is no open task 99"
+    assert shell.says("tasks", "done", task.split()[0]) == f"task {task.split()[0]} is closed\n"
+    assert shell.says("tasks", "list") == "nothing to look at\n"
 
 
 def test_accounts_are_checked_one_by_one(shell: Shell) -> None:

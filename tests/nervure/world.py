@@ -173,7 +173,7 @@ class World:
     def __init__(self, connection: Connection, now: datetime = START) -> None:
         self.connection = connection
         self.now = now
-        self.catalogue = CatalogueStore(connection)
+        self.catalogue = CatalogueStore(connection, self.now)
         self.stock = StockStore(connection, now)
         self.orders = OrderStore(connection, now)
         self.publications = PublicationStore(connection, now)

@@ -169,7 +169,7 @@ def open_merchant(database: Database, stock: Mapping[tuple[str, str], int] | Non
     )
     merchant = Merchant(world, hub, clock)
     with database.write() as connection:
-        catalogue = CatalogueStore(connection)
+        catalogue = CatalogueStore(connection, clock.now())
         catalogue.put_items(
             [
                 Item(

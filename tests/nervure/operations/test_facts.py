@@ -2,8 +2,10 @@
 
 import pytest
 
+from nervure.operations.drain import drain
 from nervure.operations.hub import Hub
 from nervure.operations.publish import publish, refresh
+from nervure.operations.pull import store
 from nervure.operations.staff import receive
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
@@ -200,6 +202,64 @@ def test_a_count_is_booked_although_the_number_alone_was_heard_before_it(filled:
         assert world.movements("BOLT", "lyon") == [("received", 2), ("adjusted", 4)]
     publish(hub, "till")
     assert till.units()["BOLT"] == 6
+
+
+def counts(units: int, minute: float, *, sku: str = "BOLT", counted: bool = True) -> RawDocument:
+    fact = StockObservation(
+        channel="till",
+        listing_external_id=f"L-{sku}",
+        stock_point="counter",
+        units=units,
+        observed_at=at(minute),
+        is_physical_count=counted,
+    )
+    return document(f"{sku} {units} at {minute} {counted}", fact)
+
+
+@pytest.mark.requirement("R21")
+def test_a_ticket_heard_just_before_a_masters_number_is_not_booked_twice(both: Database) -> None:
+    hub, _ = tills(both)
+    with both.write() as connection:
+        World(connection).location("lyon", master="till")
+    advance(hub, 600)
+    ticket = a_till_sale("t1", {"BOLT": 1}, "counter", channel="till", minute=5)
+    store(hub, "till", (order_of(ticket.model_copy(update={"placed_at": at(5)})),))
+    drain(hub)  # and nobody has computed anything since
+    store(hub, "till", (counts(1, 6, counted=False),))
+    drain(hub)
+    with looking(hub) as world:
+        assert world.movements("BOLT", "lyon") == [("received", 2), ("sold", -1)]
+
+
+@pytest.mark.requirement("R03")
+@pytest.mark.parametrize(("counted", "booked"), [(5, 0), (4, 0), (2, 0), (6, 1), (1, -1)])
+def test_units_set_aside_for_orders_may_have_been_counted_or_not(filled: Database, counted: int, booked: int) -> None:
+    """Lyon has 5, of which 3 are promised to the shop's orders: the till shows 2."""
+    hub, till = tills(filled)
+    receive(hub, "BOLT", "lyon", 3, document="D1")
+    with filled.write() as connection:
+        World(connection).channel("shop", {"web": ["lyon"]})
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 3})))
+    publish(hub, "till")
+    assert till.units()["BOLT"] == 2
+    advance(hub, 600)
+    till.shown = dict.fromkeys(till.shown, counted)
+    hear(hub, "till", counts(counted, 6))
+    with looking(hub) as world:
+        adjusted = [units for kind, units in world.movements("BOLT", "lyon") if kind == "adjusted"]
+        assert adjusted == ([booked] if booked else [])
+        must_hold(world)
+    publish(hub, "till")
+    assert till.units()["BOLT"] == 2 + booked, "the till is told what it may sell, whatever was counted"
+
+
+def test_a_kit_cannot_be_counted(filled: Database) -> None:
+    hub, _ = tills(filled)
+    publish(hub, "till")
+    advance(hub, 600)
+    hear(hub, "till", counts(50, 6, sku="PAIR"))
+    with looking(hub) as world:
+        assert (world.on_hand("PAIR", "lyon"), world.movements("BOLT", "lyon")) == (0, [("received", 2)])
 
 
 def test_an_observation_of_an_excluded_number_changes_nothing(filled: Database) -> None:

@@ -1,10 +1,11 @@
 """Suppliers: their feed is a count with an age, and what they ship for us leaves our ledger once."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pytest
 
-from connectors.errors import FeedHeldError, NoAnswerError, UnavailableError
+from connectors.errors import FeedHeldError, NoAnswerError, RefusedError, UnavailableError
 from nervure.operations.drain import drain
 from nervure.operations.hub import Hub
 from nervure.operations.messages import send_messages
@@ -19,7 +20,7 @@ from nervure.store.publications import PublicationStore
 from nervure.store.stock import OBSERVATION
 from schemas.capabilities import DecrementMoment
 from schemas.documents import RawDocument
-from schemas.dropship import SupplierReply
+from schemas.dropship import DropShipOrder, SupplierReply
 from schemas.locations import LocationKind
 from schemas.orders import Customer, OrderState
 from tests.nervure.operations.scripted import (
@@ -236,7 +237,8 @@ def test_an_order_goes_to_the_supplier_once_with_what_it_needs_and_no_more(datab
     )
     assert order.recipient == {"name": "Jane Doe", "email": "jane@example.com"}
     assert (send_messages(hub), acme.tries) == (0, 1)
-    assert not send_drop_ship(hub, "acme", number), "it is there already"
+    send_drop_ship(hub, "acme", number)
+    assert len(acme.orders) == 1, "it is there already"
     with looking(hub) as world:
         assert world.served("1") == {("1-1", "acme", "sent_to_supplier"): 2}
 
@@ -342,7 +344,7 @@ def test_one_refusal_read_by_two_at_once_gives_the_units_back_once(postgresql: D
     assert at_once([lambda: pull_replies(hub, "acme")] * 4) == [1] * 4
     with looking(hub) as world:
         assert world.lines("1") == {"1-1": (3, 1, 2)}
-        assert (world.claimable("BOLT", "acme"), world.allocated("BOLT", "acme")) == (8, 1)
+        assert (world.claimable("BOLT", "acme"), world.allocated("BOLT", "acme")) == (0, 1)
         must_hold(world)
 
 
@@ -448,6 +450,107 @@ def test_a_supplier_that_cannot_be_reached_gets_the_order_later(sqlite: Database
     advance(hub, 4)
     send_messages(hub)
     assert len(acme.orders) == 1
+
+
+def test_a_cancellation_heard_while_the_order_is_on_its_way_comes_too_late_and_says_so(database: Database) -> None:
+    @dataclass
+    class Slow(ScriptedSupplier):
+        """While it takes an order in, the customer cancels."""
+
+        def send_order(self, order: DropShipOrder) -> None:
+            hear(hub, "shop", order_of(an_order("1", {"BOLT": 2}, state=OrderState.CANCELED, minute=1)))
+            super().send_order(order)
+
+    acme = Slow()
+    hub, _ = opened(database, acme)
+    read(hub, acme, feed("1", at(0), BOLT=9))
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 2})))
+    send_messages(hub)
+    assert len(acme.orders) == 1
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "acme", "sent_to_supplier"): 2}
+        must_hold(world)
+    assert [(task.kind, task.about) for task in tasks(hub)] == [("canceled_after_shipping", "shop:1:1-1")]
+
+
+@pytest.mark.requirement("R20")
+def test_an_order_refused_when_it_is_handed_over_is_served_from_elsewhere(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, _ = opened(database, acme)
+    read(hub, acme, feed("1", at(0), BOLT=9))
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 2})))
+    with database.write() as connection:
+        World(connection).receive("BOLT", "paris", 2)
+    acme.error = RefusedError("acme: unknown customer number")
+    send_messages(hub)
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "paris", "allocated"): 2}
+        must_hold(world)
+    assert [task.kind for task in tasks(hub)] == ["message_refused"]
+    assert at_acme(hub)[1] == 0, "nothing of it is promised before the next feed"
+
+
+def test_what_a_supplier_refused_is_promised_again_only_by_its_next_feed(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, shop = opened(database, acme)
+    number, line = sent(hub, acme, 3)
+    acme.replies = [reply(number, 1, refused={line: "sold out"})]
+    pull_replies(hub, "acme")
+    pull_replies(hub, "acme")
+    refresh(hub)
+    publish(hub, "shop")
+    assert (at_acme(hub), shop.units()["BOLT"]) == ((0, 0, 0), 0)
+    hear(hub, "shop", order_of(an_order("2", {"BOLT": 1}, minute=2)))
+    with looking(hub) as world:
+        assert world.lines("2") == {"2-1": (1, 0, 1)}, "it is not asked of them again"
+        must_hold(world)
+    read(hub, acme, feed("2", at(20), BOLT=5, NUT=3))
+    with looking(hub) as world:
+        assert world.lines("2") == {"2-1": (1, 1, 0)}
+        assert world.lines("1") == {"1-1": (3, 3, 0)}
+        assert world.on_hand("BOLT", "acme") == 5
+
+
+def test_what_a_supplier_does_not_offer_is_not_asked_of_it(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, _ = opened(database, acme)
+    read(hub, acme, feed("1", at(0), NUT=9))
+    with database.write() as connection:
+        World(connection).receive("BOLT", "acme", 5)  # somebody wrote opening stock for it
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 2, "NUT": 1})))
+    send_messages(hub)
+    [order] = acme.orders.values()
+    assert [(one.supplier_sku, one.units) for one in order.lines] == [("NUT", 1)]
+    with looking(hub) as world:
+        assert world.lines("1") == {"1-1": (2, 0, 2), "1-2": (1, 1, 0)}
+        must_hold(world)
+    assert [task.kind for task in tasks(hub)] == ["shortfall"]
+
+
+@pytest.mark.requirement("R46")
+def test_a_held_feed_that_is_meant_can_be_taken_by_a_person(sqlite: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, _ = opened(sqlite, acme)
+    read(hub, acme, feed("1", at(0), BOLT=5, NUT=4))
+    read(hub, acme, feed("2", at(10), BOLT=1))
+    [letter] = dead(hub)
+    sqlite.run(lambda c: InboxStore(c, hub.clock.now()).replay([letter.id]))
+    settle(hub)
+    assert at_acme(hub) == (5, 5, 5), "only to try again is not to accept"
+    assert sqlite.run(lambda c: InboxStore(c, hub.clock.now()).accept(letter.id)) == "acme"
+    settle(hub)
+    assert (at_acme(hub), at_acme(hub, "NUT"), tasks(hub)) == ((1, 1, 1), (0, 0, 0), [])
+    assert sqlite.run(lambda c: InboxStore(c, hub.clock.now()).accept(letter.id)) is None
+
+
+def test_a_feed_that_is_damaged_in_itself_cannot_be_accepted(sqlite: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, _ = opened(sqlite, acme)
+    read(hub, acme, feed("1", at(0), "mangled codes", BOLT=5))
+    [letter] = dead(hub)
+    sqlite.run(lambda c: InboxStore(c, hub.clock.now()).accept(letter.id))
+    settle(hub)
+    assert [one.id for one in dead(hub)] == [letter.id]
 
 
 @pytest.mark.requirement("R37")

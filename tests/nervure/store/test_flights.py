@@ -292,10 +292,9 @@ def test_the_hub_is_quiet_once_everything_is_confirmed(world: World) -> None:
 
 def test_a_channels_own_count_rules_where_it_is_the_master(world: World) -> None:
     merchant(world)
-    lyon = world.location("lyon", master="till")
-    assert world.publications.is_master("till", lyon)
-    assert not world.publications.is_master("shop", lyon)
-    assert not world.publications.is_master("till", world.catalogue.location_ids()["paris"])
+    world.location("lyon", master="till")
+    assert world.catalogue.ruled_points("till") == {"counter"}
+    assert world.catalogue.ruled_points("shop") == set()
 
 
 @pytest.mark.postgresql

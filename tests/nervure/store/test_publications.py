@@ -251,3 +251,32 @@ def test_with_several_stock_points_and_none_named_nobody_knows_which_number_move
     world.take_in(an_order("1", {"BOLT": 2}, minute=1))
     world.refresh()
     assert [world.publication(number)["channel_units"] for number in numbers] == [None, None]
+
+
+@pytest.mark.requirement("R29", "R37")
+@pytest.mark.parametrize("change", ["buffer", "pool", "recipe", "safety stock"])
+def test_what_a_merchant_changes_in_the_settings_is_published_by_itself(world: World, change: str) -> None:
+    merchant(world, bolt_paris=5, nut_paris=8, bolt_lyon=2, nut_lyon=4)
+    world.refresh()
+    before = world.published()["shop", "web", "PAIR"]
+    match change:
+        case "buffer":
+            world.channel("shop", {"web": ["paris", "lyon"]}, buffer_units=1)
+        case "pool":
+            world.channel("shop", {"web": ["lyon"]})
+        case "recipe":
+            world.kit("PAIR", {"BOLT": 3, "NUT": 2})
+        case _:
+            bolt, paris = world.place("BOLT", "paris")
+            world.catalogue.put_safety_stock(bolt, paris, 5)
+    assert world.refresh() > 0
+    assert world.published()["shop", "web", "PAIR"] < before
+
+
+def test_settings_that_stay_what_they_are_move_no_number(world: World) -> None:
+    merchant(world, bolt_paris=5, nut_paris=8)
+    world.refresh()
+    world.items("BOLT", "NUT")
+    world.kit("PAIR", {"BOLT": 1, "NUT": 2})
+    world.channel("shop", {"web": ["paris", "lyon"]})
+    assert world.refresh() == 0
