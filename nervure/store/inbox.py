@@ -7,14 +7,21 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.stock import chunks, insert_new
+from nervure.store.stock import chunks
 from schemas.documents import Heard, RawDocument
 
 INBOX = tables.of(tables.InboxRow)
 BODY = tables.of(tables.InboxBodyRow)
+
+_STORE = {
+    name: dialect.insert(INBOX).on_conflict_do_nothing().returning(INBOX.c.id, INBOX.c.event_id)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+_STORE_BODY = BODY.insert()
 
 LEASE_SECONDS = 60
 BODY_DAYS = 30
@@ -72,24 +79,19 @@ class InboxStore:
             }
             for document in unique.values()
         ]
-        before = self._known(channel, list(unique))
-        insert_new(self._connection, INBOX, [row for row in rows if row["event_id"] not in before])
-        made = self._known(channel, list(unique))
+        # One statement decides what is new, also where the same event is stored by another at this instant.
+        made = {
+            row.event_id: row.id
+            for part in chunks(rows)
+            for row in self._connection.execute(_STORE[self._connection.dialect.name], part)
+        }
         bodies = [
-            {"inbox_id": made[event], "body": unique[event].body, "expires_at": self._now + timedelta(days=body_days)}
-            for event in made
-            if event not in before
+            {"inbox_id": number, "body": unique[event].body, "expires_at": self._now + timedelta(days=body_days)}
+            for event, number in made.items()
         ]
-        return insert_new(self._connection, BODY, bodies)
-
-    def _known(self, channel: str, events: Sequence[str]) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for batch in chunks(events):
-            query = sa.select(INBOX.c.event_id, INBOX.c.id).where(
-                INBOX.c.channel == channel, INBOX.c.event_id.in_(batch)
-            )
-            found.update((row.event_id, row.id) for row in self._connection.execute(query))
-        return found
+        if bodies:
+            self._connection.execute(_STORE_BODY, bodies)
+        return len(made)
 
     def lease(self, limit: int) -> list[Leased]:
         """Takes the oldest documents for handling; an expired lease is free again.
