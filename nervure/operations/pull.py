@@ -35,7 +35,7 @@ def pull_orders(hub: Hub, channel: str) -> int:
         for page in hub.connection(channel).pull_orders(since):
             new += store(hub, channel, page.documents)
             if page.watermark is not None:
-                _note(hub, channel, watermark=page.watermark, until=None, next_at=started_at)
+                _note(hub, channel, watermark=page.watermark, until=None, next_at=None)
     except ConnectorError as error:
         wait = timedelta(seconds=_seconds_until_next_try(error, account.order_period.total_seconds()))
         _note(hub, channel, watermark=None, until=None, next_at=hub.clock.now() + wait)
@@ -64,7 +64,9 @@ def store(hub: Hub, channel: str, documents: tuple[RawDocument, ...]) -> int:
     return hub.database.run(lambda c: InboxStore(c, now).put(channel, documents))
 
 
-def _note(hub: Hub, channel: str, *, watermark: datetime | None, until: datetime | None, next_at: datetime) -> None:
+def _note(
+    hub: Hub, channel: str, *, watermark: datetime | None, until: datetime | None, next_at: datetime | None
+) -> None:
     hub.database.run(
         lambda c: ChannelStore(c, hub.clock.now()).heard_orders(
             channel, watermark=watermark, until=until, next_at=next_at

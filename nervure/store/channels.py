@@ -62,15 +62,26 @@ class ChannelStore:
         )
         return list(self._connection.execute(query).scalars())
 
-    def heard_orders(self, name: str, *, watermark: datetime | None, until: datetime | None, next_at: datetime) -> None:
-        """A pull went this far; a watermark never goes back."""
-        values: dict[str, object] = {"orders_next_at": next_at}
+    def heard_orders(
+        self, name: str, *, watermark: datetime | None, until: datetime | None, next_at: datetime | None
+    ) -> None:
+        """A pull went this far; a watermark never goes back. `until`: it is done, and began then.
+
+        Whoever wanted orders while it ran is not forgotten: what they wait for may have come after it was read.
+        """
+        values: dict[str, object] = {}
+        due = CHANNEL.c.orders_next_at
+        if next_at is not None and until is not None:
+            wanted_since = sa.and_(due > until, due <= self._now)
+            values["orders_next_at"] = sa.case((wanted_since, due), else_=sa.literal(next_at, due.type))
+        elif next_at is not None:
+            values["orders_next_at"] = next_at
         if watermark is not None:
             known = CHANNEL.c.orders_watermark
             newer = sa.literal(watermark, known.type)
             values["orders_watermark"] = sa.case((sa.or_(known.is_(None), known < newer), newer), else_=known)
         if until is not None:
-            values |= {"orders_heard_until": until, "problem": None}
+            values |= {"orders_heard_until": until, "orders_stored_at": self._now, "problem": None}
         self._connection.execute(CHANNEL.update().where(CHANNEL.c.name == name).values(**values))
 
     def want_orders(self, name: str) -> None:

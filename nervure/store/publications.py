@@ -256,8 +256,16 @@ class PublicationStore:
 
     def launch(self, channel: str, limit: int, flight: str) -> list[Flight]:
         """Takes the riskiest pending numbers of a channel (fewest units first) for one write."""
+        # What the pull stored must be understood too; what came after it need not be waited for.
         open_documents = (
-            sa.select(INBOX.c.id).where(INBOX.c.channel == channel, INBOX.c.state.in_(["waiting", "leased"])).exists()
+            sa.select(INBOX.c.id)
+            .where(
+                INBOX.c.channel == channel,
+                INBOX.c.state.in_(["waiting", "leased"]),
+                INBOX.c.received_at <= CHANNEL.c.orders_stored_at,
+            )
+            .correlate(CHANNEL)
+            .exists()
         )
         has_heard = sa.or_(
             PUBLICATION.c.waits_for_orders_since.is_(None),

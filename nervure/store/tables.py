@@ -211,7 +211,10 @@ class ClaimRow(SQLModel, table=True):
 
 
 class ChannelRow(SQLModel, table=True):
-    """Durable state of one account. `orders_heard_until`: every order changed before it has been stored."""
+    """Durable state of one account.
+
+    `orders_heard_until`: every order changed before it had been stored by `orders_stored_at`.
+    """
 
     __tablename__ = "channel"
     __table_args__ = (UniqueConstraint("name"), CheckConstraint("buffer_units >= 0", name="buffer"))
@@ -223,6 +226,7 @@ class ChannelRow(SQLModel, table=True):
     is_paused: bool = False
     orders_watermark: datetime | None = _time(nullable=True)
     orders_heard_until: datetime | None = _time(nullable=True)
+    orders_stored_at: datetime | None = _time(nullable=True)
     orders_next_at: datetime | None = _time(nullable=True)
     stock_next_at: datetime | None = _time(nullable=True)
     write_next_at: datetime | None = _time(nullable=True)

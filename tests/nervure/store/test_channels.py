@@ -65,3 +65,16 @@ def test_of_many_workers_that_reach_for_one_slot_one_gets_it(postgresql_at: Data
 
     assert sorted(at_once([partial(reserve, 0)] * 8), key=str) == [0.0] + [60.0] * 7
     assert sorted(at_once([partial(reserve, 60)] * 8), key=str) == [0.0] + [60.0] * 7
+
+
+def test_orders_that_were_wanted_while_a_pull_ran_are_pulled_again_at_once(world: World) -> None:
+    """The pull may have read before what they are wanted for happened."""
+    merchant(world)
+    channels(world).heard_orders("shop", watermark=None, until=None, next_at=at(1))
+    ChannelStore(world.connection, at(1.5)).want_orders("shop")
+    ChannelStore(world.connection, at(1.6)).heard_orders("shop", watermark=at(1), until=None, next_at=None)
+    store = ChannelStore(world.connection, at(2))
+    store.heard_orders("shop", watermark=None, until=at(1.2), next_at=at(60))
+    assert store.get("shop").orders_next_at == at(1.5)
+    store.heard_orders("shop", watermark=None, until=at(1.8), next_at=at(60))
+    assert store.get("shop").orders_next_at == at(60)

@@ -226,7 +226,8 @@ def test_a_stale_number_is_sent_again_once_every_order_until_then_is_heard_and_h
     [leased] = inbox.lease(1)
     assert launch(world.later(2), "two") == {}
     inbox.done([leased.id])
-    again = launch(world.later(2), "two")["BOLT"]
+    InboxStore(world.connection, at(2.1)).put("shop", [order_document("b")])  # after the pull: others wait for it
+    again = launch(world.later(3), "two")["BOLT"]
     assert (again.publication_id, again.units, again.expected_units) == (number, 5, 4)
 
 
