@@ -8,6 +8,13 @@ from nervure.store.channels import ChannelStore
 from nervure.store.inbox import InboxStore
 from schemas.documents import RawDocument
 
+WHOLE_OVERLAP = "pull the whole overlap"
+SHORT_OVERLAP_SECONDS = 30.0
+"""Between two pulls with the platform's whole overlap, one that is wanted at once reads only so far back.
+
+A busy shop would otherwise spend its calls on reading the same orders again and again.
+"""
+
 PROBLEM_SECONDS = 60.0
 """After a failure that waiting cannot heal, an account is asked again this late."""
 
@@ -20,7 +27,9 @@ def are_orders_due(hub: Hub, channel: str) -> bool:
 
 
 def pull_orders(hub: Hub, channel: str) -> int:
-    """Pulls what changed since the watermark, with the platform's overlap; answers how many documents were new.
+    """Pulls what changed since the watermark, with an overlap; answers how many documents were new.
+
+    Once in a period the overlap is the platform's own, for rows that it shows late.
 
     Raises:
         ConnectorError: the platform could not be asked; what was read before stays stored, and the watermark too.
@@ -29,7 +38,9 @@ def pull_orders(hub: Hub, channel: str) -> int:
     started_at = hub.clock.now()
     with hub.database.read() as connection:
         watermark = ChannelStore(connection, started_at).get(channel).orders_watermark or started_at
-    since = watermark - timedelta(seconds=account.record.capabilities.order_overlap_seconds)
+        is_whole = ChannelStore(connection, started_at).is_free(channel, WHOLE_OVERLAP)
+    overlap = account.record.capabilities.order_overlap_seconds
+    since = watermark - timedelta(seconds=overlap if is_whole else min(overlap, SHORT_OVERLAP_SECONDS))
     new = 0
     try:
         for page in hub.connection(channel).pull_orders(since):
@@ -43,6 +54,9 @@ def pull_orders(hub: Hub, channel: str) -> int:
             set_problem(hub, channel, str(error))
         raise
     _note(hub, channel, watermark=None, until=started_at, next_at=hub.clock.now() + account.order_period)
+    if is_whole:
+        period = account.order_period.total_seconds()
+        hub.database.run(lambda c: ChannelStore(c, started_at).reserve(channel, WHOLE_OVERLAP, period))
     return new
 
 

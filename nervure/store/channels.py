@@ -120,6 +120,13 @@ class ChannelStore:
         known: datetime = self._connection.execute(sa.select(CEILING.c.free_at).where(mine)).scalar_one()
         return max((known - self._now).total_seconds(), 0.001)
 
+    def is_free(self, account: str, operation: str) -> bool:
+        """Whether the account's slot for an operation could be taken now."""
+        taken = sa.select(CEILING.c.account).where(
+            CEILING.c.account == account, CEILING.c.operation == operation, CEILING.c.free_at > self._now
+        )
+        return self._connection.execute(taken).first() is None
+
     # -- supplier feeds ----------------------------------------------------------------------------------------
 
     def feed_rows(self, supplier: str) -> int | None:

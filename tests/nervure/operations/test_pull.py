@@ -49,6 +49,17 @@ def test_a_pull_starts_an_overlap_before_the_watermark_that_the_rows_gave(both: 
     assert shop.sinces[1] == at(3)
 
 
+@pytest.mark.requirement("R25", "R26")
+def test_orders_that_are_wanted_at_once_do_not_read_the_whole_overlap_again(filled: Database) -> None:
+    shop = ScriptedShop(pages=[Page((order("1"),), START)])
+    hub = scripted_hub(filled, {"shop": shop})
+    for seconds in (0, 20, 20, 20):
+        advance(hub, seconds)
+        pull_orders(hub, "shop")
+    backs = [(START - since).total_seconds() for since in shop.sinces]
+    assert backs == [60, 30, 30, 60], "the whole once a minute"
+
+
 @pytest.mark.requirement("R25")
 def test_orders_are_heard_until_the_pull_began_and_not_until_it_ended(filled: Database) -> None:
     class Slow(ScriptedShop):
