@@ -12,12 +12,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document. `points` is what it is guessed to cost at most, until Shopify has said it once."""
+    """A document. `points` is what it is guessed to cost at most, until Shopify has said it once.
+
+    `is_patient`: it leaves half of the budget to others: orders and numbers are heard and told before it.
+    """
 
     name: str
     text: str
     points: int
     is_mutation: bool = False
+    is_patient: bool = False
 
 
 _LINE_PARTS = """
@@ -270,6 +274,7 @@ fragment FulfillmentLineParts on FulfillmentLineItem { quantity lineItem { id } 
 """
     + _TO_SHIP_PARTS,
     points=200,
+    is_patient=True,
 )
 
 CREATE_FULFILLMENT = Document(

@@ -6,6 +6,7 @@ Cost: a mutation is 10 points, an object 1, a window of n about 1 + 1.55 ln n ti
 
 import json
 import math
+import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -125,7 +126,10 @@ class AdminApi:
             answer["errors"] = [_told(error, "INVALID_VARIABLE") for error in result.errors]
         if result.data is not None:
             answer["data"] = result.data
-        return {**answer, "extensions": {"cost": self._status(cost, cost)}}
+        # What the answer did not use of what was asked for flows back into the bucket.
+        actual = min(cost, _cost(known.document, operation, variables, result.data or {}))
+        self._points += cost - actual
+        return {**answer, "extensions": {"cost": self._status(cost, actual)}}
 
     def _read(self, text: str) -> _Known:
         known = self._known.get(text)
@@ -178,16 +182,37 @@ def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionN
     return next((one for one in found if one.name is not None and one.name.value == name), None)
 
 
-def _cost(document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> int:
+def _cost(
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: Mapping[str, Any],
+    data: Mapping[str, Any] | None = None,
+) -> int:
+    """The points that a document asks for; with `data`, what the answer really holds."""
     fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
     counter = _CostCounter(fragments, variables)
-    points = 0
+    points = 0.0
     for root in counter.fields(operation.selection_set):
+        value = _ASKED if data is None else data.get(_said(root))
         if operation.operation is OperationType.MUTATION:
-            points += MUTATION_POINTS + counter.inside(root)
+            points += MUTATION_POINTS + counter.inside(root, value)
         else:
-            points += counter.field(root)
-    return max(1, points)
+            points += counter.field(root, value)
+    return max(1, round(points))
+
+
+_ASKED: Any = object()
+"""Stands for an answer that is not there yet: everything that was asked for is counted."""
+
+
+def _said(field: FieldNode) -> str:
+    return field.alias.value if field.alias is not None else field.name.value
+
+
+def _rows_of(value: Any) -> int:  # a wire document
+    if isinstance(value, list):
+        return len(value)
+    return len(next((rows for rows in value.values() if isinstance(rows, list)), ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,24 +229,34 @@ class _CostCounter:
             elif isinstance(one, InlineFragmentNode):
                 yield from self.fields(one.selection_set)
 
-    def inside(self, field: FieldNode) -> int:
-        return sum(self.field(one) for one in self.fields(field.selection_set))
+    def inside(self, field: FieldNode, value: Any = _ASKED) -> float:
+        if isinstance(value, list):
+            return statistics.fmean(self.inside(field, one) for one in value) if value else 0.0
+        if value is None:
+            return 0.0
+        return sum(
+            self.field(one, value if value is _ASKED else value.get(_said(one)))
+            for one in self.fields(field.selection_set)
+        )
 
-    def field(self, field: FieldNode) -> int:
-        if field.selection_set is None:
-            return 0
+    def field(self, field: FieldNode, value: Any = _ASKED) -> float:
+        if field.selection_set is None or value is None:
+            return 0.0
         ids = self._argument(field, "ids")
         if isinstance(ids, list):
-            return len(ids) * (1 + self.inside(field))
+            return len(ids) * (1 + self.inside(field, value))
         name = field.name.value
         if name in _FREE or name.endswith("Set"):
-            return self.inside(field)
+            return self.inside(field, value)
         first = self._argument(field, "first")
         if isinstance(first, int):
             is_paged = any(one.name.value == "pageInfo" for one in self.fields(field.selection_set))
-            node = 1 + self.inside(field) - (1 if is_paged else 0)
-            return 1 + round(1 + 1.55 * math.log(max(1, first))) * node + (1 if is_paged else 0)
-        return 1 + self.inside(field)
+            rows = first if value is _ASKED else _rows_of(value)
+            if rows == 0:
+                return 1.0 + is_paged
+            node = 1 + self.inside(field, value) - is_paged
+            return 1 + round(1 + 1.55 * math.log(rows)) * node + is_paged
+        return 1 + self.inside(field, value)
 
     def _argument(self, field: FieldNode, name: str) -> object:
         for argument in field.arguments or ():

@@ -1,5 +1,6 @@
 """What the Shopify connector tells the emulated shop about orders."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,8 @@ from connectors.errors import NoAnswerError, RefusedError
 from connectors.transport import HttpRequest, HttpResponse
 from schemas.orders import OrderState
 from simulation.platform import BasketLine
+from simulation.platforms.shopify_api import Rate
+from tests.connectors.conformance import START
 from tests.connectors.test_shopify import (
     NORTH,
     bought,
@@ -15,6 +18,7 @@ from tests.connectors.test_shopify import (
     graphql,
     make_rig,
     parcel_of,
+    places_request,
     polled,
     shipment,
     shop,
@@ -31,6 +35,23 @@ def test_a_shipment_is_told_once() -> None:
     assert rig.emulator.shipped() == {order: 2}
     assert shop(rig).committed("SKU-001", NORTH) == 1
     assert rig.emulator.requests_by_operation()["fulfillmentCreate"] == 1
+
+
+@pytest.mark.requirement("R26")
+def test_a_shipments_notice_leaves_half_of_the_budget_to_orders_and_numbers() -> None:
+    rig = make_rig(rate=Rate(maximum_points=2000, restored_per_second=100))
+    order = bought(rig, ("SKU-001", 3))
+    line = polled(rig, order)[0].lines[0].external_id
+    hub = connection(rig)
+    while (
+        shop(rig).handle(places_request(), START).json()["extensions"]["cost"]["throttleStatus"]["currentlyAvailable"]
+        > 900
+    ):
+        pass  # others of the same app spend
+    list(hub.pull_orders(START))
+    assert rig.clock.now() == START, "orders are heard at once"
+    hub.push_shipment(shipment(order, {line: 1}))
+    assert rig.clock.now() - START > timedelta(seconds=1)
 
 
 def test_two_equal_shipments_without_a_parcel_are_two() -> None:
