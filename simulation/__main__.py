@@ -160,7 +160,7 @@ class DemoWorld:
             for line in sale.purchase.lines
             for part, units in record.parts[line.sku].items()
         ]
-        waits = settle_times(name, opening, taken, [], record.shelf_logs[name])
+        waits = settle_times(name, opening, taken, [], record.shelf_logs[name], heard_slowly=record.heard_slowly)
         return [seconds for account, seconds in waits if account not in record.heard_slowly]
 
     def _record(self, request: HttpRequest) -> HttpResponse:

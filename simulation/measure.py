@@ -7,11 +7,14 @@ one is moved by the platform itself. A shelf that never settles counts as infini
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
 from simulation.platform import ShelfChange
+
+SLOWLY_SECONDS = 60.0
+"""So often a platform that is heard slowly tells its sales."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,13 @@ def settle_times(
     taken: Iterable[Taken],
     came_back: Iterable[Taken],
     shelf_log: Sequence[ShelfChange],
+    *,
+    heard_slowly: Collection[str] = (),
 ) -> list[tuple[str, float]]:
-    """Seconds from each purchase elsewhere until each shelf of `platform` settled, with where it was bought.
+    """Seconds from each purchase elsewhere until each shelf of `platform` settled, with whose delay it is.
+
+    That is the platform where it was bought; or one that is `heard_slowly`, if it sold the same goods just before: the
+    shelf cannot settle for both before that one is heard.
 
     `opening`: units by (sku, stock point) at the start. `taken` and `came_back` speak of this platform's points.
     """
@@ -77,8 +85,18 @@ def settle_times(
     waits: list[tuple[str, float]] = []
     for key, purchases in sold.items():
         if key in opening:
-            waits.extend(_waits(platform, opening[key], purchases, returned[key], shelves[key]))
+            found = _waits(platform, opening[key], purchases, returned[key], shelves[key])
+            waits.extend((_whose(purchase, purchases, heard_slowly), seconds) for purchase, seconds in found)
     return waits
+
+
+def _whose(purchase: Taken, purchases: Sequence[Taken], heard_slowly: Collection[str]) -> str:
+    unheard = (
+        other.platform
+        for other in reversed(purchases)
+        if other.platform in heard_slowly and purchase.at - SLOWLY_SECONDS <= other.at <= purchase.at
+    )
+    return purchase.platform if purchase.platform in heard_slowly else next(unheard, purchase.platform)
 
 
 def _waits(
@@ -87,7 +105,7 @@ def _waits(
     purchases: list[Taken],
     returned: list[Taken],
     shelf: Sequence[tuple[float, int]],
-) -> Iterable[tuple[str, float]]:
+) -> Iterable[tuple[Taken, float]]:
     purchases.sort(key=lambda purchase: purchase.at)
     returned.sort(key=lambda event: event.at)
     times = [moment for moment, _ in shelf]
@@ -106,7 +124,7 @@ def _waits(
             continue
         first = bisect_right(times, purchase.at) - 1
         if first >= 0 and shelf[first][1] <= left(sold, purchase.at):
-            yield purchase.platform, 0.0
+            yield purchase, 0.0
             continue
         settled = (moment for moment, units in shelf[first + 1 :] if units <= left(sold, moment))
-        yield purchase.platform, next(settled, inf) - purchase.at
+        yield purchase, next(settled, inf) - purchase.at

@@ -228,7 +228,8 @@ def _add_returns(record: Record, stock: Counter[tuple[str, str]]) -> None:
 def _latencies(record: Record, hub: HubLook, verdict: Verdict) -> None:
     """From purchase to every other platform's shelf, for goods that are no kits.
 
-    Sales that a platform tells only once a minute have a row of their own: their delay is its ceiling, not ours.
+    Sales that a platform tells only once a minute have a row of their own, and so have sales of the same goods in that
+    minute: their delay is its ceiling, not ours.
     """
     waits: dict[str, list[float]] = {name: [] for name in record.points}
     waits |= {f"sold on {name}": [] for name in record.heard_slowly}
@@ -258,7 +259,9 @@ def _latencies(record: Record, hub: HubLook, verdict: Verdict) -> None:
                 if served.location in places
             ]
             back += list(_came_back(record, point))
-        for account, seconds in settle_times(name, opening, taken, back, record.shelf_logs[name]):
+        for account, seconds in settle_times(
+            name, opening, taken, back, record.shelf_logs[name], heard_slowly=record.heard_slowly
+        ):
             waits[f"sold on {account}" if account in record.heard_slowly else name].append(seconds)
     verdict.sale_to_confirmed_seconds = {name: percentiles(seconds) for name, seconds in waits.items()}
 

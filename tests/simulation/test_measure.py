@@ -96,3 +96,15 @@ def test_no_percentile_is_exceeded_by_more_than_its_share(values: list[float]) -
 @pytest.mark.parametrize("delay", [0.0, 0.5, 30.0])
 def test_a_delay_is_measured_exactly(delay: float) -> None:
     assert waits([sold(10)], shows((0, 5), (10 + delay, 4))) == [("till", delay)]
+
+
+def test_a_sale_of_goods_that_a_slow_platform_has_just_sold_waits_for_that_one() -> None:
+    """Until the marketplace is heard the shelf can show what is left after the till's sale alone, and no less."""
+    taken = [sold(0, on="market"), sold(10), sold(100)]
+    log = shows((0, 5), (11, 4), (50, 3), (101, 2))
+    assert settle_times("shop", OPENING, taken, [], log, heard_slowly={"market"}) == [
+        ("market", 11.0),
+        ("market", 40.0),
+        ("till", 1.0),
+    ]
+    assert settle_times("shop", OPENING, taken, [], log) == [("market", 11.0), ("till", 40.0), ("till", 1.0)]
