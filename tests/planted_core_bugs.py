@@ -408,8 +408,8 @@ BUGS = (
     Bug(
         "the inbox stores a second copy of an event",
         "nervure/store/inbox.py",
-        '[row for row in rows if row["event_id"] not in before]',
-        '[row | {"event_id": f"{row[\'event_id\']}#{self._now}"} for row in rows]',
+        "for part in chunks(rows)",
+        "for part in chunks([row | {'event_id': row['event_id'] + str(self._now)} for row in rows])",
         INBOX,
     ),
     Bug(
