@@ -26,7 +26,8 @@ from bench.sizes import Sizes
 from nervure.inventory.claims import claim
 from nervure.inventory.stock import Against, ClaimKind, Place
 from nervure.store.database import Connection, Database, open_database
-from nervure.store.stock import LEVEL, StockStore
+from nervure.store.statements import LEVEL
+from nervure.store.stock import StockStore
 
 UNITS = 1_000_000_000
 EXPIRES_AT = NOW + timedelta(minutes=15)

@@ -21,7 +21,8 @@ from bench.sizes import Sizes
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Place
 from nervure.store.database import Database, open_database
-from nervure.store.stock import LEVEL, StockStore
+from nervure.store.statements import LEVEL
+from nervure.store.stock import StockStore
 
 COLUMNS = (
     "stock_level_id",
@@ -30,6 +31,7 @@ COLUMNS = (
     "units",
     "reason",
     "cause_key",
+    "document",
     "occurred_at",
     "recorded_at",
     "compensates_id",
@@ -76,7 +78,18 @@ def _pour(url: str, levels: Sequence[int], rows: int, number: int) -> float:
     moment = NOW if not url.startswith("sqlite") else NOW.strftime("%Y-%m-%d %H:%M:%S.%f")
     first = number * rows
     values: list[Row] = [
-        (levels[row % len(levels)], first + row + 1, "received", 1, None, f"round {number}|{row}", moment, moment, None)
+        (
+            levels[row % len(levels)],
+            first + row + 1,
+            "received",
+            1,
+            None,
+            f"round {number}|{row}",
+            f"round {number}",
+            moment,
+            moment,
+            None,
+        )
         for row in range(rows)
     ]
     pour: Callable[[str, Sequence[Row]], float] = _executemany if url.startswith("sqlite") else _copy

@@ -40,4 +40,7 @@ def stock_up(database: Database, count: int, *, units: int) -> list[Place]:
 
 def received(places: Sequence[Place], units: int, cause: str) -> list[Entry]:
     """A receipt at each place; `cause` makes them new."""
-    return [Entry(place, MovementKind.RECEIVED, units, f"{cause}|{number}", NOW) for number, place in enumerate(places)]
+    return [
+        Entry(place, MovementKind.RECEIVED, units, f"{cause}|{number}", NOW, document=cause)
+        for number, place in enumerate(places)
+    ]

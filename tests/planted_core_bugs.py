@@ -42,7 +42,9 @@ class Bug:
     tests: str
 
 
-STOCK = "nervure/store/stock.py"
+LEDGER_SQL = "nervure/store/ledger.py"
+CLAIMS_SQL = "nervure/store/claims.py"
+STATEMENTS = "nervure/store/statements.py"
 ORDERS = "nervure/store/orders.py"
 NUMBERS = "nervure/store/publications.py"
 SETTLE = "nervure/orders/settling.py"
@@ -50,21 +52,21 @@ SETTLE = "nervure/orders/settling.py"
 BUGS = (
     Bug(
         "levels are read, but not locked, before a claim",
-        STOCK,
+        CLAIMS_SQL,
         '.where(LEVEL.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(LEVEL.c.id).with_for_update()',
         '.where(LEVEL.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(LEVEL.c.id)',
         CLAIM_RACES,
     ),
     Bug(
         "units are taken without the condition that they are there",
-        STOCK,
+        CLAIMS_SQL,
         'LEVEL.c.on_hand - LEVEL.c.reserved - LEVEL.c.allocated >= sa.bindparam("wanted"),',
         "",
         CLAIMS,
     ),
     Bug(
         "the sequence of a level is read without its lock",
-        STOCK,
+        LEDGER_SQL,
         """                .order_by(LEVEL.c.id)
                 .with_for_update()
             )
@@ -76,21 +78,21 @@ BUGS = (
     ),
     Bug(
         "a claim ends whatever its state",
-        STOCK,
+        CLAIMS_SQL,
         '.where(CLAIM.c.id == claim_id, CLAIM.c.state == "held")',
         ".where(CLAIM.c.id == claim_id)",
         CLAIMS,
     ),
     Bug(
         "a claim that ends does not give its units back",
-        STOCK,
+        CLAIMS_SQL,
         'allocated=LEVEL.c.allocated - units["allocation"]',
         "allocated=LEVEL.c.allocated",
         SHIPPING,
     ),
     Bug(
         "an insert that changed nothing is not told from one that did",
-        STOCK,
+        STATEMENTS,
         ".execution_options(preserve_rowcount=True)",
         "",
         INTAKE,
@@ -111,7 +113,7 @@ BUGS = (
     ),
     Bug(
         "the oldest allocation is given up first",
-        STOCK,
+        CLAIMS_SQL,
         ".order_by(CLAIM.c.id.desc())",
         ".order_by(CLAIM.c.id)",
         SETTLING,

@@ -41,7 +41,7 @@ def compensation(entry: Entry) -> Entry:
 
 
 def count_difference(
-    place: Place, difference: int, *, counted_at: datetime, cause_key: str, reason: AdjustmentReason
+    place: Place, difference: int, *, counted_at: datetime, cause_key: str, reason: AdjustmentReason, document: str = ""
 ) -> Entry | None:
     """The adjustment that a count asks for: the difference at the time of counting, never a "set"."""
     if difference == 0:
@@ -52,5 +52,6 @@ def count_difference(
         reason=reason,
         units=difference,
         cause_key=cause_key,
+        document=document,
         occurred_at=counted_at,
     )

@@ -63,6 +63,7 @@ class HeldClaim:
 class Entry:
     """A movement to book. `units` is signed; `cause_key` is unique for ever.
 
+    `document`: what a person calls the cause, shared by all its movements; empty: the cause key itself.
     `compensates`: the cause key of the movement that this adjustment takes back.
     """
 
@@ -75,6 +76,7 @@ class Entry:
     owner: str = OUR_OWN
     condition: Condition = Condition.SELLABLE
     lot: str = ""
+    document: str = ""
     compensates: str | None = None
 
 

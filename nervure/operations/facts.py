@@ -83,6 +83,7 @@ def _move(hub: Hub, connection: Connection, fact: ChannelMovement) -> None:
             kind=fact.kind,
             units=fact.units * per,
             cause_key=f"movement|{fact.channel}|{fact.external_id}|{part}",
+            document=f"movement:{fact.channel}:{fact.external_id}",
             occurred_at=fact.occurred_at,
             reason=fact.reason,
             condition=fact.condition,

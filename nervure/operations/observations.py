@@ -107,6 +107,7 @@ def _book_count(hub: Hub, connection: Connection, fact: StockObservation, item_i
         difference,
         counted_at=fact.observed_at,
         cause_key=f"count|{fact.channel}|{place.item_id}|{place.location_id}|{fact.observed_at.isoformat()}",
+        document=f"observation:{fact.channel}:{fact.observed_at:%Y-%m-%dT%H:%M:%SZ}",
         reason=AdjustmentReason.CYCLE_COUNT if fact.is_physical_count else AdjustmentReason.CORRECTION,
     )
     if entry is not None:

@@ -154,6 +154,7 @@ def _open_stock(connection: Connection, path: Path, locations: dict[str, int], n
                     kind=MovementKind.RECEIVED,
                     units=int(row["units"]),
                     cause_key=f"opening|{row['sku']}|{row['location']}",
+                    document="opening",
                     occurred_at=now,
                 )
             )

@@ -5,6 +5,7 @@ from datetime import datetime
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place
 from nervure.operations.hub import Hub
+from nervure.operations.refusals import RefusalError
 from nervure.orders.settling import settle
 from nervure.orders.shipping import ship
 from nervure.store.catalogue import CatalogueStore
@@ -18,7 +19,7 @@ MAX_UNITS = 1_000_000_000
 """More than anybody has of one thing; a larger number is a slip."""
 
 
-class UnknownStockError(Exception):
+class UnknownStockError(RefusalError):
     """A sku or a location that the hub does not know."""
 
 
@@ -70,6 +71,7 @@ def _book(
             kind=kind,
             units=units,
             cause_key=f"hub|{document}|{sku}|{location}",
+            document=document,
             occurred_at=now,
             reason=reason,
         )

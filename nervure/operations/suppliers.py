@@ -109,6 +109,7 @@ def _book_difference(hub: Hub, connection: Connection, leased: Leased, location:
                 counted_at=as_of,
                 # Not by its time: a feed may be corrected, and still be of the same day.
                 cause_key=f"feed|{supplier}|{item}|{leased.document.event_id}",
+                document=f"feed:{supplier}:{leased.document.event_id}",
                 reason=AdjustmentReason.CORRECTION,
             )
         )
@@ -261,6 +262,7 @@ def _trust_no_more(
             kind=MovementKind.ADJUSTED,
             units=-units,
             cause_key=f"refused|{fulfillment_order_id}|{place.item_id}|{place.location_id}",
+            document=f"fulfillment:{fulfillment_order_id}",
             occurred_at=refused_at or desk.now,
             reason=AdjustmentReason.CORRECTION,
         )

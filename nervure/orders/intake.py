@@ -8,7 +8,7 @@ from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place
 from nervure.orders.settling import cover, rebalance, serve_shortfalls, uncover
 from nervure.orders.shipping import ship
-from nervure.orders.work import Desk, LineState
+from nervure.orders.work import Desk, LineState, order_document
 from schemas.capabilities import Capabilities, DecrementMoment
 from schemas.fulfillment import FulfillmentState
 from schemas.orders import DeliveryMethod, Order, OrderLine, OrderState
@@ -125,6 +125,7 @@ def _hand_over(order_id: int, order: Order, desk: Desk, lines: list[LineState]) 
             kind=MovementKind.SOLD,
             units=-sold[line.id] * per,
             cause_key=f"fulfillment|{written[line.id]}|{part}",
+            document=order_document(order.channel, order.external_id),
             occurred_at=order.updated_at,
         )
         for line in lines

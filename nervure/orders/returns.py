@@ -32,6 +32,7 @@ def take_back(goods: Return, desk: Desk) -> bool:
                 kind=MovementKind.RETURNED,
                 units=line.units * per,
                 cause_key=f"return|{goods.channel}|{goods.external_id}|{line.external_id}|{part}",
+                document=f"return:{goods.channel}:{goods.external_id}",
                 occurred_at=goods.occurred_at,
                 condition=line.condition,
             )

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry
-from nervure.orders.work import Desk
+from nervure.orders.work import Desk, order_document
 from schemas.fulfillment import FulfillmentState
 from schemas.stock import MovementKind
 
@@ -24,6 +24,7 @@ def ship(
     held = desk.stock.held_for([line.id for line in lines])
     owners_and_lots = desk.stock.owners_and_lots({claim.level_id for claim in held})
     desk.stock.end_claims([claim.id for claim in held], "consumed")
+    document = order_document(*desk.orders.name_of(fulfillment_order_id))
     book(
         desk.stock,
         [
@@ -32,6 +33,7 @@ def ship(
                 kind=MovementKind.SHIPPED,
                 units=-claim.units,
                 cause_key=f"claim|{claim.id}",
+                document=document,
                 occurred_at=shipped_at,
                 owner=owner,
                 lot=lot,

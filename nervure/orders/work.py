@@ -63,6 +63,11 @@ def is_older(order: Order, known_at: datetime, known_state: OrderState) -> bool:
     return (order.updated_at, stages.index(order.state)) < (known_at, stages.index(known_state))
 
 
+def order_document(channel: str, external_id: str) -> str:
+    """What the ledger calls an order."""
+    return f"order:{channel}:{external_id}"
+
+
 class ClaimRepository(StockRepository, Protocol):
     """What order work does with stock beside taking it."""
 
@@ -146,6 +151,9 @@ class OrderRepository(Protocol):
 
     def end_fulfillment(self, fulfillment_order_id: int, state: FulfillmentState, at: datetime) -> bool:
         """Locks its order and marks it shipped or handed over; False: that had been done."""
+
+    def name_of(self, fulfillment_order_id: int) -> tuple[str, str]:
+        """The channel of its order, and how that calls it."""
 
     def tell_shipment(self, fulfillment_order_id: int) -> None:
         """Queues the shipment's notice to the channel."""

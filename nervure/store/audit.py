@@ -21,7 +21,7 @@ from nervure.store.orders import (
     TASK,
 )
 from nervure.store.publications import PUBLICATION
-from nervure.store.stock import CLAIM, KIT, LEVEL, MOVEMENT
+from nervure.store.statements import CLAIM, KIT, LEVEL, MOVEMENT
 
 
 @dataclass(frozen=True, slots=True)

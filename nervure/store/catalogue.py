@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.store import tables
 from nervure.store.orders import CHANNEL, LISTING, LOCATION, POINT, POINT_LOCATION
-from nervure.store.stock import CHANGE, KIT, SAFETY, chunks, insert_new
+from nervure.store.statements import CHANGE, KIT, SAFETY, chunks, insert_new
 from schemas.items import Item
 from schemas.levels import LevelKey
 from schemas.locations import Location

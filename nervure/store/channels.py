@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.store import tables
 from nervure.store.orders import CHANNEL, POINT
-from nervure.store.stock import insert_new
+from nervure.store.statements import insert_new
 
 CEILING = tables.of(tables.CallCeilingRow)
 FEED = tables.of(tables.SupplierFeedRow)

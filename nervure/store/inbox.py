@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.stock import chunks
+from nervure.store.statements import chunks
 from schemas.documents import Heard, RawDocument
 
 INBOX = tables.of(tables.InboxRow)

@@ -19,7 +19,7 @@ from nervure.store.orders import (
     PERSON,
     SHORTFALL,
 )
-from nervure.store.stock import CLAIM, LEVEL
+from nervure.store.statements import CLAIM, LEVEL
 from nervure.store.tables import SupplierOfferRow, of
 from schemas.fulfillment import FulfillmentLine, FulfillmentState, Parcel, Shipment
 

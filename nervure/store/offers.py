@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store.orders import FULFILLMENT, LOCATION
-from nervure.store.stock import CLAIM, LEVEL, MOVEMENT, OBSERVATION, chunks, insert_new
+from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, OBSERVATION, chunks, insert_new
 from nervure.store.tables import FulfillmentLineRow, SupplierOfferRow, of
 from schemas.fulfillment import FulfillmentState
 from schemas.stock import Condition, SupplierOffer

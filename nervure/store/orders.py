@@ -12,7 +12,7 @@ from nervure.orders.geography import distance_km, locate
 from nervure.orders.routing import Candidate
 from nervure.orders.work import BoundListing, FulfillmentLineState, LineState, UnboundListingError, is_older
 from nervure.store import tables
-from nervure.store.stock import CHANGE, KIT, chunks, insert_new
+from nervure.store.statements import CHANGE, KIT, chunks, insert_new
 from schemas.fulfillment import FulfillmentState
 from schemas.locations import Coordinates, LocationKind
 from schemas.orders import DeliveryMethod, Order, OrderLine, OrderState, Return, ReturnLine
@@ -306,6 +306,16 @@ class OrderStore:
             .values(state=state.value, ended_at=at)
         )
         return changed.rowcount == 1
+
+    def name_of(self, fulfillment_order_id: int) -> tuple[str, str]:
+        query = (
+            sa.select(CHANNEL.c.name, ORDER.c.external_id)
+            .join(ORDER, ORDER.c.channel_id == CHANNEL.c.id)
+            .join(FULFILLMENT, FULFILLMENT.c.order_id == ORDER.c.id)
+            .where(FULFILLMENT.c.id == fulfillment_order_id)
+        )
+        channel, external_id = self._connection.execute(query).one()
+        return channel, external_id
 
     # -- what is missing ---------------------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ from nervure.inventory.availability import salable_quantity
 from nervure.publication.answers import Landing
 from nervure.store import tables
 from nervure.store.orders import CHANNEL, LISTING, LOCATION, POINT, POINT_LOCATION, is_fresh
-from nervure.store.stock import CHANGE, KIT, LEVEL, StockStore, chunks, insert_new
+from nervure.store.statements import CHANGE, KIT, LEVEL, chunks, insert_new
+from nervure.store.stock import StockStore
 from schemas.levels import LevelKey
 from schemas.publications import PublicationState
 

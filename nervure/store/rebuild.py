@@ -10,7 +10,8 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.stock import ClaimKind, Place
 from nervure.store.catalogue import ITEM
 from nervure.store.orders import LOCATION
-from nervure.store.stock import CLAIM, LEVEL, MOVEMENT, StockStore, chunks
+from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, chunks
+from nervure.store.stock import StockStore
 
 NUMBERS = ("on_hand", "sequence", "reserved", "allocated")
 

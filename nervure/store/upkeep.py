@@ -8,7 +8,8 @@ from sqlalchemy.engine import Connection
 
 from nervure.store.orders import CHANNEL, PERSON, POINT, TASK
 from nervure.store.publications import FLIGHT_SECONDS, INBOX, PUBLICATION
-from nervure.store.stock import CLAIM, StockStore
+from nervure.store.statements import CLAIM
+from nervure.store.stock import StockStore
 from schemas.publications import PublicationState
 
 

@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from connectors.transport import HttpRequest, HttpResponse, Send
 from nervure import cli
+from nervure.cli import running
 from nervure.clock import SystemClock
 from nervure.operations import setup
 from nervure.operations.drain import drain
@@ -346,8 +347,8 @@ def test_a_rehearsal_ends_with_its_figures_and_a_word_on_them(
         "sale_to_confirmed_seconds": {"webshop": {"count": 2, "p50": 0.5, "p95": 1.0, "p99": "infinite"}},
         "details": ["lost: webshop 7"] * 12,
     }
-    monkeypatch.setattr(cli, "run_replay", lambda *_, **__: Outcome(figures, holds))
-    monkeypatch.setattr(cli, "run_demo", lambda *_, **__: Outcome(figures, holds))
+    monkeypatch.setattr(running, "run_replay", lambda *_, **__: Outcome(figures, holds))
+    monkeypatch.setattr(running, "run_demo", lambda *_, **__: Outcome(figures, holds))
     for words in (("replay", "x.csv", "--json", "out/figures.json"), ("demo",)):
         code, out, err = shell.run(*words)
         assert (code, err) == (0 if holds else 1, "")
@@ -366,7 +367,7 @@ def test_a_rehearsal_that_cannot_be_carried_out_says_why(shell: Shell, monkeypat
     def stopped(*_: object, **__: object) -> Outcome:
         raise RehearsalError("the demo was stopped before it began")
 
-    monkeypatch.setattr(cli, "run_demo", stopped)
+    monkeypatch.setattr(running, "run_demo", stopped)
     assert shell.fails("demo") == "the demo was stopped before it began"
 
 

@@ -42,7 +42,8 @@ from nervure.store.orders import (
 )
 from nervure.store.publications import PUBLICATION, PublicationStore
 from nervure.store.rebuild import find_differences
-from nervure.store.stock import CHANGE, CLAIM, KIT, LEVEL, MOVEMENT, StockStore
+from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL, MOVEMENT
+from nervure.store.stock import StockStore
 from schemas.capabilities import Capabilities, Confirmation, DecrementMoment, StockMeaning, WriteMode
 from schemas.items import Item, ItemKind, KitComponent
 from schemas.locations import Address, Coordinates, Location, LocationKind

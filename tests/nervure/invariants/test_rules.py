@@ -10,7 +10,7 @@ from nervure.inventory.stock import ClaimKind, Take
 from nervure.store.audit import AuditStore
 from nervure.store.orders import FULFILLMENT_LINE, LINE, SHORTFALL, TASK
 from nervure.store.publications import PUBLICATION
-from nervure.store.stock import CLAIM, LEVEL, MOVEMENT
+from nervure.store.statements import CLAIM, LEVEL, MOVEMENT
 from schemas.orders import OrderState
 from tests.nervure.world import World, a_till_sale, an_order, at, merchant
 

@@ -17,7 +17,7 @@ from nervure.inventory.stock import (
     Shortage,
     Take,
 )
-from nervure.store.stock import CHANGE
+from nervure.store.statements import CHANGE
 from schemas.stock import Condition
 from tests.nervure.world import World, must_hold
 

@@ -5,7 +5,7 @@ import pytest
 
 from nervure.inventory.ledger import book, compensation, count_difference, is_inside_count
 from nervure.inventory.stock import Entry, Place
-from nervure.store.stock import MOVEMENT
+from nervure.store.statements import MOVEMENT
 from schemas.stock import AdjustmentReason, Condition, MovementKind
 from tests.nervure.world import World, at, must_hold
 

@@ -12,7 +12,7 @@ from nervure.operations import setup
 from nervure.operations.setup import open_hub, read_items
 from nervure.settings import Settings, SettingsError, load_text
 from nervure.store.database import DatabaseError
-from nervure.store.stock import LEVEL, MOVEMENT
+from nervure.store.statements import LEVEL, MOVEMENT
 from schemas.items import ItemKind
 from tests.nervure.world import START, World
 

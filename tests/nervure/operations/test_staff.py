@@ -4,7 +4,7 @@ import pytest
 
 from nervure.operations.staff import UnknownStockError, adjust, receive, ship_fulfillment
 from nervure.store.database import Database
-from nervure.store.stock import MOVEMENT
+from nervure.store.statements import MOVEMENT
 from schemas.stock import AdjustmentReason
 from tests.nervure.operations.scripted import ScriptedShop, hear, looking, order_of, scripted_hub
 from tests.nervure.world import an_order, at, must_hold

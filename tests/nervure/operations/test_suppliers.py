@@ -17,7 +17,7 @@ from nervure.store.inbox import InboxStore
 from nervure.store.offers import OFFER
 from nervure.store.orders import OUTBOX, TASK
 from nervure.store.publications import PublicationStore
-from nervure.store.stock import OBSERVATION
+from nervure.store.statements import OBSERVATION
 from schemas.capabilities import DecrementMoment
 from schemas.documents import RawDocument
 from schemas.dropship import DropShipOrder, SupplierReply

@@ -21,7 +21,7 @@ from nervure.store.database import Database
 from nervure.store.inbox import BODY, InboxStore
 from nervure.store.orders import ORDER, PERSON
 from nervure.store.publications import PublicationStore
-from nervure.store.stock import CLAIM
+from nervure.store.statements import CLAIM
 from tests.nervure.operations.fake_shops import FakeShop, broken_document, fake_hub, fill, order_document
 from tests.nervure.world import START, World, an_order, at, fresh_sqlite
 

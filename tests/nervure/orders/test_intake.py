@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from nervure.orders.intake import channels_own_moves, counts
 from nervure.orders.work import LineState, UnboundListingError
 from nervure.store.orders import FULFILLMENT, LINE, ORDER, OUTBOX, PERSON
-from nervure.store.stock import CHANGE, CLAIM
+from nervure.store.statements import CHANGE, CLAIM
 from schemas.capabilities import DecrementMoment
 from schemas.locations import Address
 from schemas.orders import Customer, Delivery, DeliveryMethod, OrderState

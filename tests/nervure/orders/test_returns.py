@@ -2,7 +2,7 @@ import pytest
 
 from nervure.orders.work import UnboundListingError
 from nervure.store.orders import RETURN, RETURN_LINE
-from nervure.store.stock import CHANGE, MOVEMENT
+from nervure.store.statements import CHANGE, MOVEMENT
 from schemas.stock import Condition
 from tests.nervure.world import World, a_return, an_order, merchant, must_hold
 

@@ -3,7 +3,7 @@ import pytest
 from nervure.orders.settling import cover, rebalance, release, serve_shortfalls
 from nervure.store.messages import MessageStore
 from nervure.store.orders import OUTBOX
-from nervure.store.stock import CLAIM
+from nervure.store.statements import CLAIM
 from schemas.locations import LocationKind
 from schemas.orders import OrderState
 from tests.nervure.world import World, a_pickup, a_till_sale, an_order, at, merchant, must_hold

@@ -1,7 +1,7 @@
 import pytest
 
 from nervure.store.orders import CHANNEL, LISTING
-from nervure.store.stock import KIT
+from nervure.store.statements import KIT
 from schemas.items import Item, ItemKind, KitComponent
 from schemas.levels import LevelKey
 from schemas.publications import ChannelListing

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from nervure.store.database import MAX_TRIES, MAX_WAIT_SECONDS, Database, DatabaseError, open_database
 from nervure.store.orders import TASK
-from nervure.store.stock import insert_new
+from nervure.store.statements import insert_new
 from tests.nervure.world import START, World, at_once, merchant
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from nervure.store.database import Database
 from nervure.store.inbox import LEASE_SECONDS, InboxStore
-from nervure.store.stock import CLAIM
+from nervure.store.statements import CLAIM
 from schemas.documents import Heard, RawDocument
 from tests.nervure.world import START, World, an_order, at, at_once, merchant, must_hold, overtaken
 

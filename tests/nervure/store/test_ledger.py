@@ -3,7 +3,7 @@
 import pytest
 
 from nervure.inventory.stock import Entry
-from nervure.store.stock import CHANGE, LEVEL, MOVEMENT
+from nervure.store.statements import CHANGE, LEVEL, MOVEMENT
 from schemas.stock import Condition, MovementKind
 from tests.nervure.world import World, at, merchant, must_hold
 from tests.reference import ROOT

@@ -17,7 +17,7 @@ from nervure.inventory.ledger import book
 from nervure.inventory.stock import Against, ClaimKind, Entry, InsufficientStockError
 from nervure.store.database import Database
 from nervure.store.rebuild import find_differences, rebuild
-from nervure.store.stock import LEVEL, MOVEMENT
+from nervure.store.statements import LEVEL, MOVEMENT
 from schemas.stock import INWARD, OUTWARD, AdjustmentReason, Condition, MovementKind
 from tests.nervure.world import START, World, at, fresh_sqlite, thrown_away
 

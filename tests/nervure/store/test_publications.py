@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nervure.inventory.availability import salable_quantity
 from nervure.store.database import Database
 from nervure.store.publications import PUBLICATION, Move, believed
-from nervure.store.stock import CHANGE
+from nervure.store.statements import CHANGE
 from schemas.locations import LocationKind
 from schemas.stock import Condition, MovementKind
 from tests.nervure.world import START, World, an_order, at, merchant, thrown_away

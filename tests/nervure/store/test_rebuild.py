@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.store.database import Database
 from nervure.store.rebuild import NUMBERS, find_differences, rebuild
-from nervure.store.stock import CHANGE, CLAIM, LEVEL, MOVEMENT
+from nervure.store.statements import CHANGE, CLAIM, LEVEL, MOVEMENT
 from schemas.orders import OrderState
 from schemas.stock import MovementKind
 from tests.nervure.world import START, World, a_till_sale, an_order, merchant, must_hold, overtaken, thrown_away

@@ -1,0 +1,40 @@
+"""The `nervure` command, one module a group. Bad input ends with one clear sentence and a non-zero exit."""
+
+import typer
+
+from connectors.errors import ConnectorError
+from nervure.cli import channels, database, inbox, looking, orders, running, stock, tasks
+from nervure.cli.common import fail
+from nervure.operations.refusals import RefusalError
+from nervure.rehearsals import RehearsalError
+from nervure.service.supervisor import StartError
+from nervure.settings import SettingsError
+from nervure.store.database import DatabaseError
+from simulation.history import HistoryError
+
+KNOWN_FAILURES = (
+    ConnectorError,
+    DatabaseError,
+    HistoryError,
+    RefusalError,
+    RehearsalError,
+    SettingsError,
+    StartError,
+)
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="One stock, everywhere."
+)
+for commands in (running, looking):
+    app.add_typer(commands.app)
+GROUPS = {"db": database, "inbox": inbox, "channels": channels, "stock": stock, "orders": orders, "tasks": tasks}
+for name, module in GROUPS.items():
+    app.add_typer(module.app, name=name)
+
+
+def main() -> None:
+    """Runs the command; every known failure is one sentence on standard error."""
+    try:
+        app()
+    except KNOWN_FAILURES as error:
+        fail(str(error))

@@ -1,0 +1,88 @@
+"""`nervure channels`: the accounts where we sell."""
+
+from pathlib import Path
+
+import typer
+
+from connectors.errors import ConnectorError
+from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, require_channel
+from nervure.operations.pull import pull_catalogue
+from nervure.operations.webhooks import callback_url
+from nervure.store.catalogue import CatalogueStore
+from nervure.store.channels import ChannelStore
+
+app = group("The accounts where we sell.")
+
+
+@app.command("check")
+def channels_check(settings: SettingsOption = None) -> None:
+    """Sign in everywhere, and say what each account answers."""
+    failed = 0
+    with opened_hub(settings) as hub:
+        for name in hub.accounts:
+            try:
+                typer.echo(f"{name}: {hub.connection(name).check()}")
+            except ConnectorError as error:
+                failed += 1
+                typer.echo(f"{name}: {error}", err=True)
+        for name in hub.suppliers:
+            try:
+                with hub.supplier(name) as exchange:
+                    typer.echo(f"{name}: {exchange.check()}")
+            except ConnectorError as error:
+                failed += 1
+                typer.echo(f"{name}: {error}", err=True)
+    if failed:
+        fail(f"{failed} accounts cannot be used yet")
+
+
+@app.command("subscribe")
+def channels_subscribe(settings: SettingsOption = None) -> None:
+    """Make the webhook subscriptions that are missing."""
+    with opened_hub(settings) as hub:
+        if hub.callback_url is None:
+            fail("settings say no hub.callback_url: platforms cannot reach this hub")
+        for name, account in hub.accounts.items():
+            if account.record.capabilities.has_webhooks:
+                made = hub.connection(name).ensure_webhooks(callback_url(hub, name))
+                typer.echo(f"{name}: {', '.join(made) or 'nothing was missing'}")
+
+
+@app.command("bind")
+def channels_bind(channel: str, settings: SettingsOption = None) -> None:
+    """Pull a channel's catalogue now; the running hub binds it."""
+    with opened_hub(settings) as hub:
+        require_channel(hub, channel)
+        typer.echo(f"{pull_catalogue(hub, channel)} new documents")
+
+
+@app.command("unbound")
+def channels_unbound(channel: str, settings: SettingsOption = None) -> None:
+    """List the listings of a channel that belong to no item, with the reason."""
+    with opened_hub(settings) as hub:
+        require_channel(hub, channel)
+        with hub.database.read() as connection:
+            found = CatalogueStore(connection, hub.clock.now()).unbound(channel)
+    if not found:
+        typer.echo("every listing is bound")
+        return
+    print_table(("listing", "reason"), found)
+
+
+@app.command("pause")
+def channels_pause(channel: str, settings: SettingsOption = None) -> None:
+    """Stop publishing to a channel; orders are still heard."""
+    _set_paused(channel, settings, is_paused=True)
+
+
+@app.command("resume")
+def channels_resume(channel: str, settings: SettingsOption = None) -> None:
+    """Publish to a channel again."""
+    _set_paused(channel, settings, is_paused=False)
+
+
+def _set_paused(channel: str, settings: Path | None, *, is_paused: bool) -> None:
+    with opened_hub(settings) as hub:
+        require_channel(hub, channel)
+        hub.database.run(lambda c: ChannelStore(c, hub.clock.now()).set_paused(channel, is_paused=is_paused))
+    typer.echo(f"{channel}: {'paused' if is_paused else 'publishing'}")

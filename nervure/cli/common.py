@@ -1,0 +1,60 @@
+"""What every command shares: settings, the opened hub, tables, and one sentence where something is wrong."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nervure import settings as settings_module
+from nervure.clock import SystemClock
+from nervure.operations.hub import Hub
+from nervure.operations.setup import open_hub
+from nervure.settings import Settings
+
+SettingsOption = Annotated[
+    Path | None, typer.Option("--settings", help="The settings file (default: NERVURE_SETTINGS, then ./nervure.toml).")
+]
+
+
+def group(about: str) -> typer.Typer:
+    """A group of commands; alone it prints what it has."""
+    return typer.Typer(no_args_is_help=True, help=about)
+
+
+def load_settings(path: Path | None) -> Settings:
+    found = path or settings_module.find()
+    if found is None:
+        fail("no settings: write them with `nervure init`, or name the file with --settings")
+    return settings_module.load(found)
+
+
+@contextmanager
+def opened_hub(path: Path | None) -> Iterator[Hub]:
+    with open_hub(load_settings(path), SystemClock()) as hub:
+        yield hub
+
+
+def require_channel(hub: Hub, channel: str) -> None:
+    if channel not in hub.accounts:
+        fail(f"no channel {channel!r} in the settings; there are: {', '.join(hub.accounts) or 'none'}")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console().print(table)
+
+
+def say(line: str) -> None:
+    typer.echo(line)
+
+
+def fail(sentence: str) -> NoReturn:
+    typer.echo(f"nervure: {sentence}", err=True)
+    sys.exit(1)

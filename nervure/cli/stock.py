@@ -1,0 +1,53 @@
+"""`nervure stock`: what is where, and what moves it."""
+
+from typing import Annotated
+
+import typer
+
+from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table
+from nervure.operations.staff import MAX_UNITS, adjust, receive
+from nervure.store.reports import ReportStore
+from schemas.stock import AdjustmentReason
+
+app = group("What is where.")
+
+
+@app.command("show")
+def stock_show(channel: str, sku: str, settings: SettingsOption = None) -> None:
+    """Show what each stock point of a channel may offer of a sku now."""
+    with opened_hub(settings) as hub, hub.database.read() as connection:
+        found = ReportStore(connection, hub.clock.now()).availability(channel, sku)
+    if found is None:
+        fail(f"sku {sku!r} is not listed on channel {channel!r}")
+    print_table(("stock point", "units"), list(found.items()))
+
+
+@app.command("receive")
+def stock_receive(
+    sku: str,
+    location: str,
+    units: Annotated[int, typer.Argument(min=1, max=MAX_UNITS)],
+    document: Annotated[str, typer.Option(help="What it came with; the same document again changes nothing.")],
+    settings: SettingsOption = None,
+) -> None:
+    """Book goods that came in."""
+    with opened_hub(settings) as hub:
+        done = receive(hub, sku, location, units, document=document)
+    typer.echo("booked" if done else "was booked before")
+
+
+@app.command("adjust", context_settings={"ignore_unknown_options": True})
+def stock_adjust(  # noqa: PLR0917 - a command's arguments are positional
+    sku: str,
+    location: str,
+    units: Annotated[int, typer.Argument(help="Signed: what is missing is negative.", min=-MAX_UNITS, max=MAX_UNITS)],
+    reason: AdjustmentReason,
+    document: Annotated[str, typer.Option(help="Why; the same document again changes nothing.")],
+    settings: SettingsOption = None,
+) -> None:
+    """Book a difference with its reason."""
+    if units == 0:
+        fail("0 units are no difference")
+    with opened_hub(settings) as hub:
+        done = adjust(hub, sku, location, units, reason=reason, document=document)
+    typer.echo("booked" if done else "was booked before")

@@ -1,0 +1,5 @@
+"""What somebody asked for and cannot be done."""
+
+
+class RefusalError(Exception):
+    """One sentence that says what cannot be done, where, and why; nothing was written."""

@@ -1,0 +1,230 @@
+"""Claims in SQL. Levels are locked in primary-key order, and units are taken in conditional statements."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from nervure.inventory.stock import ClaimKind, HeldClaim, Level, Place, Take
+from nervure.store.statements import (
+    CLAIM,
+    LEVEL,
+    SAFETY,
+    StockTransaction,
+    chunks,
+)
+from schemas.stock import Condition
+
+_PLACES: sa.BindParameter[Any] = sa.bindparam("places", expanding=True)
+_SELLABLE = sa.select(LEVEL.c.id).where(
+    sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(_PLACES), LEVEL.c.condition == Condition.SELLABLE.value
+)
+_LOCKED = (
+    sa.select(LEVEL).where(LEVEL.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(LEVEL.c.id).with_for_update()
+)
+_HELD_BACK = sa.select(SAFETY).where(sa.tuple_(SAFETY.c.item_id, SAFETY.c.location_id).in_(_PLACES))
+_TAKE = {
+    kind: LEVEL.update()
+    .where(
+        LEVEL.c.id == sa.bindparam("level"),
+        LEVEL.c.on_hand - LEVEL.c.reserved - LEVEL.c.allocated >= sa.bindparam("wanted"),
+    )
+    .values({column: column + sa.bindparam("wanted")})
+    for kind, column in ((ClaimKind.RESERVATION, LEVEL.c.reserved), (ClaimKind.ALLOCATION, LEVEL.c.allocated))
+}
+_WRITE_CLAIM = CLAIM.insert()
+
+
+class ClaimStore(StockTransaction):
+    """The claims of one transaction."""
+
+    def lock_sellable(self, places: Collection[Place]) -> list[Level]:
+        levels: list[Level] = []
+        ids: list[int] = []
+        for batch in chunks(sorted(places), 1_000):
+            ids.extend(self._connection.execute(_SELLABLE, {"places": batch}).scalars())
+        for id_batch in chunks(sorted(ids)):
+            levels.extend(
+                Level(
+                    row.id,
+                    Place(row.item_id, row.location_id),
+                    row.owner,
+                    row.on_hand - row.reserved - row.allocated,
+                    row.reserved + row.allocated,
+                )
+                for row in self._connection.execute(_LOCKED, {"ids": id_batch})
+            )
+        return levels
+
+    def take(self, takes: Sequence[Take], kind: ClaimKind) -> bool:
+        ordered = sorted(takes, key=lambda take: take.level_id)
+        for one in ordered:
+            if self._connection.execute(_TAKE[kind], {"level": one.level_id, "wanted": one.units}).rowcount != 1:
+                return False
+        self.touch(one.place for one in ordered)
+        return True
+
+    def allocate(self, takes: Sequence[tuple[Take, int]]) -> None:
+        """Records taken units as allocations of fulfillment lines: (take, fulfillment line id)."""
+        rows = [
+            {
+                "stock_level_id": take.level_id,
+                "kind": ClaimKind.ALLOCATION.value,
+                "units": take.units,
+                "state": "held",
+                "reference": f"line:{line}",
+                "fulfillment_line_id": line,
+                "created_at": self._now,
+            }
+            for take, line in takes
+        ]
+        if rows:
+            self._connection.execute(_WRITE_CLAIM, rows)
+
+    def reserve(self, takes: Sequence[Take], *, reference: str, expires_at: datetime) -> None:
+        """Records taken units as a reservation."""
+        rows = [
+            {
+                "stock_level_id": take.level_id,
+                "kind": ClaimKind.RESERVATION.value,
+                "units": take.units,
+                "state": "held",
+                "reference": reference,
+                "expires_at": expires_at,
+                "created_at": self._now,
+            }
+            for take in takes
+        ]
+        self._connection.execute(_WRITE_CLAIM, rows)
+
+    def held_for(self, fulfillment_line_ids: Collection[int]) -> list[HeldClaim]:
+        """The allocations that these lines still hold, by id."""
+        held: list[HeldClaim] = []
+        for batch in chunks(sorted(fulfillment_line_ids)):
+            query = (
+                sa.select(CLAIM, LEVEL.c.item_id, LEVEL.c.location_id)
+                .join(LEVEL, LEVEL.c.id == CLAIM.c.stock_level_id)
+                .where(CLAIM.c.fulfillment_line_id.in_(batch), CLAIM.c.state == "held")
+                .order_by(CLAIM.c.id)
+            )
+            held.extend(
+                HeldClaim(
+                    row.id, row.stock_level_id, Place(row.item_id, row.location_id), row.units, row.fulfillment_line_id
+                )
+                for row in self._connection.execute(query)
+            )
+        return held
+
+    def end_claims(self, claim_ids: Collection[int], state: str) -> list[Take]:
+        """Ends claims as `released` or `consumed`, each at most once, and gives their units back to the levels.
+
+        Answers what really ended: a claim that had ended before is not among it.
+        """
+        ended: list[tuple[Take, str]] = []
+        for claim_id in sorted(claim_ids):
+            row = self._connection.execute(
+                CLAIM.update()
+                .where(CLAIM.c.id == claim_id, CLAIM.c.state == "held")
+                .values(state=state, ended_at=self._now)
+                .returning(CLAIM.c.stock_level_id, CLAIM.c.units, CLAIM.c.kind)
+            ).one_or_none()
+            if row is not None:
+                ended.append((Take(row.stock_level_id, Place(0, 0), row.units), row.kind))
+        return self._give_back(ended)
+
+    def _give_back(self, ended: Sequence[tuple[Take, str]]) -> list[Take]:
+        totals: dict[int, dict[str, int]] = defaultdict(lambda: {"reservation": 0, "allocation": 0})
+        for take, kind in ended:
+            totals[take.level_id][kind] += take.units
+        places: dict[int, Place] = {}
+        for level, units in sorted(totals.items()):
+            row = self._connection.execute(
+                LEVEL.update()
+                .where(LEVEL.c.id == level)
+                .values(
+                    reserved=LEVEL.c.reserved - units["reservation"], allocated=LEVEL.c.allocated - units["allocation"]
+                )
+                .returning(LEVEL.c.item_id, LEVEL.c.location_id)
+            ).one()
+            places[level] = Place(row.item_id, row.location_id)
+        self.touch(places.values())
+        return [Take(take.level_id, places[take.level_id], take.units) for take, _ in ended]
+
+    def release_units(self, fulfillment_line_id: int, wanted: Mapping[int, int]) -> None:
+        """Releases some units of each item that a line holds, the newest claims first; a claim in part is split.
+
+        Raises:
+            ValueError: the line holds fewer units than that; nothing may be released twice.
+        """
+        for item_id, units in sorted(wanted.items()):
+            missing = units
+            for held in reversed(self.held_for([fulfillment_line_id])):
+                if held.place.item_id != item_id or not missing:
+                    continue
+                ending = self._split(held, missing) if held.units > missing else held
+                self.end_claims([ending.id], "released")
+                missing -= ending.units
+            if missing:
+                raise ValueError(f"line {fulfillment_line_id} does not hold {missing} more units of item {item_id}")
+
+    def _split(self, held: HeldClaim, units: int) -> HeldClaim:
+        self._connection.execute(CLAIM.update().where(CLAIM.c.id == held.id).values(units=held.units - units))
+        row = self._connection.execute(
+            CLAIM.insert()
+            .values(
+                stock_level_id=held.level_id,
+                kind=ClaimKind.ALLOCATION.value,
+                units=units,
+                state="held",
+                reference=f"line:{held.fulfillment_line_id}",
+                fulfillment_line_id=held.fulfillment_line_id,
+                created_at=self._now,
+            )
+            .returning(CLAIM.c.id)
+        )
+        return replace(held, id=int(row.scalar_one()), units=units)
+
+    def held_by_reference(self, reference: str) -> list[int]:
+        """Claims of this reference that still hold units."""
+        query = sa.select(CLAIM.c.id).where(CLAIM.c.reference == reference, CLAIM.c.state == "held")
+        return list(self._connection.execute(query).scalars())
+
+    def oversold_claims(self, place: Place) -> tuple[int, list[HeldClaim]]:
+        """How many units more are owed at a place than are there, all owners together, and the allocations there,
+        newest first; 0 and none where enough is there.
+        """
+        levels = self.lock_sellable([place])
+        deficit = -sum(level.claimable for level in levels)
+        if deficit <= 0:
+            return 0, []
+        query = (
+            sa.select(CLAIM)
+            .where(
+                CLAIM.c.stock_level_id.in_([level.id for level in levels]),
+                CLAIM.c.state == "held",
+                CLAIM.c.kind == "allocation",
+            )
+            .order_by(CLAIM.c.id.desc())
+        )
+        return deficit, [
+            HeldClaim(row.id, row.stock_level_id, place, row.units, row.fulfillment_line_id)
+            for row in self._connection.execute(query)
+        ]
+
+    def owners_and_lots(self, level_ids: Collection[int]) -> dict[int, tuple[str, str]]:
+        """Who owns the units of each level, and of which lot they are."""
+        found: dict[int, tuple[str, str]] = {}
+        for batch in chunks(sorted(level_ids)):
+            query = sa.select(LEVEL.c.id, LEVEL.c.owner, LEVEL.c.lot).where(LEVEL.c.id.in_(batch))
+            found.update((row.id, (row.owner, row.lot)) for row in self._connection.execute(query))
+        return found
+
+    def safety_stock(self, places: Collection[Place]) -> dict[Place, int]:
+        found: dict[Place, int] = {}
+        for batch in chunks(sorted(places), 1_000):
+            rows = self._connection.execute(_HELD_BACK, {"places": batch})
+            found.update({Place(row.item_id, row.location_id): row.units for row in rows})
+        return found

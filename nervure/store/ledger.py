@@ -1,0 +1,188 @@
+"""The ledger in SQL: movements and levels are written together, and each cause is booked once."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from nervure.inventory.stock import Entry, Place
+from nervure.store.statements import (
+    LEVEL,
+    MOVEMENT,
+    OBSERVATION,
+    StockTransaction,
+    as_arrays,
+    as_columns,
+    chunks,
+    insert_new,
+)
+from schemas.stock import Condition
+
+_WRITE_MOVEMENT = MOVEMENT.insert()
+_MOVE_LEVEL = (
+    LEVEL.update()
+    .where(LEVEL.c.id == sa.bindparam("level"))
+    .values(on_hand=LEVEL.c.on_hand + sa.bindparam("units"), sequence=LEVEL.c.sequence + sa.bindparam("steps"))
+)
+_KNOWN = sa.select(MOVEMENT.c.cause_key, MOVEMENT.c.id).where(
+    MOVEMENT.c.cause_key.in_(sa.bindparam("causes", expanding=True))
+)
+
+
+_MOVEMENTS = as_arrays({column.name: column.type for column in MOVEMENT.c if column.name != "id"})
+_POUR_MOVEMENTS = MOVEMENT.insert().from_select([column.name for column in _MOVEMENTS.c], sa.select(*_MOVEMENTS.c))
+_MOVES = as_arrays({"level": LEVEL.c.id.type, "units": LEVEL.c.on_hand.type, "steps": LEVEL.c.sequence.type})
+_MOVE_LEVELS = (
+    LEVEL.update()
+    .where(LEVEL.c.id == _MOVES.c.level)
+    .values(on_hand=LEVEL.c.on_hand + _MOVES.c.units, sequence=LEVEL.c.sequence + _MOVES.c.steps)
+)
+_KNOWN_IN_ARRAY = sa.select(MOVEMENT.c.cause_key, MOVEMENT.c.id).where(
+    MOVEMENT.c.cause_key == sa.any_(sa.bindparam("causes", type_=postgresql.ARRAY(MOVEMENT.c.cause_key.type)))
+)
+
+
+LevelIdentity = tuple[int, int, str, str, str]
+
+
+def _key(entry: Entry) -> LevelIdentity:
+    return (entry.place.item_id, entry.place.location_id, entry.owner, entry.condition.value, entry.lot)
+
+
+class LedgerStore(StockTransaction):
+    """The ledger of one transaction."""
+
+    def book(self, entries: Sequence[Entry]) -> list[Entry]:
+        if not entries:
+            return []
+        level_ids = self._level_ids(entries)
+        sequences = self._lock_sequences(level_ids.values())
+        known = set(self._ids_by_cause([entry.cause_key for entry in entries]))
+        rows: list[tuple[Entry, int, int]] = []
+        moved: dict[int, list[int]] = {}
+        for entry in entries:
+            if entry.cause_key in known:
+                continue
+            known.add(entry.cause_key)
+            level = level_ids[_key(entry)]
+            sequences[level] += 1
+            moved.setdefault(level, []).append(entry.units)
+            rows.append((entry, level, sequences[level]))
+        # An adjustment that takes a movement back needs that movement's id, so it is written second.
+        self._insert_movements([row for row in rows if row[0].compensates is None])
+        self._insert_movements([row for row in rows if row[0].compensates is not None])
+        self._move_levels(moved)
+        booked = [entry for entry, _, _ in rows]
+        self.touch(entry.place for entry in booked)
+        return booked
+
+    def _insert_movements(self, rows: Sequence[tuple[Entry, int, int]]) -> None:
+        compensated = self._ids_by_cause([entry.compensates for entry, _, _ in rows if entry.compensates])
+        values = [
+            {
+                "stock_level_id": level,
+                "sequence": sequence,
+                "kind": entry.kind.value,
+                "units": entry.units,
+                "reason": entry.reason.value if entry.reason else None,
+                "cause_key": entry.cause_key,
+                "document": entry.document or entry.cause_key,
+                "occurred_at": entry.occurred_at,
+                "recorded_at": self._now,
+                "compensates_id": compensated.get(entry.compensates or ""),
+            }
+            for entry, level, sequence in rows
+        ]
+        for part in chunks(values, 5_000):
+            if self._is_postgresql:
+                self._connection.execute(_POUR_MOVEMENTS, as_columns(part))
+            else:
+                self._connection.execute(_WRITE_MOVEMENT, part)
+
+    def _move_levels(self, moved: Mapping[int, list[int]]) -> None:
+        if not moved:
+            return
+        rows = [{"level": level, "units": sum(units), "steps": len(units)} for level, units in sorted(moved.items())]
+        if self._is_postgresql:
+            self._connection.execute(_MOVE_LEVELS, as_columns(rows))
+        else:
+            self._connection.execute(_MOVE_LEVEL, rows)
+
+    def _level_ids(self, entries: Sequence[Entry]) -> dict[LevelIdentity, int]:
+        keys = {_key(entry) for entry in entries}
+        found = self._find_levels(keys)
+        missing = sorted(keys - found.keys())
+        if missing:
+            columns = ("item_id", "location_id", "owner", "condition", "lot")
+            rows = [
+                {**dict(zip(columns, key, strict=True)), "on_hand": 0, "reserved": 0, "allocated": 0, "sequence": 0}
+                for key in missing
+            ]
+            insert_new(self._connection, LEVEL, rows)
+            found |= self._find_levels(missing)
+        return found
+
+    def _find_levels(self, keys: Iterable[LevelIdentity]) -> dict[LevelIdentity, int]:
+        wanted = set(keys)
+        found: dict[LevelIdentity, int] = {}
+        for batch in chunks(sorted({(key[0], key[1]) for key in wanted}), 1_000):
+            query = sa.select(
+                LEVEL.c.item_id, LEVEL.c.location_id, LEVEL.c.owner, LEVEL.c.condition, LEVEL.c.lot, LEVEL.c.id
+            ).where(sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(batch))
+            for item, location, owner, condition, lot, level in self._connection.execute(query):
+                key = (item, location, owner, condition, lot)
+                if key in wanted:
+                    found[key] = level
+        return found
+
+    def _lock_sequences(self, level_ids: Iterable[int]) -> dict[int, int]:
+        locked: dict[int, int] = {}
+        for batch in chunks(sorted(set(level_ids))):
+            query = (
+                sa.select(LEVEL.c.id, LEVEL.c.sequence)
+                .where(LEVEL.c.id.in_(batch))
+                .order_by(LEVEL.c.id)
+                .with_for_update()
+            )
+            locked.update((row.id, row.sequence) for row in self._connection.execute(query))
+        return locked
+
+    def _ids_by_cause(self, causes: Sequence[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for batch in chunks(causes):
+            known = _KNOWN_IN_ARRAY if self._is_postgresql else _KNOWN
+            found.update((row.cause_key, row.id) for row in self._connection.execute(known, {"causes": batch}))
+        return found
+
+    def record_observation(self, row: Mapping[str, object]) -> bool:
+        """Keeps what another master said; False: said before."""
+        return bool(insert_new(self._connection, OBSERVATION, [{**row, "recorded_at": self._now}]))
+
+    def on_hand_at(self, place: Place, moment: datetime) -> int:
+        """Sellable units of all owners there, by the movements that occurred until then."""
+        query = (
+            sa.select(sa.func.coalesce(sa.func.sum(MOVEMENT.c.units), 0))
+            .join(LEVEL, LEVEL.c.id == MOVEMENT.c.stock_level_id)
+            .where(
+                LEVEL.c.item_id == place.item_id,
+                LEVEL.c.location_id == place.location_id,
+                LEVEL.c.condition == Condition.SELLABLE.value,
+                MOVEMENT.c.occurred_at <= moment,
+            )
+        )
+        return int(self._connection.execute(query).scalar_one())
+
+    def last_counts(self, places: Collection[Place]) -> dict[Place, datetime]:
+        found: dict[Place, datetime] = {}
+        for batch in chunks(sorted(places), 1_000):
+            query = (
+                sa.select(OBSERVATION.c.item_id, OBSERVATION.c.location_id, sa.func.max(OBSERVATION.c.observed_at))
+                .where(
+                    sa.tuple_(OBSERVATION.c.item_id, OBSERVATION.c.location_id).in_(batch),
+                    OBSERVATION.c.is_booked.is_(True),
+                )
+                .group_by(OBSERVATION.c.item_id, OBSERVATION.c.location_id)
+            )
+            found.update({Place(item, location): at for item, location, at in self._connection.execute(query)})
+        return found

@@ -1,0 +1,55 @@
+"""The tables, one module a subject. CHECK and UNIQUE constraints carry the rules; nothing here has behavior.
+
+Times are UTC. Units are ints. Amounts are exact text with the currency beside them.
+"""
+
+from nervure.store.tables.catalogue import ItemRow, KitComponentRow, ListingRow, LocationRow
+from nervure.store.tables.channels import CallCeilingRow, ChannelRow, StockPointLocationRow, StockPointRow
+from nervure.store.tables.documents import InboxBodyRow, InboxRow, OutboxRow, TaskRow
+from nervure.store.tables.fields import of
+from nervure.store.tables.orders import (
+    FulfillmentLineRow,
+    FulfillmentOrderRow,
+    GoodsReturnLineRow,
+    GoodsReturnRow,
+    OrderLineRow,
+    OrderPersonRow,
+    SalesOrderRow,
+    ShortfallRow,
+)
+from nervure.store.tables.publications import AvailabilityChangeRow, PublicationRow
+from nervure.store.tables.stock import ClaimRow, SafetyStockRow, StockLevelRow, StockMovementRow, StockObservationRow
+from nervure.store.tables.suppliers import SupplierFeedRow, SupplierOfferRow
+
+__all__ = [
+    "AvailabilityChangeRow",
+    "CallCeilingRow",
+    "ChannelRow",
+    "ClaimRow",
+    "FulfillmentLineRow",
+    "FulfillmentOrderRow",
+    "GoodsReturnLineRow",
+    "GoodsReturnRow",
+    "InboxBodyRow",
+    "InboxRow",
+    "ItemRow",
+    "KitComponentRow",
+    "ListingRow",
+    "LocationRow",
+    "OrderLineRow",
+    "OrderPersonRow",
+    "OutboxRow",
+    "PublicationRow",
+    "SafetyStockRow",
+    "SalesOrderRow",
+    "ShortfallRow",
+    "StockLevelRow",
+    "StockMovementRow",
+    "StockObservationRow",
+    "StockPointLocationRow",
+    "StockPointRow",
+    "SupplierFeedRow",
+    "SupplierOfferRow",
+    "TaskRow",
+    "of",
+]

@@ -1,0 +1,61 @@
+"""Accounts, their stock points and call ceilings."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from nervure.store.columns import BigId
+from nervure.store.tables.fields import own_id, ref, time
+
+
+class ChannelRow(SQLModel, table=True):
+    """Durable state of one account.
+
+    `orders_heard_until`: every order changed before it had been stored by `orders_stored_at`.
+    """
+
+    __tablename__ = "channel"
+    __table_args__ = (UniqueConstraint("name"), CheckConstraint("buffer_units >= 0", name="buffer"))
+
+    id: int | None = own_id()
+    name: str
+    platform: str
+    buffer_units: int = 0
+    is_paused: bool = False
+    orders_watermark: datetime | None = time(nullable=True)
+    orders_heard_until: datetime | None = time(nullable=True)
+    orders_stored_at: datetime | None = time(nullable=True)
+    orders_next_at: datetime | None = time(nullable=True)
+    stock_next_at: datetime | None = time(nullable=True)
+    write_next_at: datetime | None = time(nullable=True)
+    problem: str | None = None
+
+
+class StockPointRow(SQLModel, table=True):
+    __tablename__ = "stock_point"
+    __table_args__ = (UniqueConstraint("channel_id", "external_id"),)
+
+    id: int | None = own_id()
+    channel_id: int = ref("channel")
+    external_id: str
+
+
+class StockPointLocationRow(SQLModel, table=True):
+    """The stock point stands for these locations; the first rank is where goods given back there lie."""
+
+    __tablename__ = "stock_point_location"
+
+    stock_point_id: int = ref("stock_point", primary_key=True)
+    location_id: int = Field(sa_column=Column(BigId, ForeignKey("location.id"), primary_key=True, index=True))
+    rank: int
+
+
+class CallCeilingRow(SQLModel, table=True):
+    """The next free slot of an operation that an account may call once in a period."""
+
+    __tablename__ = "call_ceiling"
+
+    account: str = Field(primary_key=True)
+    operation: str = Field(primary_key=True)
+    free_at: datetime = time()

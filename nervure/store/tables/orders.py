@@ -1,0 +1,159 @@
+"""Orders, their fulfillment, shortfalls and returns."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Column, Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from nervure.store.columns import ExactDecimal
+from nervure.store.tables.fields import amount, json, own_id, ref, time
+
+
+class SalesOrderRow(SQLModel, table=True):
+    """The newest form of an order. `routing` holds why its locations were chosen.
+
+    `is_counted`: the channel has taken the units off its own number, so ours are claimed.
+    """
+
+    __tablename__ = "sales_order"
+    __table_args__ = (UniqueConstraint("channel_id", "external_id"),)
+
+    id: int | None = own_id()
+    channel_id: int = ref("channel")
+    external_id: str
+    number: str
+    state: str
+    placed_at: datetime = time()
+    updated_at: datetime = time()
+    recorded_at: datetime = time()
+    currency: str
+    total: Decimal = amount()
+    shipping_amount: Decimal = amount()
+    tax_amount: Decimal = amount()
+    tax_included: bool
+    discount_amount: Decimal = amount()
+    difference: Decimal = amount()
+    delivery_method: str
+    is_counted: bool = False
+    stock_point: str | None = None
+    country: str | None = None
+    postal_code: str | None = None
+    routing: dict[str, Any] | None = json(nullable=True)
+
+
+class OrderPersonRow(SQLModel, table=True):
+    """Personal data of one order; the row is deleted when it expires."""
+
+    __tablename__ = "order_person"
+
+    order_id: int = ref("sales_order", primary_key=True)
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    city: str | None = None
+    address_lines: list[str] = json()
+    expires_at: datetime = time(index=True)
+
+
+class OrderLineRow(SQLModel, table=True):
+    """`units_ordered` = units in fulfillment orders + canceled + open shortfall, once the order counts."""
+
+    __tablename__ = "order_line"
+    __table_args__ = (
+        UniqueConstraint("order_id", "external_id"),
+        CheckConstraint("units_ordered > 0", name="ordered"),
+        CheckConstraint("units_canceled BETWEEN 0 AND units_ordered", name="canceled"),
+    )
+
+    id: int | None = own_id()
+    order_id: int = ref("sales_order")
+    external_id: str
+    listing_id: int = ref("listing")
+    item_id: int = ref("item", index=True)
+    title: str
+    units_ordered: int
+    units_canceled: int = 0
+    unit_price: Decimal = amount()
+    line_total: Decimal = amount()
+    tax_amount: Decimal = amount()
+
+
+class FulfillmentOrderRow(SQLModel, table=True):
+    __tablename__ = "fulfillment_order"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('allocated', 'sent_to_supplier', 'shipped', 'handed_over', 'canceled')", name="state"
+        ),
+        Index("ix_fulfillment_order_state", "state", "location_id"),
+    )
+
+    id: int | None = own_id()
+    order_id: int = ref("sales_order", index=True)
+    location_id: int = ref("location")
+    state: str
+    created_at: datetime = time()
+    ended_at: datetime | None = time(nullable=True)
+    carrier: str | None = None
+    tracking_number: str | None = None
+
+
+class FulfillmentLineRow(SQLModel, table=True):
+    __tablename__ = "fulfillment_line"
+    __table_args__ = (
+        UniqueConstraint("fulfillment_order_id", "order_line_id"),
+        CheckConstraint("units >= 0", name="units"),
+    )
+
+    id: int | None = own_id()
+    fulfillment_order_id: int = ref("fulfillment_order")
+    order_line_id: int = ref("order_line", index=True)
+    units: int
+
+
+class ShortfallRow(SQLModel, table=True):
+    """Units of an accepted line that no location can serve."""
+
+    __tablename__ = "shortfall"
+    __table_args__ = (
+        UniqueConstraint("order_line_id"),
+        CheckConstraint("units >= 0", name="units"),
+    )
+
+    id: int | None = own_id()
+    order_line_id: int = ref("order_line")
+    units: int
+    reason: str
+    created_at: datetime = time()
+
+
+class GoodsReturnRow(SQLModel, table=True):
+    __tablename__ = "goods_return"
+    __table_args__ = (UniqueConstraint("channel_id", "external_id"),)
+
+    id: int | None = own_id()
+    channel_id: int = ref("channel")
+    external_id: str
+    order_external_id: str | None = None
+    occurred_at: datetime = time()
+    recorded_at: datetime = time()
+    refund_amount: Decimal | None = Field(default=None, sa_column=Column(ExactDecimal, nullable=True))
+    refund_currency: str | None = None
+
+
+class GoodsReturnLineRow(SQLModel, table=True):
+    __tablename__ = "goods_return_line"
+    __table_args__ = (
+        UniqueConstraint("goods_return_id", "external_id"),
+        CheckConstraint("units > 0", name="units"),
+    )
+
+    id: int | None = own_id()
+    goods_return_id: int = ref("goods_return")
+    external_id: str
+    item_id: int = ref("item")
+    order_line: str | None = None
+    units: int
+    restocked: bool
+    condition: str

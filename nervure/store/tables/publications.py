@@ -1,0 +1,75 @@
+"""Numbers for channels, and what makes them be computed again."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import SQLModel
+
+from nervure.store.tables.fields import own_id, ref, time
+
+
+class PublicationRow(SQLModel, table=True):
+    """One number for one (listing, stock point).
+
+    `revision` fences `salable_quantity`; `sent_revision` and `sent_units` are what is in flight or was last answered;
+    `channel_units` is what we believe the channel showed at `channel_units_at`.
+    `waits_for_orders_since`: not sent before every order changed until then has been heard.
+    """
+
+    __tablename__ = "publication"
+    __table_args__ = (
+        UniqueConstraint("listing_id", "stock_point_id"),
+        CheckConstraint("state IN ('pending', 'sent', 'unknown', 'confirmed', 'failed', 'excluded')", name="state"),
+        CheckConstraint("salable_quantity >= 0", name="salable"),
+        CheckConstraint("sent_revision <= revision AND confirmed_revision <= revision", name="revisions"),
+        CheckConstraint("(state IN ('sent', 'unknown')) = (flight IS NOT NULL)", name="flight"),
+        CheckConstraint("state <> 'confirmed' OR confirmed_revision = revision", name="confirmed"),
+        CheckConstraint("state NOT IN ('failed', 'excluded') OR reason IS NOT NULL", name="reason"),
+        Index("ix_publication_state", "stock_point_id", "state", "salable_quantity"),
+        Index(
+            "ix_publication_flight",
+            "flight",
+            sqlite_where=text("flight IS NOT NULL"),
+            postgresql_where=text("flight IS NOT NULL"),
+        ),
+    )
+
+    id: int | None = own_id()
+    listing_id: int = ref("listing")
+    stock_point_id: int = ref("stock_point")
+    revision: int = 0
+    salable_quantity: int = 0
+    state: str
+    channel_units: int | None = None
+    channel_units_at: datetime | None = time(nullable=True)
+    sent_revision: int = 0
+    sent_units: int | None = None
+    sent_at: datetime | None = time(nullable=True)
+    flight: str | None = None
+    flight_until: datetime | None = time(nullable=True)
+    receipt: str | None = None
+    confirmed_revision: int = 0
+    confirmed_at: datetime | None = time(nullable=True)
+    next_at: datetime | None = time(nullable=True)
+    waits_for_orders_since: datetime | None = time(nullable=True)
+    attempts: int = 0
+    reason: str | None = None
+
+
+class AvailabilityChangeRow(SQLModel, table=True):
+    """The outbox of numbers: something moved here, so publications must be computed again.
+
+    `listing_id` set: the channel moved its own number at `moved_at` by `channel_delta` (NULL: by we do not know how
+    much), so the listing is sent again even if our number stays.
+    """
+
+    __tablename__ = "availability_change"
+
+    id: int | None = own_id()
+    item_id: int | None = ref("item", nullable=True)
+    location_id: int | None = ref("location", nullable=True)
+    listing_id: int | None = ref("listing", nullable=True)
+    stock_point_id: int | None = ref("stock_point", nullable=True)
+    channel_delta: int | None = None
+    moved_at: datetime | None = time(nullable=True)
+    changed_at: datetime = time()
