@@ -53,15 +53,15 @@ BUGS = (
     Bug(
         "levels are read, but not locked, before a claim",
         CLAIMS_SQL,
-        '.where(LEVEL.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(LEVEL.c.id).with_for_update()',
-        '.where(LEVEL.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(LEVEL.c.id)',
+        "    .with_for_update(of=LEVEL)\n",
+        "",
         CLAIM_RACES,
     ),
     Bug(
         "units are taken without the condition that they are there",
         CLAIMS_SQL,
-        'LEVEL.c.on_hand - LEVEL.c.reserved - LEVEL.c.allocated >= sa.bindparam("wanted"),',
-        "",
+        ', sa.bindparam("wanted") <= _FREE)',
+        ")",
         CLAIMS,
     ),
     Bug(

@@ -1,11 +1,12 @@
 """Taking units, never more than there are.
 
 A claim sums its demand first (two lines of one item, kits that share a part), locks every level it may take from in
-primary-key order, and takes the units in conditional statements. It takes everything or nothing.
+primary-key order, and takes the units in one conditional statement. It takes everything or nothing.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from nervure.inventory.stock import (
     Against,
@@ -35,15 +36,46 @@ def claim(stock: StockRepository, demand: Mapping[Place, int], *, kind: ClaimKin
     Raises:
         InsufficientStockError: with every place that lacks units; nothing was taken.
     """
-    levels = stock.lock_sellable(demand)
-    held_back = stock.safety_stock(demand) if against is Against.AVAILABLE_TO_PROMISE else {}
-    takes, shortages = share_out(demand, levels, held_back)
-    if shortages:
-        raise InsufficientStockError(shortages)
-    if not stock.take(takes, kind):
+    [answer] = claim_in_turn(stock, [demand], kind=kind, against=against)
+    if isinstance(answer, InsufficientStockError):
+        raise answer
+    return answer
+
+
+def claim_in_turn(
+    stock: StockRepository, demands: Sequence[Mapping[Place, int]], *, kind: ClaimKind, against: Against
+) -> list[list[Take] | InsufficientStockError]:
+    """Takes each demand whole or not at all, in this order, under one set of locks: what came first is served first.
+
+    Raises:
+        InsufficientStockError: the storage gave less than it had said; nothing may be kept.
+    """
+    places = {place for demand in demands for place in demand}
+    levels = stock.lock_sellable(places)
+    held_back = stock.safety_stock(places) if against is Against.AVAILABLE_TO_PROMISE else {}
+    answers: list[list[Take] | InsufficientStockError] = []
+    for demand in demands:
+        takes, shortages = share_out(demand, levels, held_back)
+        answers.append(InsufficientStockError(shortages) if shortages else takes)
+        if takes and not shortages and len(answers) < len(demands):
+            levels = _after(levels, takes)
+    taken = [take for answer in answers if not isinstance(answer, InsufficientStockError) for take in answer]
+    if taken and not stock.take(taken, kind):
         # Under the locks this cannot happen; the conditional statement is the guard against a storage that lies.
-        raise InsufficientStockError([Shortage(place, units, 0) for place, units in demand.items()])
-    return takes
+        raise InsufficientStockError([Shortage(take.place, take.units, 0) for take in taken])
+    return answers
+
+
+def _after(levels: Iterable[Level], takes: Iterable[Take]) -> list[Level]:
+    taken: Counter[int] = Counter()
+    for take in takes:
+        taken[take.level_id] += take.units
+    return [
+        replace(level, claimable=level.claimable - taken[level.id], claimed=level.claimed + taken[level.id])
+        if level.id in taken
+        else level
+        for level in levels
+    ]
 
 
 def share_out(

@@ -1,7 +1,7 @@
 """Claims in SQL. Levels are locked in primary-key order, and units are taken in conditional statements."""
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,57 +14,82 @@ from nervure.store.statements import (
     LEVEL,
     SAFETY,
     StockTransaction,
+    as_arrays,
+    as_columns,
     chunks,
+    insert_rows,
 )
 from schemas.stock import Condition
 
 _PLACES: sa.BindParameter[Any] = sa.bindparam("places", expanding=True)
-_SELLABLE = sa.select(LEVEL.c.id).where(
-    sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(_PLACES), LEVEL.c.condition == Condition.SELLABLE.value
-)
 _LOCKED = (
-    sa.select(LEVEL).where(LEVEL.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(LEVEL.c.id).with_for_update()
+    sa.select(LEVEL)
+    .where(sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(_PLACES), LEVEL.c.condition == Condition.SELLABLE.value)
+    .order_by(LEVEL.c.id)
+)
+_ASKED = as_arrays({"item": LEVEL.c.item_id.type, "location": LEVEL.c.location_id.type})
+_LOCKED_AT_ONCE = (
+    sa.select(LEVEL)
+    .join(_ASKED, sa.and_(LEVEL.c.item_id == _ASKED.c.item, LEVEL.c.location_id == _ASKED.c.location))
+    .where(LEVEL.c.condition == Condition.SELLABLE.value)
+    .order_by(LEVEL.c.id)
+    .with_for_update(of=LEVEL)
 )
 _HELD_BACK = sa.select(SAFETY).where(sa.tuple_(SAFETY.c.item_id, SAFETY.c.location_id).in_(_PLACES))
+_CLAIMED = {ClaimKind.RESERVATION: LEVEL.c.reserved, ClaimKind.ALLOCATION: LEVEL.c.allocated}
+_FREE = LEVEL.c.on_hand - LEVEL.c.reserved - LEVEL.c.allocated
 _TAKE = {
     kind: LEVEL.update()
-    .where(
-        LEVEL.c.id == sa.bindparam("level"),
-        LEVEL.c.on_hand - LEVEL.c.reserved - LEVEL.c.allocated >= sa.bindparam("wanted"),
-    )
+    .where(LEVEL.c.id == sa.bindparam("level"), sa.bindparam("wanted") <= _FREE)
     .values({column: column + sa.bindparam("wanted")})
-    for kind, column in ((ClaimKind.RESERVATION, LEVEL.c.reserved), (ClaimKind.ALLOCATION, LEVEL.c.allocated))
+    .execution_options(preserve_rowcount=True)
+    for kind, column in _CLAIMED.items()
 }
-_WRITE_CLAIM = CLAIM.insert()
+_TAKES = as_arrays({"level": LEVEL.c.id.type, "wanted": LEVEL.c.on_hand.type})
+_TAKE_MANY = {
+    kind: LEVEL.update()
+    .where(LEVEL.c.id == _TAKES.c.level, _TAKES.c.wanted <= _FREE)
+    .values({column: column + _TAKES.c.wanted})
+    for kind, column in _CLAIMED.items()
+}
 
 
 class ClaimStore(StockTransaction):
     """The claims of one transaction."""
 
     def lock_sellable(self, places: Collection[Place]) -> list[Level]:
-        levels: list[Level] = []
-        ids: list[int] = []
-        for batch in chunks(sorted(places), 1_000):
-            ids.extend(self._connection.execute(_SELLABLE, {"places": batch}).scalars())
-        for id_batch in chunks(sorted(ids)):
-            levels.extend(
-                Level(
-                    row.id,
-                    Place(row.item_id, row.location_id),
-                    row.owner,
-                    row.on_hand - row.reserved - row.allocated,
-                    row.reserved + row.allocated,
-                )
-                for row in self._connection.execute(_LOCKED, {"ids": id_batch})
+        return [
+            Level(
+                row.id,
+                Place(row.item_id, row.location_id),
+                row.owner,
+                row.on_hand - row.reserved - row.allocated,
+                row.reserved + row.allocated,
             )
-        return levels
+            for row in self._lock(sorted(places))
+        ]
+
+    def _lock(self, places: Sequence[Place]) -> Iterator[sa.Row[Any]]:
+        """PostgreSQL locks all in one statement: the order of several would not be the keys'. SQLite has one lock."""
+        if self._is_postgresql:
+            items, locations = [place.item_id for place in places], [place.location_id for place in places]
+            yield from self._connection.execute(_LOCKED_AT_ONCE, {"item": items, "location": locations})
+            return
+        for batch in chunks(places, 1_000):
+            yield from self._connection.execute(_LOCKED, {"places": batch})
 
     def take(self, takes: Sequence[Take], kind: ClaimKind) -> bool:
-        ordered = sorted(takes, key=lambda take: take.level_id)
-        for one in ordered:
-            if self._connection.execute(_TAKE[kind], {"level": one.level_id, "wanted": one.units}).rowcount != 1:
-                return False
-        self.touch(one.place for one in ordered)
+        wanted: Counter[int] = Counter()
+        for one in takes:
+            wanted[one.level_id] += one.units
+        rows = [{"level": level, "wanted": units} for level, units in sorted(wanted.items())]
+        if self._is_postgresql:
+            taken = self._connection.execute(_TAKE_MANY[kind], as_columns(rows))
+        else:
+            taken = self._connection.execute(_TAKE[kind], rows)
+        if taken.rowcount != len(rows):
+            return False
+        self.touch(one.place for one in takes)
         return True
 
     def allocate(self, takes: Sequence[tuple[Take, int]]) -> None:
@@ -81,8 +106,7 @@ class ClaimStore(StockTransaction):
             }
             for take, line in takes
         ]
-        if rows:
-            self._connection.execute(_WRITE_CLAIM, rows)
+        insert_rows(self._connection, CLAIM, rows)
 
     def reserve(self, takes: Sequence[Take], *, reference: str, expires_at: datetime) -> None:
         """Records taken units as a reservation."""
@@ -98,7 +122,7 @@ class ClaimStore(StockTransaction):
             }
             for take in takes
         ]
-        self._connection.execute(_WRITE_CLAIM, rows)
+        insert_rows(self._connection, CLAIM, rows)
 
     def held_for(self, fulfillment_line_ids: Collection[int]) -> list[HeldClaim]:
         """The allocations that these lines still hold, by id."""

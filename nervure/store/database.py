@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 __all__ = ["Connection", "Database", "DatabaseError", "RuleBrokenError", "open_database", "savepoint"]
@@ -26,6 +27,7 @@ MAX_TRIES = 40
 """At SERIALIZABLE each commit sends everybody back who waited for the same row: 64 at once need more than a few."""
 
 MAX_WAIT_SECONDS = 0.64
+RESTED_SECONDS = 1.0
 _TRY_AGAIN_STATES = frozenset({"40001", "40P01", "55P03"})
 """PostgreSQL: serialization failure, deadlock, lock not available."""
 
@@ -119,9 +121,10 @@ def open_database(url: str, *, isolation: IsolationLevel = "READ COMMITTED", poo
             pool_size=pool_size,
             max_overflow=96,
             isolation_level=isolation,
-            pool_pre_ping=True,
             hide_parameters=True,  # a row may hold personal data, and an error is logged
         )
+        event.listen(engine, "checkin", _note_rest)
+        event.listen(engine, "checkout", _wake)
     return Database(engine)
 
 
@@ -137,6 +140,21 @@ def _parse(url: str) -> URL:
     if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
         raise DatabaseError("a database in memory forgets everything: use sqlite:///PATH")
     return parsed
+
+
+def _note_rest(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["rests_since"] = time.monotonic()
+
+
+def _wake(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """A connection that rested may have been cut meanwhile: it is tried first. One just used is not asked again."""
+    if time.monotonic() - record.info.get("rests_since", time.monotonic()) < RESTED_SECONDS:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError from error  # the pool opens another one
 
 
 def _prepare_sqlite(connection: object, _record: ConnectionPoolEntry) -> None:

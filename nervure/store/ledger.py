@@ -16,10 +16,10 @@ from nervure.store.statements import (
     as_columns,
     chunks,
     insert_new,
+    insert_rows,
 )
 from schemas.stock import Condition
 
-_WRITE_MOVEMENT = MOVEMENT.insert()
 _MOVE_LEVEL = (
     LEVEL.update()
     .where(LEVEL.c.id == sa.bindparam("level"))
@@ -30,8 +30,6 @@ _KNOWN = sa.select(MOVEMENT.c.cause_key, MOVEMENT.c.id).where(
 )
 
 
-_MOVEMENTS = as_arrays({column.name: column.type for column in MOVEMENT.c if column.name != "id"})
-_POUR_MOVEMENTS = MOVEMENT.insert().from_select([column.name for column in _MOVEMENTS.c], sa.select(*_MOVEMENTS.c))
 _MOVES = as_arrays({"level": LEVEL.c.id.type, "units": LEVEL.c.on_hand.type, "steps": LEVEL.c.sequence.type})
 _MOVE_LEVELS = (
     LEVEL.update()
@@ -94,11 +92,7 @@ class LedgerStore(StockTransaction):
             }
             for entry, level, sequence in rows
         ]
-        for part in chunks(values, 5_000):
-            if self._is_postgresql:
-                self._connection.execute(_POUR_MOVEMENTS, as_columns(part))
-            else:
-                self._connection.execute(_WRITE_MOVEMENT, part)
+        insert_rows(self._connection, MOVEMENT, values)
 
     def _move_levels(self, moved: Mapping[int, list[int]]) -> None:
         if not moved:

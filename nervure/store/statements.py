@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -57,7 +58,24 @@ def insert_new(connection: Connection, table: sa.Table, rows: Sequence[Mapping[s
     return sum(connection.execute(statement, part).rowcount for part in chunks([dict(row) for row in rows], 5_000))
 
 
-_NOTE_CHANGE = CHANGE.insert()
+def insert_rows(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Inserts rows that all name the same columns, in as few statements as the database allows."""
+    for part in chunks(rows, 5_000):
+        if connection.dialect.name == "postgresql":
+            connection.execute(_pour_into(table, tuple(part[0])), as_columns(part))
+        else:
+            connection.execute(_insert_into(table), part)
+
+
+@cache
+def _pour_into(table: sa.Table, columns: tuple[str, ...]) -> sa.Insert:
+    given = as_arrays({name: table.c[name].type for name in columns})
+    return table.insert().from_select(list(columns), sa.select(*given.c))
+
+
+@cache
+def _insert_into(table: sa.Table) -> sa.Insert:
+    return table.insert()
 
 
 class StockTransaction:
@@ -74,5 +92,4 @@ class StockTransaction:
             {"item_id": place.item_id, "location_id": place.location_id, "changed_at": self._now}
             for place in sorted(set(places))
         ]
-        if rows:
-            self._connection.execute(_NOTE_CHANGE, rows)
+        insert_rows(self._connection, CHANGE, rows)

@@ -165,3 +165,14 @@ def test_sqlite_keeps_its_promises_to_the_ledger(files: Database) -> None:
         }
     assert found == {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 2, "busy_timeout": 60_000}
     assert not files.is_postgresql
+
+
+def test_a_connection_that_was_cut_while_it_rested_is_opened_again(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nervure.store.database.RESTED_SECONDS", 0.0)
+    ask = sa.text("SELECT pg_backend_pid()")
+    with postgresql.engine.connect() as killer:
+        cut = postgresql.run(lambda connection: connection.execute(ask).scalar_one())
+        killer.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": cut})
+        assert postgresql.run(lambda connection: connection.execute(ask).scalar_one()) != cut

@@ -1,0 +1,103 @@
+"""Small work of many threads, carried out in one transaction.
+
+A commit waits for the disk, and a row that everybody wants waits for each commit. Whoever comes while a transaction
+runs is taken along by the next one: many claims of one hot item cost one lock and one commit.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Condition, Event
+from typing import Generic, TypeVar
+
+from nervure.store.database import Connection, Database
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+Work = Callable[[Connection, Sequence[J]], Sequence[R]]
+"""Does some jobs in one transaction; answers each, in their order. It has no effect outside the transaction."""
+
+MOST = 64
+"""Jobs in one transaction: more would make the first of them wait for the last."""
+
+PATIENCE_SECONDS = 0.0005
+"""So long a leader waits for as many jobs as came the last time."""
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[J, R]):
+    """A job, and its thread: woken when the job is done, or when it is its turn to lead."""
+
+    job: J
+    woken: Event = field(default_factory=Event)
+    is_done: bool = False
+    answer: R | None = None
+    error: BaseException | None = None
+
+
+class Together(Generic[J, R]):
+    """One kind of work. Safe to share between threads: one of those that wait leads, and works for all."""
+
+    def __init__(self, database: Database, work: Work[J, R]) -> None:
+        self._database = database
+        self._work = work
+        self._queue: deque[_Waiting[J, R]] = deque()
+        self._is_led = False
+        self._guard = Condition()
+        self._last = 1
+
+    def do(self, job: J) -> R:
+        """Does one job and answers once it is committed.
+
+        Raises:
+            Exception: what the work raised over this job alone; the others of its transaction are not concerned.
+        """
+        mine: _Waiting[J, R] = _Waiting(job)
+        with self._guard:
+            self._queue.append(mine)
+            self._guard.notify()
+            must_wait, self._is_led = self._is_led, True
+        if must_wait:
+            mine.woken.wait()
+        if not mine.is_done:
+            self._lead()
+        if mine.error is not None:
+            raise mine.error
+        return mine.answer  # type: ignore[return-value]  # answered, or the error was raised
+
+    def _lead(self) -> None:
+        """Works for the first of the queue, its own thread's job among them; then the next of the queue leads."""
+        with self._guard:
+            # Who was served last comes again in a moment; a transaction for one would make all of them wait for it.
+            self._guard.wait_for(lambda: len(self._queue) >= self._last, PATIENCE_SECONDS if self._last > 1 else 0)
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST))]
+            self._last = len(batch)
+        try:
+            self._carry_out(batch)
+        except BaseException as error:
+            for one in batch:
+                one.error = error
+            raise
+        finally:
+            with self._guard:
+                if self._queue:
+                    self._queue[0].woken.set()
+                else:
+                    self._is_led = False
+            for one in batch:
+                one.is_done = True
+                one.woken.set()
+
+    def _carry_out(self, batch: Sequence[_Waiting[J, R]]) -> None:
+        try:
+            answers = self._database.run(lambda connection: self._work(connection, [one.job for one in batch]))
+            for one, answer in zip(batch, answers, strict=True):
+                one.answer = answer
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].error = error
+                return
+            # One job must not fail the others: each has a transaction of its own now.
+            for one in batch:
+                self._carry_out([one])
