@@ -13,6 +13,7 @@ from nervure.store.statements import (
     CLAIM,
     LEVEL,
     SAFETY,
+    Row,
     StockTransaction,
     as_arrays,
     as_columns,
@@ -36,6 +37,7 @@ _LOCKED_AT_ONCE = (
     .with_for_update(of=LEVEL)
 )
 _HELD_BACK = sa.select(SAFETY).where(sa.tuple_(SAFETY.c.item_id, SAFETY.c.location_id).in_(_PLACES))
+_CLAIM = ("stock_level_id", "kind", "units", "state", "reference")
 _CLAIMED = {ClaimKind.RESERVATION: LEVEL.c.reserved, ClaimKind.ALLOCATION: LEVEL.c.allocated}
 _FREE = LEVEL.c.on_hand - LEVEL.c.reserved - LEVEL.c.allocated
 _TAKE = {
@@ -94,35 +96,19 @@ class ClaimStore(StockTransaction):
 
     def allocate(self, takes: Sequence[tuple[Take, int]]) -> None:
         """Records taken units as allocations of fulfillment lines: (take, fulfillment line id)."""
-        rows = [
-            {
-                "stock_level_id": take.level_id,
-                "kind": ClaimKind.ALLOCATION.value,
-                "units": take.units,
-                "state": "held",
-                "reference": f"line:{line}",
-                "fulfillment_line_id": line,
-                "created_at": self._now,
-            }
+        rows: list[Row] = [
+            (take.level_id, str(ClaimKind.ALLOCATION), take.units, "held", f"line:{line}", line, self._now)
             for take, line in takes
         ]
-        insert_rows(self._connection, CLAIM, rows)
+        insert_rows(self._connection, CLAIM, (*_CLAIM, "fulfillment_line_id", "created_at"), rows)
 
     def reserve(self, takes: Sequence[Take], *, reference: str, expires_at: datetime) -> None:
         """Records taken units as a reservation."""
-        rows = [
-            {
-                "stock_level_id": take.level_id,
-                "kind": ClaimKind.RESERVATION.value,
-                "units": take.units,
-                "state": "held",
-                "reference": reference,
-                "expires_at": expires_at,
-                "created_at": self._now,
-            }
+        rows: list[Row] = [
+            (take.level_id, str(ClaimKind.RESERVATION), take.units, "held", reference, expires_at, self._now)
             for take in takes
         ]
-        insert_rows(self._connection, CLAIM, rows)
+        insert_rows(self._connection, CLAIM, (*_CLAIM, "expires_at", "created_at"), rows)
 
     def held_for(self, fulfillment_line_ids: Collection[int]) -> list[HeldClaim]:
         """The allocations that these lines still hold, by id."""

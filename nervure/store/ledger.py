@@ -2,15 +2,16 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from json import dumps
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from nervure.inventory.stock import Entry, Place
 from nervure.store.statements import (
     LEVEL,
     MOVEMENT,
     OBSERVATION,
+    Row,
     StockTransaction,
     as_arrays,
     as_columns,
@@ -25,27 +26,40 @@ _MOVE_LEVEL = (
     .where(LEVEL.c.id == sa.bindparam("level"))
     .values(on_hand=LEVEL.c.on_hand + sa.bindparam("units"), sequence=LEVEL.c.sequence + sa.bindparam("steps"))
 )
-_KNOWN = sa.select(MOVEMENT.c.cause_key, MOVEMENT.c.id).where(
-    MOVEMENT.c.cause_key.in_(sa.bindparam("causes", expanding=True))
-)
-
-
 _MOVES = as_arrays({"level": LEVEL.c.id.type, "units": LEVEL.c.on_hand.type, "steps": LEVEL.c.sequence.type})
 _MOVE_LEVELS = (
     LEVEL.update()
     .where(LEVEL.c.id == _MOVES.c.level)
     .values(on_hand=LEVEL.c.on_hand + _MOVES.c.units, sequence=LEVEL.c.sequence + _MOVES.c.steps)
 )
-_KNOWN_IN_ARRAY = sa.select(MOVEMENT.c.cause_key, MOVEMENT.c.id).where(
-    MOVEMENT.c.cause_key == sa.any_(sa.bindparam("causes", type_=postgresql.ARRAY(MOVEMENT.c.cause_key.type)))
+# Many causes go as one JSON text: a parameter for each would cost more than looking it up.
+_KNOWN = {
+    "postgresql": sa.text(
+        "SELECT cause_key, id FROM stock_movement"
+        " WHERE cause_key = ANY (ARRAY(SELECT json_array_elements_text(CAST(:causes AS json))))"
+    ),
+    "sqlite": sa.text(
+        "SELECT cause_key, id FROM stock_movement WHERE cause_key IN (SELECT value FROM json_each(:causes))"
+    ),
+}
+_MOVEMENT = (
+    "stock_level_id",
+    "sequence",
+    "kind",
+    "units",
+    "reason",
+    "cause_key",
+    "document",
+    "occurred_at",
+    "recorded_at",
+    "compensates_id",
 )
-
 
 LevelIdentity = tuple[int, int, str, str, str]
 
 
 def _key(entry: Entry) -> LevelIdentity:
-    return (entry.place.item_id, entry.place.location_id, entry.owner, entry.condition.value, entry.lot)
+    return (entry.place.item_id, entry.place.location_id, entry.owner, str(entry.condition), entry.lot)
 
 
 class LedgerStore(StockTransaction):
@@ -77,22 +91,22 @@ class LedgerStore(StockTransaction):
 
     def _insert_movements(self, rows: Sequence[tuple[Entry, int, int]]) -> None:
         compensated = self._ids_by_cause([entry.compensates for entry, _, _ in rows if entry.compensates])
-        values = [
-            {
-                "stock_level_id": level,
-                "sequence": sequence,
-                "kind": entry.kind.value,
-                "units": entry.units,
-                "reason": entry.reason.value if entry.reason else None,
-                "cause_key": entry.cause_key,
-                "document": entry.document or entry.cause_key,
-                "occurred_at": entry.occurred_at,
-                "recorded_at": self._now,
-                "compensates_id": compensated.get(entry.compensates or ""),
-            }
+        values: list[Row] = [
+            (
+                level,
+                sequence,
+                str(entry.kind),
+                entry.units,
+                str(entry.reason) if entry.reason else None,
+                entry.cause_key,
+                entry.document or entry.cause_key,
+                entry.occurred_at,
+                self._now,
+                compensated.get(entry.compensates or ""),
+            )
             for entry, level, sequence in rows
         ]
-        insert_rows(self._connection, MOVEMENT, values)
+        insert_rows(self._connection, MOVEMENT, _MOVEMENT, values)
 
     def _move_levels(self, moved: Mapping[int, list[int]]) -> None:
         if not moved:
@@ -143,11 +157,10 @@ class LedgerStore(StockTransaction):
         return locked
 
     def _ids_by_cause(self, causes: Sequence[str]) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for batch in chunks(causes):
-            known = _KNOWN_IN_ARRAY if self._is_postgresql else _KNOWN
-            found.update((row.cause_key, row.id) for row in self._connection.execute(known, {"causes": batch}))
-        return found
+        if not causes:
+            return {}
+        known = _KNOWN[self._connection.dialect.name]
+        return {row.cause_key: row.id for row in self._connection.execute(known, {"causes": dumps(causes)})}
 
     def record_observation(self, row: Mapping[str, object]) -> bool:
         """Keeps what another master said; False: said before."""
