@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from stdnum import ean
 
 from mappings.feed_shape import Cell
-from schemas.base import Money
+from schemas.base import MAX_UNITS, Money
 
 DecimalMark = Literal[".", ","]
 
@@ -31,8 +31,8 @@ _MONEY = re.compile(r"(€|£|zł|\$|[A-Za-z]{3})?\s*(-?[0-9][0-9.,'\s]*?)\s*(�
 _TEXT_FORMULA = re.compile(r'="(.*)"')
 _BLANKS = re.compile(r"[\s']")
 
-MAX_UNITS = 10**9
 MAX_DAYS = 3650
+LONGEST_NUMBER = 18
 MAX_CODE_LENGTH = 255
 _GTIN_LENGTHS = (8, 12, 13, 14)
 _UPC_WITHOUT_ITS_ZEROS = (9, 10, 11)
@@ -59,7 +59,8 @@ def text_of(cell: Cell) -> str:
         case str():
             return _without_formula(cell.strip())
         case Decimal():
-            return str(int(cell)) if cell == cell.to_integral_value() and abs(cell) < 10**18 else str(cell)
+            is_short = cell.is_finite() and cell.adjusted() < LONGEST_NUMBER
+            return str(int(cell)) if is_short and cell == cell.to_integral_value() else str(cell)
         case datetime():
             return cell.isoformat()
 
@@ -175,14 +176,17 @@ def units_of(cell: Cell, mark: DecimalMark | None, words: Mapping[str, int]) -> 
     if not text:
         raise CellError("no stock figure")
     if least := _AT_LEAST.fullmatch(text):
-        return int(least[1] or least[2]), f"{text!r} read as {least[1] or least[2]}"
+        units = int(least[1] or least[2])
+        if units > MAX_UNITS:
+            raise CellError(f"{text} units cannot be believed")
+        return units, f"{text!r} read as {units}"
     number = cell if isinstance(cell, Decimal) else number_of(text, mark)
+    if not number.is_finite() or number > MAX_UNITS:
+        raise CellError(f"{text[:40]} units cannot be believed")
     if number != number.to_integral_value():
         raise CellError(f"{text!r} units: a unit cannot be a fraction")
     if number < 0:
         return 0, f"{text} units read as 0"
-    if number > MAX_UNITS:
-        raise CellError(f"{text} units cannot be believed")
     return int(number), None
 
 

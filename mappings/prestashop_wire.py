@@ -7,7 +7,7 @@ number is 0. Ids are numbers in lists and text in the answer to a write. Amounts
 import json
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mappings.errors import UnreadableDocumentError
+from schemas.base import UtcDateTime
 
 CLOCK_SKEW = timedelta(minutes=10)
 """How far the shop's clock may run before the hub's."""
@@ -32,7 +33,10 @@ def _text_where_empty(value: object) -> object:
 
 def _stamp(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}", value):
-        return datetime.strptime(value, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007  # the shop writes no zone
+        stamp = datetime.strptime(value, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007  # the shop writes no zone
+        if MINYEAR < stamp.year < MAXYEAR:
+            return stamp
+        raise ValueError("at the end of the calendar: it has no UTC")
     raise ValueError("not a date of the form YYYY-MM-DD HH:MM:SS")
 
 
@@ -92,7 +96,7 @@ class WireDetail(Wire):
 
 class WireSlipLine(Wire):
     id_order_detail: Number
-    product_quantity: Number = 0
+    product_quantity: Number = Field(default=0, ge=0)
 
 
 class WireSlip(Wire):
@@ -156,7 +160,7 @@ class WireRoles(Wire):
 class OrderDocument(Wire):
     """One order as the connector composes it from several resources; `read_at` is when."""
 
-    read_at: datetime
+    read_at: UtcDateTime
     stock_point: str
     currency: str
     country: str | None = None
@@ -204,7 +208,7 @@ class ProductDocument(Wire):
 class StockDocument(Wire):
     """Stock rows of whole products: no product's rows are spread over two documents."""
 
-    read_at: datetime
+    read_at: UtcDateTime
     stock_point: str
     rows: tuple[StockRow, ...]
 

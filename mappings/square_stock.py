@@ -195,6 +195,14 @@ def _physical_count(count: _PhysicalCount, channel: str) -> list[Fact]:
     ]
 
 
+def _moved_units(quantity: str, where: str) -> int:
+    """What moved has no sign: the states say from where to where."""
+    units = whole_units(quantity, where)
+    if units < 0:
+        raise UnreadableDocumentError(f"{where}: a quantity of {quantity} moves nothing from one state to another")
+    return units
+
+
 def _adjustment(adjustment: _Adjustment, channel: str) -> list[Fact]:
     where = f"adjustment {adjustment.id!r}"
     states = (_known_state(adjustment.from_state, where), _known_state(adjustment.to_state, where))
@@ -207,7 +215,7 @@ def _adjustment(adjustment: _Adjustment, channel: str) -> list[Fact]:
             sign, move = -1, _OUT_OF_STOCK.get(goal)
     if move is None:
         raise UnreadableDocumentError(f"{where}: what {states[0]} to {states[1]} does to stock is not known")
-    units = whole_units(adjustment.quantity, where)
+    units = _moved_units(adjustment.quantity, where)
     if units == 0:
         return []
     return [
@@ -234,7 +242,7 @@ def _transfer(transfer: _Transfer, channel: str) -> list[Fact]:
     where = f"transfer {transfer.id!r}"
     if _is_ours(transfer.reference_id) or _known_state(transfer.state, where) != "IN_STOCK":
         return []
-    units = whole_units(transfer.quantity, where)
+    units = _moved_units(transfer.quantity, where)
     legs = (
         ("out", transfer.from_location_id, MovementKind.TRANSFERRED_OUT, -units),
         ("in", transfer.to_location_id, MovementKind.TRANSFERRED_IN, units),

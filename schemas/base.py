@@ -1,24 +1,50 @@
 """The shared ground of every canonical model: closed, frozen, exact."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from stdnum import ean
 from stdnum.exceptions import ValidationError as StdnumError
 
 
 class Canonical(BaseModel):
-    """A word of the hub: immutable, and closed to fields nobody declared."""
+    """A word of the hub: immutable, and closed to fields nobody declared.
+
+    Text is kept as it came, but for what no database stores: zero characters, and halves of surrogate pairs.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_is_no_text(cls, values: object) -> object:
+        return {name: _storable(value) for name, value in values.items()} if isinstance(values, dict) else values
+
+
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+def _storable(value: object) -> object:
+    match value:
+        case str():
+            return _NO_TEXT.sub("", value) if _NO_TEXT.search(value) else value
+        case tuple() | list() if any(isinstance(one, str) for one in value):
+            return tuple(_storable(one) for one in value)
+        case dict():
+            return {key: _storable(one) for key, one in value.items()}
+    return value
 
 
 def _to_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time needs its zone: naive times are never guessed")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("a time at the end of the calendar has no UTC") from error
 
 
 def _to_gtin(code: str) -> str:
@@ -49,9 +75,12 @@ Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][
 ExternalId = Annotated[str, Field(min_length=1, max_length=255)]
 """Somebody else's id, as they write it."""
 
-Units = Annotated[int, Field(strict=True)]
-PositiveUnits = Annotated[int, Field(strict=True, gt=0)]
-NonNegativeUnits = Annotated[int, Field(strict=True, ge=0)]
+MAX_UNITS = 1_000_000_000
+"""More than anybody has of one thing; a larger number is a slip."""
+
+Units = Annotated[int, Field(strict=True, ge=-MAX_UNITS, le=MAX_UNITS)]
+PositiveUnits = Annotated[int, Field(strict=True, gt=0, le=MAX_UNITS)]
+NonNegativeUnits = Annotated[int, Field(strict=True, ge=0, le=MAX_UNITS)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 

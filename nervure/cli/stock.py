@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table
-from nervure.operations.staff import MAX_UNITS, adjust, receive
+from nervure.operations.staff import adjust, receive
 from nervure.store.reports import ReportStore
+from schemas.base import MAX_UNITS
 from schemas.stock import AdjustmentReason
 
 app = group("What is where.")

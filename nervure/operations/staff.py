@@ -15,9 +15,6 @@ from nervure.store.stock import StockStore
 from schemas.fulfillment import Parcel
 from schemas.stock import AdjustmentReason, MovementKind
 
-MAX_UNITS = 1_000_000_000
-"""More than anybody has of one thing; a larger number is a slip."""
-
 
 class UnknownStockError(RefusalError):
     """A sku or a location that the hub does not know."""

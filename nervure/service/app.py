@@ -13,11 +13,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse
 
 from nervure.operations.hub import Hub
-from nervure.operations.staff import MAX_UNITS, UnknownStockError, adjust, receive, ship_fulfillment
+from nervure.operations.staff import UnknownStockError, adjust, receive, ship_fulfillment
 from nervure.operations.webhooks import MAX_BODY_BYTES, WebhookRefusedError, take_webhook
 from nervure.service.page import render
 from nervure.store.inbox import InboxStore
 from nervure.store.reports import ReportStore
+from schemas.base import MAX_UNITS
 from schemas.fulfillment import Parcel
 from schemas.stock import AdjustmentReason
 

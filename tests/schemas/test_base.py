@@ -7,7 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.base import Code, Currency, Gtin, Money, NonNegativeUnits, PositiveUnits, Sku, Units, UtcDateTime
+from schemas.base import (
+    MAX_UNITS,
+    Canonical,
+    Code,
+    Currency,
+    Gtin,
+    Money,
+    NonNegativeUnits,
+    PositiveUnits,
+    Sku,
+    Units,
+    UtcDateTime,
+)
 
 TIME = TypeAdapter[datetime](UtcDateTime)
 GTIN = TypeAdapter[str](Gtin)
@@ -146,3 +158,26 @@ def test_a_word_of_the_hub_is_closed_and_cannot_be_changed() -> None:
         Money.model_validate({"amount": "1", "currency": "EUR", "rate": "2"})
     with pytest.raises(ValidationError, match="Instance is frozen"):
         Money(amount=Decimal(1), currency="EUR").amount = Decimal(2)  # type: ignore[misc]  # that is the point
+
+
+class _Note(Canonical):
+    text: str
+    lines: tuple[str, ...] = ()
+    named: dict[str, str] = {}
+
+
+def test_what_no_database_stores_is_left_out_of_every_text() -> None:
+    note = _Note(text="a\x00b\ud83dc", lines=("\x00", "d"), named={"e": "f\udc00"})
+    assert note == _Note(text="abc", lines=("", "d"), named={"e": "f"})
+    assert _Note(text="whole pairs stay: \U0001f600").text.endswith("\U0001f600")
+
+
+def test_a_time_at_the_end_of_the_calendar_is_refused() -> None:
+    for ends in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        assert "end of the calendar" in refuses(UtcDateTime, ends)
+
+
+@pytest.mark.parametrize("kind", [Units, PositiveUnits, NonNegativeUnits])
+def test_more_units_than_anybody_has_are_refused(kind: Any) -> None:
+    assert TypeAdapter[int](kind).validate_python(MAX_UNITS) == 1_000_000_000
+    assert "less than or equal" in refuses(kind, MAX_UNITS + 1)
