@@ -176,10 +176,7 @@ def units_of(cell: Cell, mark: DecimalMark | None, words: Mapping[str, int]) -> 
     if not text:
         raise CellError("no stock figure")
     if least := _AT_LEAST.fullmatch(text):
-        units = int(least[1] or least[2])
-        if units > MAX_UNITS:
-            raise CellError(f"{text} units cannot be believed")
-        return units, f"{text!r} read as {units}"
+        return int(least[1] or least[2]), f"{text!r} read as {least[1] or least[2]}"
     number = cell if isinstance(cell, Decimal) else number_of(text, mark)
     if not number.is_finite() or number > MAX_UNITS:
         raise CellError(f"{text[:40]} units cannot be believed")
