@@ -28,7 +28,7 @@ from connectors.errors import ConnectorError, ContractError, NoAnswerError, Refu
 from connectors.prestashop_catalogue import Catalogue, Shelves
 from connectors.prestashop_orders import Orders, document, earliest_utc, first_local
 from connectors.prestashop_webservice import Row, Webservice
-from connectors.records import Channel, ChannelConnection, ChannelSettings, Page
+from connectors.records import WRITE_SECONDS, Channel, ChannelConnection, ChannelSettings, Page
 from connectors.transport import Runtime
 from mappings.prestashop import PLACE, translate
 from schemas.capabilities import Capabilities, Confirmation, DecrementMoment, StockMeaning, WriteMode
@@ -176,9 +176,11 @@ class PrestaShopConnection:
     def write_levels(self, writes: Sequence[LevelWrite], *, idempotency_key: str) -> list[LevelAnswer]:
         """Rows are written one by one: a failure that is not about one row leaves the rest NOT_APPLIED.
 
+        So does a shop too slow for all of them: a number that waited long may be old when it is written at last.
         Such a failure is raised where it meets the first row. The key is not used: an absolute write repeated has one
         effect.
         """
+        begun_at = self._now()
         try:
             refused = self._shelves.not_writable(
                 [write.key.stock_id for write in writes if write.key.stock_point == self._settings.stock_point]
@@ -188,6 +190,8 @@ class PrestaShopConnection:
         answers: list[LevelAnswer] = []
         silences = 0
         for position, write in enumerate(writes):
+            if (self._now() - begun_at).total_seconds() > WRITE_SECONDS:
+                return answers + _not_applied(writes[position:], "the shop is too slow for so many rows in one go")
             try:
                 answer = self._write(write, refused)
             except ConnectorError as error:

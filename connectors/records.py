@@ -17,6 +17,9 @@ from schemas.fulfillment import Shipment
 from schemas.levels import LevelAnswer, LevelKey, LevelReading, LevelWrite
 from schemas.locations import TimeZoneName
 
+WRITE_SECONDS = 60.0
+"""No number of a write is sent later than this: by then somebody else may be sending a newer one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -52,7 +55,8 @@ class ChannelConnection(Protocol):
         """Writes at most `capabilities.write_batch` numbers: one answer for each write, in their order.
 
         The same key with the same writes has one effect where the platform knows such keys. A time-out is answered
-        as UNKNOWN, not raised; throttling and refused sign-in are raised and nothing was written.
+        as UNKNOWN, not raised; throttling and refused sign-in are raised and nothing was written. What was not sent
+        within `WRITE_SECONDS` is answered as NOT_APPLIED.
         """
 
     def read_levels(self, keys: Sequence[LevelKey]) -> list[LevelReading]:

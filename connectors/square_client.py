@@ -14,6 +14,9 @@ from connectors.transport import HttpClient, HttpRequest, HttpResponse, Runtime
 
 API_VERSION = "2025-08-20"
 
+_NOT_ABOUT_THE_CALL = (401, 403, 429)
+"""Sign-in, rights and pace: the shared client knows what they mean."""
+
 Wire = dict[str, Any]
 """A JSON object of Square; the mapping types it."""
 
@@ -37,7 +40,6 @@ class SquareClient:
 
     def __init__(self, runtime: Runtime, access_token: SecretStr) -> None:
         self._send = runtime.send
-        self._last = HttpResponse(0)
         self._http = HttpClient(
             replace(runtime, send=self._listen),
             platform="Square",
@@ -88,29 +90,24 @@ class SquareClient:
 
     def _call(self, method: str, path: str, payload: Wire | None = None, *, is_repeatable: bool) -> Wire:
         body = b"" if payload is None else json.dumps(payload).encode()
-        try:
-            response = self._http.request(method, path, body=body, is_repeatable=is_repeatable)
-        except RefusedError as error:
-            raise self._refusal(error) from error
-        answer = response.json()
+        answer = self._http.request(method, path, body=body, is_repeatable=is_repeatable).json()
         if not isinstance(answer, dict) or answer.get("errors"):
             raise ContractError(f"Square answered {method} {path.partition('?')[0]} with something unexpected")
         return answer
 
     def _listen(self, request: HttpRequest) -> HttpResponse:
-        """Keeps the last answer: the shared client drops the body of a refusal, which holds Square's codes."""
-        self._last = HttpResponse(0)
-        self._last = self._send(request)
-        return self._last
-
-    def _refusal(self, error: RefusedError) -> SquareRefusedError:
-        problems = _problems(self._last.body)
+        """Reads Square's codes from a refusal, whose body the shared client does not pass on."""
+        response = self._send(request)
+        if not 400 <= response.status < 500 or response.status in _NOT_ABOUT_THE_CALL:
+            return response
+        problems = _problems(response.body)
         codes = tuple(str(problem.get("code", "UNKNOWN")) for problem in problems)
-        return SquareRefusedError(
-            f"{error}: {', '.join(codes) or 'no reason given'}",
+        what = f"Square answered {response.status} to {request.method} {request.path.partition('?')[0]}"
+        raise SquareRefusedError(
+            f"{what}: {', '.join(codes) or 'no reason given'}",
             codes=codes,
             text=" ".join(f"{problem.get('field', '')} {problem.get('detail', '')}" for problem in problems),
-            answered_at=self._last.headers.get("date", ""),
+            answered_at=response.headers.get("date", ""),
         )
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.errors import NoAnswerError, RefusedError
+from connectors.records import WRITE_SECONDS
 from connectors.transport import HttpRequest, HttpResponse, Send
 from schemas.capabilities import StockMeaning, WriteMode
 from schemas.levels import LevelAnswer, LevelKey, LevelReading, LevelWrite, WriteOutcome
@@ -218,6 +219,25 @@ class LevelLaws(Laws):
             again = bench.write_all(writes, key="after-reading")
             assert {one.outcome for one in bench.settle(writes, again)} == {CONFIRMED}
             assert [bench.units(sku) for sku in (A, B, C)[:rows]] == [11, 12, 13][:rows]
+
+    @pytest.mark.requirement("R36")
+    def test_no_number_is_sent_so_late_that_a_newer_one_may_be_there(self) -> None:
+        """A hub that gives up on a slow write sends a newer number: the slow one must not go on behind its back."""
+        bench, writes = self._three_writes(3)
+        begun_at = bench.clock.now()
+        sent_at: list[float] = []
+
+        def slow(request: HttpRequest, wire: Send) -> HttpResponse:
+            sent_at.append((bench.clock.now() - begun_at).total_seconds())
+            bench.clock.advance(WRITE_SECONDS / 2 + 1)
+            return wire(request)
+
+        answers = bench.write_all(writes, hub=Disturbed(bench, slow).connect())
+        assert [at for at in sent_at if at > WRITE_SECONDS] == []
+        shown = [bench.units(sku) for sku in (A, B, C)]
+        for answer, units, before, after in zip(answers, shown, (5, 5, 5), (11, 12, 13), strict=True):
+            if answer.outcome is not SENT:  # an import takes effect when it likes, with its report
+                assert units == (before if answer.outcome is NOT_APPLIED else after)
 
     def _three_writes(self, rows: int) -> tuple[Bench, list[LevelWrite]]:
         bench = self.bench()
