@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
-from connectors.transport import Runtime
+from connectors.transport import Runtime, checked_address
 from schemas.base import Code
 from schemas.capabilities import Capabilities
 from schemas.documents import Fact, RawDocument, Translation
@@ -90,6 +90,11 @@ class ChannelSettings(BaseModel):
     url: str
     time_zone: TimeZoneName = "UTC"
     webhook_secrets: tuple[SecretStr, ...] = ()
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_an_address(cls, url: str) -> str:
+        return checked_address(url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 
 from connectors.records import SupplierSettings
 from connectors.supplier_sftp import SftpSettings
+from connectors.transport import checked_address
 from mappings.feed_shape import FeedShape
 from mappings.feed_values import DecimalMark
 from mappings.supplier_feed import FeedLimits
@@ -108,9 +109,7 @@ class SupplierFeedSettings(SupplierSettings):
     @field_validator("url")
     @classmethod
     def _url_is_an_address(cls, url: str) -> str:
-        if url and not url.startswith(("https://", "http://")):
-            raise ValueError(f"url {url!r} must start with https://")
-        return url
+        return checked_address(url) if url else url
 
     @model_validator(mode="after")
     def _every_place_can_be_reached(self) -> Self:

@@ -87,6 +87,21 @@ class Runtime:
     reserve: Callable[[str, float], float]
 
 
+def checked_address(url: str) -> str:
+    """The address of a server, as settings have it.
+
+    Raises:
+        ValueError: it names no server that speaks HTTP.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{url!r} is not an address: {error}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError(f"{url!r} must start with https:// and name a server")
+    return url
+
+
 @contextmanager
 def httpx_sender(base_url: str, *, timeout_seconds: float = 30.0) -> Iterator[Send]:
     """Opens a real HTTP wire to one server; redirects and cookies are not followed or kept."""
@@ -101,6 +116,8 @@ def httpx_sender(base_url: str, *, timeout_seconds: float = 30.0) -> Iterator[Se
                 raise UnavailableError(f"{base_url} cannot be reached: {error}") from error
             except httpx.TransportError as error:
                 raise NoAnswerError(f"{base_url} gave no answer to {request.method}: {type(error).__name__}") from error
+            except UnicodeEncodeError as error:
+                raise CredentialsError("the credential holds a character that no header can carry") from error
             except httpx.InvalidURL as error:
                 raise ContractError(f"{base_url} is not an address: {error}") from error
             client.cookies.clear()

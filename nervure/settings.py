@@ -24,6 +24,8 @@ _SECRET_NAME = re.compile(
     r"(^|[.\s])(\w*token|\w*secrets?|password|passphrase|key|api_key|private_key|headers\.[\w-]+)$", re.IGNORECASE
 )
 
+_URL_WITH_PASSWORD = re.compile(r"\w+(\+\w+)?://[^/@]*:[^/@]+@")
+
 FILE_NAME = "nervure.toml"
 VARIABLE = "NERVURE_SETTINGS"
 
@@ -160,6 +162,12 @@ def _hub(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for key in ("items", "opening_stock"):
         if isinstance(made.get(key), str):
             made[key] = folder / made[key]
+    if isinstance(made.get("database"), Mapping):
+        made["database"] = _secret(made["database"], folder, "hub.database").get_secret_value()
+    elif _URL_WITH_PASSWORD.match(str(made.get("database", ""))):
+        raise SettingsError(
+            'hub.database: a password is not written here: use database = { env = "NAME" } for the whole URL'
+        )
     database = str(made.get("database", "sqlite:///nervure.db"))
     if database.startswith("sqlite:///") and not database.startswith("sqlite:////"):
         made["database"] = f"sqlite:///{folder / database.removeprefix('sqlite:///')}"
@@ -223,9 +231,13 @@ def _secret(value: Any, folder: Path, where: str) -> SecretStr:  # TOML values
         case {"file": str(path)}:
             try:
                 return SecretStr((folder / path).read_text("utf-8").strip())
-            except OSError as error:
-                raise SettingsError(f"{where}: the secret's file {path} cannot be read: {error.strerror}") from error
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingsError(f"{where}: the secret's file {path} cannot be read: {_cause(error)}") from error
     raise SettingsError(f'{where}: a secret is written {{ env = "NAME" }} or {{ file = "PATH" }}')
+
+
+def _cause(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or "no reason given") if isinstance(error, OSError) else "it is not UTF-8 text"
 
 
 def _sentence(error: ValidationError) -> str:

@@ -16,6 +16,9 @@ from nervure.operations.hub import Hub
 from nervure.operations.setup import open_hub
 from nervure.settings import Settings
 
+MAX_ID = 2**63 - 1
+"""No row of a database has a higher number."""
+
 SettingsOption = Annotated[
     Path | None, typer.Option("--settings", help="The settings file (default: NERVURE_SETTINGS, then ./nervure.toml).")
 ]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table
+from nervure.cli.common import MAX_ID, SettingsOption, fail, group, opened_hub, print_table
 from nervure.store.inbox import InboxStore
 
 app = group("Documents received, and those that could not be understood.")
@@ -26,7 +26,9 @@ def inbox_list(settings: SettingsOption = None) -> None:
 
 @app.command("replay")
 def inbox_replay(
-    ids: Annotated[list[int] | None, typer.Argument(help="Dead letters to try again (default: all).")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Argument(help="Dead letters to try again (default: all).", min=1, max=MAX_ID)
+    ] = None,
     settings: SettingsOption = None,
 ) -> None:
     """Put dead letters back: the dispatcher tries them again."""
@@ -38,7 +40,7 @@ def inbox_replay(
 
 
 @app.command("accept")
-def inbox_accept(number: int, settings: SettingsOption = None) -> None:
+def inbox_accept(number: Annotated[int, typer.Argument(min=1, max=MAX_ID)], settings: SettingsOption = None) -> None:
     """Take a held feed as it is: so large a change is meant. A feed that is damaged in itself stays held."""
     with opened_hub(settings) as hub:
         account = hub.database.run(lambda c: InboxStore(c, hub.clock.now()).accept(number))

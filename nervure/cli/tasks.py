@@ -1,8 +1,10 @@
 """`nervure tasks`: what a person must look at."""
 
+from typing import Annotated
+
 import typer
 
-from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table
+from nervure.cli.common import MAX_ID, SettingsOption, fail, group, opened_hub, print_table
 from nervure.store.reports import ReportStore
 from nervure.store.upkeep import UpkeepStore
 
@@ -24,7 +26,7 @@ def tasks_list(settings: SettingsOption = None) -> None:
 
 
 @app.command("done")
-def tasks_done(number: int, settings: SettingsOption = None) -> None:
+def tasks_done(number: Annotated[int, typer.Argument(min=1, max=MAX_ID)], settings: SettingsOption = None) -> None:
     """Close a task that somebody has looked at. It opens again when the same thing happens again."""
     with opened_hub(settings) as hub:
         done = hub.database.run(lambda c: UpkeepStore(c, hub.clock.now()).close_task(number))

@@ -1,5 +1,6 @@
 """Bringing a database to the form that this version of the hub expects."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +42,7 @@ def reached(database: Database) -> Iterator[sa.Connection]:
     """A connection, or one sentence about why there is none."""
     try:
         connection = database.engine.connect()
-    except sa.exc.OperationalError as error:
+    except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
         where = database.engine.url.render_as_string(hide_password=True)
         raise DatabaseError(f"the database {where} cannot be reached: is it running, and is the URL right?") from error
     with connection:

@@ -167,6 +167,14 @@ def test_a_database_that_cannot_be_used_is_said_in_one_sentence(shell: Shell) ->
     assert shell.fails("status") == "databases of kind 'mysql' are not supported: use SQLite or PostgreSQL"
 
 
+def test_a_file_that_is_no_database_is_said_in_one_sentence(shell: Shell) -> None:
+    (shell.folder / "letter.db").write_text("Dear customer, " * 1_000, "utf-8")
+    text = SETTINGS.replace("[hub]", '[hub]\ndatabase = "sqlite:///letter.db"')
+    (shell.folder / "nervure.toml").write_text(text, "utf-8")
+    assert "letter.db cannot be reached: is it running, and is the URL right?" in shell.fails("status")
+    assert (shell.folder / "letter.db").read_text("utf-8").startswith("Dear customer")
+
+
 def test_status_shows_every_channel_and_what_is_to_do(shell: Shell) -> None:
     assert shell.says("status").splitlines() == [
         "channel   platform    orders  confirmed  pending  error  problem",
@@ -308,6 +316,9 @@ def test_stock_is_shown_received_and_adjusted(shell: Shell) -> None:
         ("stock", "receive", "MUG", "WH", "1"),
         ("stock", "adjust", "MUG", "WH", "1", "boredom", "--document", "D1"),
         ("inbox", "replay", "seven"),
+        ("inbox", "replay", "99999999999999999999999"),
+        ("inbox", "accept", "99999999999999999999999"),
+        ("tasks", "done", "0"),
         ("demo", "--orders", "0"),
         ("replay",),
         ("replay", "x.csv", "--speed", "0"),

@@ -247,3 +247,28 @@ def test_every_account_reads_its_own_keys_only(tmp_path: Path) -> None:
     [channel] = loaded.channels
     assert (channel.buffer_units, channel.creates_items, channel.order_poll_seconds) == (2, True, 5.0)
     assert "buffer_units" not in type(channel.account).model_fields
+
+
+def test_the_databases_url_is_a_secret_where_it_holds_a_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_DATABASE", f"postgresql://hub:{SECRET}@db.example/hub")
+    settings = read(tmp_path, '[hub]\ndatabase = { env = "HUB_DATABASE" }' + PLACE)
+    assert settings.hub.database == f"postgresql://hub:{SECRET}@db.example/hub"
+    with pytest.raises(SettingsError, match="a password is not written here") as refused:
+        read(tmp_path, f'[hub]\ndatabase = "postgresql://hub:{SECRET}@db.example/hub"' + PLACE)
+    assert SECRET not in str(refused.value)
+    for plain in ("postgresql://hub@db.example/hub", "postgresql://db.example:5432/hub"):
+        assert read(tmp_path, f'[hub]\ndatabase = "{plain}"' + PLACE).hub.database == plain
+
+
+def test_a_secret_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "old-secret").write_bytes(b"\xff\xfe\xfd")
+    with pytest.raises(SettingsError, match="the secret's file old-secret cannot be read: it is not UTF-8 text"):
+        read(tmp_path, PLACE + SHOP)
+
+
+@pytest.mark.parametrize("url", ["", "localhost:80", "ftp://shop.example", "http://[::1", "https://"])
+def test_an_account_names_a_server_that_speaks_http(tmp_path: Path, url: str) -> None:
+    with pytest.raises(SettingsError, match="channel 'webshop': url: "):
+        read(tmp_path, PLACE + SHOP.replace("https://shop.example", url))
