@@ -35,6 +35,7 @@ class Flight:
     units: int
     expected_units: int | None
     sku: str
+    sent_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +315,7 @@ class PublicationStore:
                 row.salable_quantity,
                 row.channel_units,
                 row.sku or "",
+                self._now,
             )
             for row in rows
         ]
@@ -398,6 +400,7 @@ class PublicationStore:
                 row.sent_units or 0,
                 row.channel_units,
                 row.sku or "",
+                row.sent_at,
             )
             for row in rows
         ]
@@ -537,7 +540,12 @@ def _landing(form: _Form) -> sa.Update:
         case PublicationState.SENT:
             values = {"receipt": sa.bindparam("said_receipt"), "flight_until": later}
         case PublicationState.UNKNOWN:
-            values = {"state": PublicationState.UNKNOWN.value, "flight_until": later}
+            values = {
+                "state": PublicationState.UNKNOWN.value,
+                "flight_until": later,
+                "receipt": None,
+                "reason": sa.bindparam("why"),
+            }
         case PublicationState.FAILED:
             values |= {
                 "state": sa.case((is_newest, PublicationState.FAILED.value), else_=PublicationState.PENDING.value)
