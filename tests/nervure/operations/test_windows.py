@@ -13,13 +13,15 @@ from connectors.errors import CredentialsError, ThrottledError, UnavailableError
 from nervure.clock import ManualClock, SystemClock
 from nervure.inventory.stock import ClaimKind, Take
 from nervure.operations import loops, windows
+from nervure.operations.drain import drain
 from nervure.operations.pull import store
 from nervure.operations.results import Results
+from nervure.operations.staff import ship_fulfillment
 from nervure.operations.windows import Loops, Window
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
 from nervure.store.inbox import BODY, InboxStore
-from nervure.store.orders import ORDER, PERSON
+from nervure.store.orders import ORDER, OUTBOX, PERSON
 from nervure.store.publications import PublicationStore
 from nervure.store.statements import CLAIM
 from tests.nervure.operations.fake_shops import FakeShop, broken_document, fake_hub, fill, order_document
@@ -111,6 +113,44 @@ def test_a_channel_that_hangs_holds_neither_the_others_nor_the_end(
     for thread in threading.enumerate():
         if thread.daemon and thread.name.startswith("Thread-"):
             thread.join(5)
+
+
+def test_messages_to_a_channel_that_hangs_hold_those_to_the_others_no_longer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "GRACE_SECONDS", 0.1)
+    gate = threading.Event()
+    shop, market = FakeShop(), FakeShop(gate=gate)
+    hub = fake_hub(database, SystemClock(), {"shop": shop, "market": market})
+    for channel in ("market", "shop"):
+        store(hub, channel, (order_document(an_order(f"of {channel}", {"BOLT": 1}, channel=channel)),))
+    while drain(hub).handled:
+        pass
+    with database.read() as connection:
+        numbers = [World(connection).fulfillment_numbers(f"of {channel}") for channel in ("market", "shop")]
+    for [number] in numbers:
+        ship_fulfillment(hub, number)
+    results = run(Window(hub, 1.5), loops.draining)
+    with database.read() as connection:
+        query = sa.select(OUTBOX.c.target, OUTBOX.c.state).order_by(OUTBOX.c.id)
+        assert [tuple(row) for row in connection.execute(query)] == [("market", "leased"), ("shop", "done")]
+    gate.set()
+    assert results.counts == Counter({("shop", "messages tried"): 1})
+    assert list(results.warnings) == ["market messages"]
+    for thread in threading.enumerate():
+        if thread.daemon and thread.name.startswith("Thread-"):
+            thread.join(5)
+
+
+def test_messages_to_whom_the_settings_do_not_name_wait_and_are_warned_of(database: Database) -> None:
+    with database.write() as connection:
+        World(connection).orders.enqueue("shipment", "gone", "fulfillment:1", {"fulfillment_order": 1})
+    hub = fake_hub(database, ManualClock(START), {"shop": FakeShop()})
+    assert run(Window(hub, 30), loops.draining).counts == Counter()
+    warnings = run(Window(hub, 5), loops.sweeping).warnings
+    assert warnings == {"gone": "1 messages wait for it, and the settings do not name it"}
+    with database.read() as connection:
+        assert [row.state for row in connection.execute(OUTBOX.select())] == ["waiting"]
 
 
 def test_a_window_ends_soon_when_it_is_told_to(database: Database) -> None:
