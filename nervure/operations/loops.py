@@ -19,6 +19,7 @@ from nervure.store.channels import ChannelStore
 from nervure.store.inbox import DeadLetter, InboxStore
 from nervure.store.messages import MessageStore
 from nervure.store.publications import PublicationStore
+from nervure.store.tasks import TaskStore
 from nervure.store.upkeep import UpkeepStore
 
 DRAIN_PAUSE_SECONDS = 0.1
@@ -30,6 +31,7 @@ MAX_OFFERS_PERIOD_SECONDS = 900.0
 REPLIES_PERIOD_SECONDS = 30.0
 AGING_PERIOD_SECONDS = 15.0
 EXPIRY_PERIOD_SECONDS = 5.0
+TASKS_PERIOD_SECONDS = 15.0
 READ_BACK_PERIOD_SECONDS = 900.0
 
 
@@ -206,7 +208,9 @@ def _publish(window: Window, channel: str) -> float:
 
 
 def sweeping(window: Window) -> Loops:
-    """Lets go what expired, keeps subscriptions, and reads every channel back however seldom its stock is pulled."""
+    """Lets go what expired, keeps subscriptions, closes tasks that have settled by themselves, and reads every channel
+    back however seldom its stock is pulled.
+    """
     loops: dict[str, Turn] = {
         f"{channel} read back": partial(_read_back, window, channel)
         for channel, account in window.hub.accounts.items()
@@ -215,7 +219,11 @@ def sweeping(window: Window) -> Loops:
     for channel, account in window.hub.accounts.items():
         if account.record.capabilities.has_webhooks and window.hub.callback_url is not None:
             loops[f"{channel} subscriptions"] = partial(_subscribe, window, channel)
-    return loops | {"aging": partial(_age, window), "reservations": partial(_expire, window)}
+    return loops | {
+        "aging": partial(_age, window),
+        "reservations": partial(_expire, window),
+        "tasks": partial(_close_tasks, window),
+    }
 
 
 def _subscribe(window: Window, channel: str) -> None:
@@ -254,6 +262,13 @@ def _expire(window: Window) -> float:
     count = hub.database.run(lambda c: UpkeepStore(c, hub.clock.now()).release_expired())
     window.tally.count("reservations", "expired", count)
     return EXPIRY_PERIOD_SECONDS
+
+
+def _close_tasks(window: Window) -> float:
+    hub = window.hub
+    count = hub.database.run(lambda c: TaskStore(c, hub.clock.now()).close_settled())
+    window.tally.count("tasks", "closed by themselves", count)
+    return TASKS_PERIOD_SECONDS
 
 
 def forgetting(window: Window) -> Loops:

@@ -25,7 +25,7 @@ from nervure.store.orders import ORDER, OUTBOX, PERSON
 from nervure.store.publications import PublicationStore
 from nervure.store.statements import CLAIM
 from tests.nervure.operations.fake_shops import FakeShop, broken_document, fake_hub, fill, order_document
-from tests.nervure.world import START, World, an_order, at, fresh_sqlite
+from tests.nervure.world import START, World, a_till_sale, an_order, at, fresh_sqlite
 
 
 @pytest.fixture
@@ -202,6 +202,19 @@ def test_an_expired_reservation_gives_its_units_back(database: Database) -> None
     with database.read() as connection:
         assert World(connection).claimable("BOLT", "paris") == 5
         assert [row.state for row in connection.execute(CLAIM.select())] == ["released"]
+
+
+def test_what_was_oversold_and_is_covered_again_is_no_task_any_more(database: Database) -> None:
+    with database.write() as connection:
+        World(connection).take_in(a_till_sale("t1", {"NUT": 1}, "counter", channel="till"))
+    hub = fake_hub(database, ManualClock(START), {})
+    assert run(Window(hub, 30), loops.sweeping).counts == Counter()
+    with database.write() as connection:
+        World(connection).receive("NUT", "lyon", 1)
+    results = run(Window(fake_hub(database, ManualClock(START), {}), 30), loops.sweeping)
+    assert results.counts == Counter({("tasks", "closed by themselves"): 1})
+    with database.read() as connection:
+        assert World(connection).open_tasks() == {}
 
 
 def test_personal_data_is_forgotten_when_its_time_is_over_and_not_before(database: Database) -> None:
