@@ -49,11 +49,15 @@ class ScopeStore:
         )
 
     def settle(self) -> list[str]:
-        """Excludes the numbers of what is named no more, takes in again those of what is; answers whose came back."""
+        """Excludes the numbers of what is named no more, takes in those of what is named anew or again.
+
+        Answers the channels that have such a stock point.
+        """
         self._exclude()
-        for channel in self._without_numbers():
+        enlarged = self._without_numbers()
+        for channel in enlarged:
             PublicationStore(self._connection, self._now).create_missing(channel)
-        return self._readmit()
+        return sorted({*enlarged, *self._readmit()})
 
     def _exclude(self) -> None:
         points = list(self._connection.execute(sa.select(POINT.c.id).where(~IS_NAMED)).scalars())
@@ -78,7 +82,7 @@ class ScopeStore:
                 )
             )
 
-    def _readmit(self) -> list[str]:
+    def _readmit(self) -> set[str]:
         """What comes back is new: computed anew, its orders heard first; what may have been sent is read back first."""
         named = sa.select(POINT.c.id).where(IS_NAMED)
         out = sa.and_(
@@ -119,7 +123,7 @@ class ScopeStore:
                 .distinct()
             )
             channels.update(self._connection.execute(whose).scalars())
-        return sorted(channels)
+        return channels
 
     def _locked(self, condition: sa.ColumnElement[bool]) -> list[int]:
         query = sa.select(PUBLICATION.c.id).where(condition).order_by(PUBLICATION.c.id).with_for_update()
@@ -139,4 +143,4 @@ class ScopeStore:
             )
             .distinct()
         )
-        return sorted(self._connection.execute(query).scalars())
+        return list(self._connection.execute(query).scalars())

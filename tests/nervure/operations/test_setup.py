@@ -10,17 +10,21 @@ from connectors.transport import HttpResponse, Send
 from nervure.clock import ManualClock
 from nervure.invariants import check_all
 from nervure.operations import setup
-from nervure.operations.facts import put_listings
+from nervure.operations.facts import apply, put_listings
 from nervure.operations.hub import Hub
+from nervure.operations.pull import store
 from nervure.operations.setup import open_hub, read_items
+from nervure.orders.work import UnboundListingError
 from nervure.publication.answers import Landing
 from nervure.settings import Settings, SettingsError, load_text
 from nervure.store.audit import AuditStore
 from nervure.store.database import DatabaseError
+from nervure.store.inbox import InboxStore
 from nervure.store.statements import LEVEL, MOVEMENT
 from schemas.documents import Heard, RawDocument
 from schemas.items import ItemKind
 from schemas.publications import ChannelListing, PublicationState
+from schemas.stock import ChannelMovement, MovementKind
 from tests.nervure.operations.scripted import dead, hear, settle
 from tests.nervure.world import START, World
 
@@ -259,6 +263,31 @@ def test_documents_that_waited_for_the_settings_are_heard_when_they_come_back(fo
         assert dead(hub) == []
         settle(hub)
         assert [letter.reason for letter in dead(hub)] != ["channel 'boutique' is not configured"]
+
+
+def test_what_happened_at_a_stock_point_that_nobody_had_named_is_heard_once_it_is(folder: Path) -> None:
+    clock = ManualClock(START)
+    with open_hub(settings(folder, HUB + PLACES + CHANNEL), clock) as hub:
+        listed(hub)
+        moved = ChannelMovement(
+            channel="boutique",
+            external_id="m1",
+            listing_external_id="9",
+            stock_point="group-2",
+            kind=MovementKind.RECEIVED,
+            units=3,
+            occurred_at=START,
+        )
+        with pytest.raises(UnboundListingError) as refused, hub.database.write() as connection:
+            apply(hub, connection, [moved])
+        store(hub, "boutique", (RawDocument("movement", "m1", "m1", b"{", Heard.POLL),))
+        with hub.database.write() as connection:
+            inbox = InboxStore(connection, START)
+            [leased] = inbox.lease(1)
+            inbox.bury(leased.id, str(refused.value))
+    with open_hub(settings(folder, HUB + PLACES + TWO_POINTS), clock) as hub:
+        assert dead(hub) == []
+        assert published(hub)["boutique"]["pending"] == 1
 
 
 def test_a_supplier_moves_to_another_location_and_is_not_the_master_of_two(folder: Path) -> None:

@@ -22,7 +22,7 @@ BOTH = {"web": ["paris", "lyon"], "app": ["lyon"]}
 
 
 def name(world: World, *channels: str, **points: list[str]) -> list[str]:
-    """The settings name these channels, the shop with these stock points; answers whose numbers came back."""
+    """The settings name these channels, the shop with these stock points; answers who has one that is new or back."""
     if points:
         world.channel("shop", points)
     scope = ScopeStore(world.connection, world.now)
@@ -180,6 +180,7 @@ def test_a_listing_that_comes_while_its_stock_point_is_out_comes_back_with_the_o
 def test_a_new_stock_point_of_a_known_channel_gets_a_number_for_each_listing(world: World) -> None:
     merchant(world, bolt_paris=5, bolt_lyon=2)
     world.refresh()
+    assert name(world, web=["paris"], new=["lyon"]) == ["shop"]
     assert name(world, web=["paris"], new=["lyon"]) == []
     assert violations(world) == []
     world.refresh()
