@@ -27,6 +27,10 @@ PUBLICATIONS = "tests/nervure/store/test_publications.py"
 INBOX = "tests/nervure/store/test_inbox.py"
 DATABASE = "tests/nervure/store/test_database.py"
 ROUTING = "tests/nervure/orders/test_routing.py"
+SCOPE = "tests/nervure/store/test_scope.py"
+ANSWERS = "tests/nervure/publication/test_answers.py"
+MESSAGES = "tests/nervure/store/test_messages.py"
+TASKS = "tests/nervure/store/test_tasks.py"
 
 COPIED = ("connectors", "mappings", "migrations", "nervure", "schemas", "simulation", "tests", "pyproject.toml")
 
@@ -434,6 +438,79 @@ BUGS = (
         'frozenset({"40001", "40P01", "55P03"})',
         'frozenset({"40P01", "55P03"})',
         DATABASE,
+    ),
+    Bug(
+        "an old number is believed while the write may still take effect",
+        "nervure/publication/answers.py",
+        "    if now < over_at:\n",
+        "    if False:\n",
+        ANSWERS,
+    ),
+    Bug(
+        "an import that the platform forgot is asked for without end",
+        NUMBERS,
+        """                "flight_until": later,
+                "receipt": None,
+""",
+        """                "flight_until": later,
+""",
+        FLIGHTS,
+    ),
+    Bug(
+        "a number is sent to a stock point that the settings do not name",
+        NUMBERS,
+        "                PUBLICATION.c.revision > 0,\n                IS_NAMED,\n",
+        "                PUBLICATION.c.revision > 0,\n",
+        SCOPE,
+    ),
+    Bug(
+        "a number that was on its way when the settings dropped it is sent again unread",
+        "nervure/store/scope.py",
+        "is_unknown = PUBLICATION.c.sent_revision > PUBLICATION.c.confirmed_revision",
+        "is_unknown = sa.false()",
+        SCOPE,
+    ),
+    Bug(
+        "what the settings name again is sent before its orders are heard",
+        "nervure/store/scope.py",
+        "                    waits_for_orders_since=self._now,\n",
+        "",
+        SCOPE,
+    ),
+    Bug(
+        "whatever was excluded comes back with the settings",
+        "nervure/store/scope.py",
+        "            PUBLICATION.c.reason == NOT_NAMED,\n",
+        "",
+        SCOPE,
+    ),
+    Bug(
+        "a shipment overtakes the acceptance of its order",
+        "nervure/store/messages.py",
+        "                ~_has_open_acceptance(),\n",
+        "",
+        MESSAGES,
+    ),
+    Bug(
+        "a message that arrived is buried by its slower sender",
+        "nervure/store/messages.py",
+        '.where(OUTBOX.c.id == message_id, OUTBOX.c.state == "leased")',
+        ".where(OUTBOX.c.id == message_id)",
+        MESSAGES,
+    ),
+    Bug(
+        "a task is closed over a sale that is just being booked",
+        "nervure/store/tasks.py",
+        "again = sorted(task for task in covered if claimable[places[task]] < 0)",
+        "again: list[int] = []",
+        TASKS,
+    ),
+    Bug(
+        "a refused parcel is forgotten when another one completes the order",
+        "nervure/store/tasks.py",
+        "sa.and_(ORDER.c.state == OrderState.COMPLETED.value, is_only),",
+        "ORDER.c.state == OrderState.COMPLETED.value,",
+        TASKS,
     ),
     Bug(
         "a rebuilt level loses what was booked meanwhile",

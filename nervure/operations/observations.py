@@ -27,7 +27,9 @@ def observe(hub: Hub, connection: Connection, facts: Sequence[StockObservation])
     channel = facts[0].channel
     masters = catalogue.ruled_points(channel)
     listings = catalogue.listing_items(channel, {fact.listing_external_id for fact in facts})
-    ours = [fact for fact in facts if fact.listing_external_id in listings]
+    # A stock point that the settings do not name is not heard, also where it once had been.
+    points = set(ChannelStore(connection, now).stock_points(channel))
+    ours = [fact for fact in facts if fact.listing_external_id in listings and fact.stock_point in points]
     kits = catalogue.kits({listings[fact.listing_external_id][0] for fact in ours})
 
     def is_count(fact: StockObservation) -> bool:

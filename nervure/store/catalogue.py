@@ -176,6 +176,7 @@ class CatalogueStore:
     ) -> int:
         """Writes a channel and which locations each of its stock points stands for; answers its internal id.
 
+        A stock point of it that is not among them stands for none any more.
         `orders_since`: where the first pull of a new channel begins; a known channel keeps its own watermark.
         """
         row = {"name": name, "platform": platform, "buffer_units": buffer_units, "is_paused": False}
@@ -189,6 +190,10 @@ class CatalogueStore:
                 .returning(CHANNEL.c.id)
             ).scalar_one()
         )
+        points = sa.select(POINT.c.id).where(
+            POINT.c.channel_id == channel, POINT.c.external_id.not_in(sorted(stock_points))
+        )
+        self._connection.execute(POINT_LOCATION.delete().where(POINT_LOCATION.c.stock_point_id.in_(points)))
         for external_id, locations in stock_points.items():
             insert_new(self._connection, POINT, [{"channel_id": channel, "external_id": external_id}])
             point = self._connection.execute(

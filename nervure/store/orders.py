@@ -33,6 +33,14 @@ LOCATION = tables.of(tables.LocationRow)
 POINT = tables.of(tables.StockPointRow)
 POINT_LOCATION = tables.of(tables.StockPointLocationRow)
 
+IS_NAMED = (
+    sa.select(POINT_LOCATION.c.location_id)
+    .where(POINT_LOCATION.c.stock_point_id == POINT.c.id)
+    .correlate(POINT)
+    .exists()
+)
+"""The settings name this stock point: it stands for some location."""
+
 RELEASED_STATES = (OrderState.OPEN.value, OrderState.COMPLETED.value)
 """Only these orders may be sent: others wait for a payment or an acceptance, and may have no address yet."""
 
@@ -401,13 +409,13 @@ class OrderStore:
         order = self._connection.execute(
             sa.select(ORDER.c.channel_id, ORDER.c.stock_point).where(ORDER.c.id == order_id)
         ).one()
-        points = dict(
-            self._connection.execute(
-                sa.select(POINT.c.external_id, POINT.c.id).where(POINT.c.channel_id == order.channel_id)
-            ).all()
-        )
-        here = points.get(order.stock_point)
-        moved = [here] if here is not None else list(points.values())
+        points = self._connection.execute(
+            sa.select(POINT.c.external_id, POINT.c.id, IS_NAMED.label("is_named")).where(
+                POINT.c.channel_id == order.channel_id
+            )
+        ).all()
+        here = [point.id for point in points if point.external_id == order.stock_point]
+        moved = here or [point.id for point in points if point.is_named]
         # With several stock points and none named, nobody knows which of its numbers the channel moved.
         is_known = len(moved) == 1
         self._note_moves(moved, {k: v if is_known else None for k, v in units_by_listing.items()}, moved_at)

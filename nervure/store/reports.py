@@ -13,6 +13,7 @@ from nervure.store.orders import (
     CHANNEL,
     FULFILLMENT,
     FULFILLMENT_LINE,
+    IS_NAMED,
     LINE,
     LISTING,
     LOCATION,
@@ -154,7 +155,7 @@ class ReportStore:
             .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
             .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
             .join(ITEM, ITEM.c.id == LISTING.c.item_id)
-            .where(CHANNEL.c.name == channel, ITEM.c.sku == sku)
+            .where(CHANNEL.c.name == channel, ITEM.c.sku == sku, IS_NAMED)
         )
         rows = self._connection.execute(query).all()
         if not rows:

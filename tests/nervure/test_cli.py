@@ -177,15 +177,15 @@ def test_a_file_that_is_no_database_is_said_in_one_sentence(shell: Shell) -> Non
 
 def test_status_shows_every_channel_and_what_is_to_do(shell: Shell) -> None:
     assert shell.says("status").splitlines() == [
-        "channel   platform    orders  confirmed  pending  error  problem",
-        "boutique  prestashop  0       0          0        0             ",
+        "channel   platform    orders  confirmed  pending  error  excluded  problem",
+        "boutique  prestashop  0       0          0        0      0                ",
     ]
     bound(shell)
     with shell.hub() as hub, hub.database.write() as connection:
         World(connection).orders.open_task("shortfall", "order_line:1", "1 unit is missing")
         World(connection).connection.exec_driver_sql("UPDATE channel SET problem = 'sign-in refused'")
     lines = shell.says("status").splitlines()
-    assert lines[1].split() == ["boutique", "prestashop", "0", "0", "3", "0", "sign-in", "refused"]
+    assert lines[1].split() == ["boutique", "prestashop", "0", "0", "3", "0", "0", "sign-in", "refused"]
     assert lines[2] == "shortfall: order_line:1: 1 unit is missing"
 
 

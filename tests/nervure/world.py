@@ -36,6 +36,7 @@ from nervure.store.orders import (
     LINE,
     LOCATION,
     ORDER,
+    POINT,
     SHORTFALL,
     TASK,
     OrderStore,
@@ -460,6 +461,11 @@ class World:
             for number in self.publications.numbers(channel)
             if (number.sku, number.key.stock_point) == (sku, point)
         )
+
+    def point_id(self, channel: str, point: str) -> int:
+        query = sa.select(POINT.c.id).join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+        query = query.where(CHANNEL.c.name == channel, POINT.c.external_id == point)
+        return int(self.connection.execute(query).scalar_one())
 
     def publication(self, publication_id: int) -> sa.RowMapping:
         return (

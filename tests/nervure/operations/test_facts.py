@@ -10,6 +10,7 @@ from nervure.operations.staff import receive
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
 from nervure.store.publications import PUBLICATION
+from nervure.store.scope import ScopeStore
 from schemas.documents import RawDocument
 from schemas.publications import ChannelPlace
 from schemas.stock import AdjustmentReason, ChannelMovement, Condition, MovementKind, StockObservation
@@ -260,6 +261,20 @@ def test_a_kit_cannot_be_counted(filled: Database) -> None:
     hear(hub, "till", counts(50, 6, sku="PAIR"))
     with looking(hub) as world:
         assert (world.on_hand("PAIR", "lyon"), world.movements("BOLT", "lyon")) == (0, [("received", 2)])
+
+
+def test_what_is_counted_at_a_stock_point_that_was_taken_out_is_not_heard(both: Database) -> None:
+    hub, _ = tills(both)
+    advance(hub, 600)
+    with both.write() as connection:
+        World(connection).channel("till", {})
+        assert ScopeStore(connection, at(5)).settle() == []
+    before = len(dead(hub))
+    hear(hub, "till", counts(50, 6), counts(50, 6, counted=False))
+    with looking(hub) as world:
+        assert world.movements("BOLT", "lyon") == [("received", 2)]
+        assert {number.state.value for number in world.publications.numbers("till")} == {"excluded"}
+    assert len(dead(hub)) == before
 
 
 def test_an_observation_of_an_excluded_number_changes_nothing(filled: Database) -> None:

@@ -1,17 +1,18 @@
 """What the outbox holds is told once; what cannot be told now is told later, what never can becomes a task."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
 from connectors.errors import CredentialsError, RefusedError, ThrottledError, UnavailableError
 from nervure.operations.hub import Hub
-from nervure.operations.messages import send_messages
+from nervure.operations.messages import send_messages, send_to
 from nervure.operations.staff import ship_fulfillment
 from nervure.store.database import Database
 from nervure.store.messages import LEASE_SECONDS
 from nervure.store.orders import OUTBOX
-from schemas.fulfillment import Parcel
+from schemas.fulfillment import Parcel, Shipment
 from schemas.orders import OrderState
 from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub, tasks
 from tests.nervure.world import START, an_order, at, capable
@@ -114,6 +115,50 @@ def test_one_failing_message_holds_back_no_other(filled: Database) -> None:
         ship_fulfillment(hub, number)
     assert send_messages(hub) == 2
     assert [one.order for one in market.shipments.values()] == ["2"]
+
+
+def test_a_slow_channel_gives_back_what_it_had_no_time_for(filled: Database) -> None:
+    @dataclass
+    class Slow(ScriptedShop):
+        """Every parcel takes it 50 seconds."""
+
+        def push_shipment(self, shipment: Shipment) -> None:
+            advance(hub, 50)
+            super().push_shipment(shipment)
+
+    shop = Slow()
+    hub = scripted_hub(filled, {"shop": shop})
+    for order in "1234":
+        hear(hub, "shop", order_of(an_order(order, {"BOLT": 1})))
+        with looking(hub) as world:
+            [number] = world.fulfillment_numbers(order)
+        ship_fulfillment(hub, number)
+    assert send_to(hub, "shop") == 2, "the next one would begin in the second half of the lease"
+    assert [(state, attempts) for state, attempts, _ in outbox(hub)] == [
+        ("done", 1),
+        ("done", 1),
+        ("waiting", 0),
+        ("waiting", 0),
+    ]
+    assert [send_to(hub, "shop") for _ in range(2)] == [2, 0]
+    assert [one.order for one in shop.shipments.values()] == ["1", "2", "3", "4"]
+
+
+def test_nobody_is_called_about_a_refusal_that_came_after_the_message_had_arrived(filled: Database) -> None:
+    shop = ScriptedShop()
+    hub = shipped(filled, shop)
+
+    def slow(shipment: Shipment) -> None:
+        """While this one waits for an answer its lease ends, and another window tells the same shipment."""
+        shop.shipments[shipment.external_id] = shipment
+        advance(hub, LEASE_SECONDS + 1)
+        del shop.push_shipment
+        assert send_to(hub, "shop") == 1
+        raise RefusedError("it has left already")
+
+    shop.push_shipment = slow  # type: ignore[method-assign]  # once
+    assert send_to(hub, "shop") == 1
+    assert (outbox(hub)[0][0], tasks(hub)) == ("done", [])
 
 
 def test_a_message_whose_sender_died_is_sent_when_its_lease_is_over(
