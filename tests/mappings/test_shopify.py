@@ -346,6 +346,30 @@ def test_zero_fields_may_be_missing_or_null() -> None:
     assert order.lines[0].listing_external_id is None
 
 
+def test_a_line_without_a_variant_names_no_listing_and_its_refund_neither() -> None:
+    wrap = line(id=72, variant_id=None, sku=None, title="Gift wrap", quantity=1, current_quantity=1, price="5.00")
+    back = refund(
+        {"id": 96, "line_item_id": 72, "quantity": 1, "restock_type": "return", "line_item": wrap},
+        {"id": 95, "line_item_id": 71, "quantity": 1, "restock_type": "return", "line_item": line()},
+    )
+    left = {"id": 61, "order_id": 7, "status": "success"}
+    left["line_items"] = [{"id": 71, "quantity": 3}, {"id": 72, "quantity": 1}]  # type: ignore[assignment]  # a document
+    order, goods = read(
+        "orders/updated",
+        rest_order(line_items=[line(), wrap], total_price="39.90", fulfillments=[left], refunds=[back]),
+    )
+    assert isinstance(order, Order)
+    assert isinstance(goods, Return)
+    assert [(one.external_id, one.listing_external_id, one.line_total) for one in order.lines] == [
+        ("71", "81", Decimal("30.00")),
+        ("72", None, Decimal("5.00")),
+    ]
+    assert sorted((one.order_line, one.listing_external_id) for one in goods.lines) == [("71", "81"), ("72", None)]
+    [alone] = read("refunds/create", back)
+    assert isinstance(alone, Return)
+    assert [one.listing_external_id for one in alone.lines] == [None, "81"]
+
+
 def test_a_line_of_no_units_is_none() -> None:
     body = rest_order()
     body["line_items"].append(line(id=72, quantity=0, current_quantity=0, fulfillable_quantity=0))

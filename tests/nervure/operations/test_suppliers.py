@@ -435,13 +435,66 @@ def test_a_feed_with_less_than_is_promised_moves_the_promise(sqlite: Database) -
 def test_replies_about_what_is_not_ours_say_nothing(sqlite: Database) -> None:
     acme = ScriptedSupplier()
     hub, _ = opened(sqlite, acme)
-    acme.replies = [
-        SupplierReply(reference=reference, happened_at=at(1), tracking_number="6A1")
-        for reference in ("PO-4711", "nervure-x", "nervure-99", "nervure-")
-    ]
-    assert hear_replies(hub) == 4
+    acme.replies = [SupplierReply(reference="PO-4711", happened_at=at(1), tracking_number="6A1")]
+    assert hear_replies(hub) == 1
+    assert dead(hub) == []
     with looking(hub) as world:
         assert world.rows(TASK) == 0
+
+
+STRANGE = ["nervure-x", "nervure-99", "nervure-", "nervure-0", "nervure-\u00b2", "nervure-99999999999999999999"]
+
+
+@pytest.mark.parametrize("reference", STRANGE)
+def test_a_reply_to_an_order_that_nobody_gave_is_a_dead_letter_and_the_others_are_taken(
+    database: Database, reference: str
+) -> None:
+    acme = ScriptedSupplier()
+    hub, _ = opened(database, acme)
+    number, line = sent(hub, acme, 2)
+    strange = SupplierReply(reference=reference, happened_at=at(1), tracking_number="6A1")
+    acme.replies = [strange, reply(number, 30, confirmed={line: 2}, tracking_number="6A2")]
+    assert hear_replies(hub) == 2
+    assert [letter.reason for letter in dead(hub)] == [
+        f"acme answers order {reference!r}, which it was never given: nothing was booked"
+    ]
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "acme", "shipped"): 2}
+        must_hold(world)
+    assert hear_replies(hub) == 2
+    assert len(dead(hub)) == 1, "read again it is the same reply"
+
+
+def test_a_suppliers_reply_ships_nothing_that_lies_elsewhere(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, shop = opened(database, acme, in_paris=5)
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 2})))
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "paris", "allocated"): 2}
+        [number] = world.fulfillment_numbers("1")
+    acme.replies = [reply(number, 1, tracking_number="TYPO"), reply(number, 2, refused={"1": "sold out"})]
+    hear_replies(hub)
+    send_messages(hub)
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "paris", "allocated"): 2}
+        assert (world.on_hand("BOLT", "paris"), world.allocated("BOLT", "paris")) == (5, 2)
+        must_hold(world)
+    assert shop.shipments == {}
+    assert [letter.channel for letter in dead(hub)] == ["acme", "acme"]
+
+
+def test_a_reply_is_kept_as_it_came_before_anybody_acts_on_it(sqlite: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, _ = opened(sqlite, acme)
+    number, line = sent(hub, acme, 2)
+    acme.replies = [reply(number, 30, confirmed={line: 2}, tracking_number="6A1")]
+    pull_replies(hub, "acme")
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "acme", "sent_to_supplier"): 2}
+        assert InboxStore(world.connection, world.now).open_count("acme") == 1
+    settle(hub)
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "acme", "shipped"): 2}
 
 
 def test_a_supplier_that_cannot_be_reached_gets_the_order_later(sqlite: Database) -> None:
