@@ -385,6 +385,18 @@ def test_what_was_short_of_an_order_that_its_channel_calls_completed_left_from_t
     must_hold(world)
 
 
+@pytest.mark.parametrize("state", [OrderState.COMPLETED, OrderState.CANCELED])
+def test_a_shortfall_that_an_older_hub_left_on_an_order_that_is_over_is_not_served(
+    world: World, state: OrderState
+) -> None:
+    merchant(world, bolt_paris=1)
+    world.take_in(an_order("1", {"BOLT": 3}))
+    world.connection.execute(ORDER.update().values(state=state.value))
+    world.goods_in("BOLT", "paris", 5)
+    assert world.lines("1") == {"1-1": (3, 1, 2)}
+    assert world.allocated("BOLT", "paris") == 1
+
+
 def test_who_was_promised_what_left_with_a_completed_order_is_served_elsewhere(world: World) -> None:
     merchant(world, bolt_paris=3, bolt_lyon=1)
     world.take_in(an_order("2", {"BOLT": 3}))
