@@ -58,7 +58,9 @@ def bind_channel(connection: Connection, now: datetime, channel: str) -> int:
 def bind_to(connection: Connection, now: datetime, skus: Iterable[str], gtins: Iterable[str]) -> int:
     """Binds the listings that waited for items of these skus and GTINs; answers how many."""
     wanted = [
-        LISTING.c[name].in_(batch) for name, values in (("sku", skus), ("gtin", gtins)) for batch in chunks(set(values))
+        LISTING.c[name].in_(batch)
+        for name, values in (("sku", skus), ("gtin", gtins))
+        for batch in chunks(sorted(set(values)))
     ]
     return sum(_bind(connection, now, [one]) for one in wanted)
 
