@@ -175,3 +175,16 @@ def test_an_older_document_of_the_same_second_does_not_undo_a_cancellation(world
             assert world.lines("1") == {"1-1": (0, 0, 0), "1-2": (1, 1, 0)}
             assert (world.allocated("BOLT", "paris"), world.allocated("NUT", "paris")) == (0, 1)
             must_hold(world)
+
+
+@pytest.mark.requirement("R23")
+def test_two_statements_of_one_second_that_each_know_of_another_cancellation_are_both_believed(world: World) -> None:
+    merchant(world, bolt_paris=5, nut_paris=5)
+    one = an_order("1", [Bought("BOLT", 2, 1), Bought("NUT", 2)])
+    other = an_order("1", [Bought("BOLT", 2), Bought("NUT", 2, 2)])
+    for arrival in permutations([one, other, one]):
+        with world.undone():
+            for document in arrival:
+                world.take_in(document)
+            assert world.lines("1") == {"1-1": (1, 1, 0), "1-2": (0, 0, 0)}
+            must_hold(world)
