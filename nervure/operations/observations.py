@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from nervure.inventory.ledger import count_difference
-from nervure.inventory.stock import Place
+from nervure.inventory.stock import Place, cause_key
 from nervure.operations.hub import Hub
 from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
@@ -108,7 +108,7 @@ def _book_count(hub: Hub, connection: Connection, fact: StockObservation, item_i
         place,
         difference,
         counted_at=fact.observed_at,
-        cause_key=f"count|{fact.channel}|{place.item_id}|{place.location_id}|{fact.observed_at.isoformat()}",
+        cause_key=cause_key("count", fact.channel, *place, fact.observed_at.isoformat()),
         document=f"observation:{fact.channel}:{fact.observed_at:%Y-%m-%dT%H:%M:%SZ}",
         reason=AdjustmentReason.CYCLE_COUNT if fact.is_physical_count else AdjustmentReason.CORRECTION,
     )

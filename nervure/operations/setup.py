@@ -14,7 +14,7 @@ from connectors.registry import suppliers as known_suppliers
 from connectors.transport import Send, httpx_sender
 from nervure.clock import Clock
 from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry, Place
+from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.hub import Account, Hub, SupplierAccount
 from nervure.settings import LocationSection, Settings, SettingsError
 from nervure.store.catalogue import CatalogueStore
@@ -175,7 +175,7 @@ def _open_stock(connection: Connection, path: Path, locations: dict[str, int], n
                     place=Place(items[row["sku"]], locations[row["location"]]),
                     kind=MovementKind.RECEIVED,
                     units=int(row["units"]),
-                    cause_key=f"opening|{row['sku']}|{row['location']}",
+                    cause_key=cause_key("opening", row["sku"], row["location"]),
                     document="opening",
                     occurred_at=now,
                 )

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry, Place
+from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
 from nervure.orders.settling import settle
@@ -67,7 +67,7 @@ def _book(
             place=Place(item_id, location_id),
             kind=kind,
             units=units,
-            cause_key=f"hub|{document}|{sku}|{location}",
+            cause_key=cause_key("hub", document, sku, location),
             document=document,
             occurred_at=now,
             reason=reason,

@@ -17,7 +17,7 @@ from nervure.store.orders import (
     ORDER,
     OUTBOX,
     PERSON,
-    SHORTFALL,
+    OrderStore,
 )
 from nervure.store.statements import CLAIM, LEVEL
 from nervure.store.tables import SupplierOfferRow, of
@@ -191,20 +191,13 @@ class MessageStore:
             parcel=Parcel(carrier=head.carrier or "", tracking_number=head.tracking_number)
             if head.tracking_number
             else None,
-            completes_order=self._is_complete(head.order_id),
+            completes_order=OrderStore(self._connection, self._now).is_complete(head.order_id),
         )
 
-    def _is_complete(self, order_id: int) -> bool:
-        still_here = sa.select(FULFILLMENT.c.id).where(
-            FULFILLMENT.c.order_id == order_id,
-            FULFILLMENT.c.state.in_(_WITH_SUPPLIER),
-        )
-        short = (
-            sa.select(SHORTFALL.c.id)
-            .join(LINE, LINE.c.id == SHORTFALL.c.order_line_id)
-            .where(LINE.c.order_id == order_id, SHORTFALL.c.units > 0)
-        )
-        return not self._connection.execute(sa.select(sa.or_(still_here.exists(), short.exists()))).scalar_one()
+    def location_of(self, fulfillment_order_id: int) -> int | None:
+        """Where a fulfillment order is to be done; None: there is none of this number."""
+        query = sa.select(FULFILLMENT.c.location_id).where(FULFILLMENT.c.id == fulfillment_order_id)
+        return self._connection.execute(query).scalar_one_or_none()
 
     def order_of(self, fulfillment_order_id: int) -> list[int]:
         """The order that a fulfillment order belongs to; none where there is none."""

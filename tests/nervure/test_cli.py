@@ -266,8 +266,8 @@ def test_subscriptions_need_an_address(shell: Shell) -> None:
 
 
 def test_a_catalogue_is_pulled_and_bound(shell: Shell) -> None:
-    assert shell.says("channels", "bind", "boutique") != "0 new documents\n"
-    assert shell.says("channels", "bind", "boutique") == "0 new documents\n"
+    assert shell.says("channels", "bind", "boutique") != "0 listings bound\n0 new documents\n"
+    assert shell.says("channels", "bind", "boutique") == "0 listings bound\n0 new documents\n"
     bound(shell)
     assert shell.says("channels", "unbound", "boutique") == "every listing is bound\n"
 
@@ -337,14 +337,17 @@ def test_an_order_is_explained(shell: Shell) -> None:
     with shell.hub() as hub, hub.database.write() as connection:
         world = World(connection, hub.clock.now())
         world.list_on("boutique", "MUG")
-        world.take_in(an_order("1", {"MUG": 7}, channel="boutique"))
+        order = an_order("1", {"MUG": 7, "WRAP": 1}, channel="boutique")
+        wrap = order.lines[1].model_copy(update={"listing_external_id": None, "title": "Gift wrap"})
+        world.take_in(order.model_copy(update={"lines": (order.lines[0], wrap)}))
     for name in ("1", "#1"):
         said = shell.says("orders", "explain", "boutique", name).splitlines()
         assert said[0].startswith("WH: ")
-        assert [line.split() for line in said[-2:]] == [
+        assert [line.split() for line in said[-3:-1]] == [
             ["WH", "allocated", "MUG", "5"],
             ["shortfall:", "2", "of", "MUG"],
         ]
+        assert said[-1] == "no goods: 1 of 'Gift wrap', 19.90 EUR"
     assert shell.fails("orders", "explain", "boutique", "2") == "channel 'boutique' has no order '2'"
 
 

@@ -99,9 +99,13 @@ def an_order(
     channel: str = "shop",
     state: OrderState = OrderState.OPEN,
     minute: float = 0,
+    left: float | None = None,
     delivery: Delivery | None = None,
 ) -> Order:
-    """An order as the shop states it at `minute`; lines are named by their position, and cost the same each."""
+    """An order as the shop states it at `minute`; lines are named by their position, and cost the same each.
+
+    `left`: the minute at which, as the shop says, the units left its number.
+    """
     bought = [Bought(sku, units) for sku, units in lines.items()] if isinstance(lines, Mapping) else list(lines)
     return Order(
         channel=channel,
@@ -109,6 +113,7 @@ def an_order(
         number=f"#{external_id}",
         placed_at=START,
         updated_at=at(minute),
+        units_left_at=None if left is None else at(left),
         state=state,
         currency="EUR",
         lines=tuple(
