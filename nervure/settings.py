@@ -16,7 +16,7 @@ from connectors.records import ChannelSettings, SupplierSettings
 from connectors.registry import channels as known_channels
 from connectors.registry import suppliers as known_suppliers
 from schemas.base import Code
-from schemas.locations import Location
+from schemas.locations import Location, LocationKind
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -260,17 +260,23 @@ def _check_names(settings: Settings, name: str) -> None:
             raise SettingsError(f"{name}: {kind} {sorted(twice)[0]!r} is there twice")
     if not locations:
         raise SettingsError(f"{name}: at least one [[locations]] is needed")
-    for channel in settings.channels:
-        for point, codes in channel.stock_points.items():
-            for code in codes:
-                if code not in locations:
-                    raise SettingsError(
-                        f"{name}: stock point {point!r} of channel {channel.account.name!r} names location {code!r},"
-                        " which is not declared"
-                    )
+    _check_stock_points(settings, name)
     for supplier in settings.suppliers:
         if supplier.location not in locations:
             raise SettingsError(
                 f"{name}: supplier {supplier.exchange.name!r} names location {supplier.location!r},"
                 " which is not declared"
             )
+
+
+def _check_stock_points(settings: Settings, name: str) -> None:
+    """A stock point stands for places that are declared, and from which something can be sold."""
+    kinds = {location.code: location.kind for location in settings.locations}
+    for channel in settings.channels:
+        for point, codes in channel.stock_points.items():
+            for code in codes:
+                where = f"{name}: stock point {point!r} of channel {channel.account.name!r} names location {code!r}"
+                if code not in kinds:
+                    raise SettingsError(f"{where}, which is not declared")
+                if kinds[code] is LocationKind.IN_TRANSIT:
+                    raise SettingsError(f"{where}: what is in transit cannot be sold")

@@ -3,7 +3,19 @@
 import typer
 
 from connectors.errors import ConnectorError
-from nervure.cli import channels, database, inbox, looking, orders, running, stock, tasks
+from nervure.cli import (
+    channels,
+    database,
+    inbox,
+    incoming,
+    looking,
+    orders,
+    purchases,
+    running,
+    stock,
+    tasks,
+    transfers,
+)
 from nervure.cli.common import fail
 from nervure.operations.refusals import RefusalError
 from nervure.rehearsals import RehearsalError
@@ -27,6 +39,8 @@ app = typer.Typer(
 )
 for commands in (running, looking):
     app.add_typer(commands.app)
+for more in (purchases, transfers, incoming):
+    stock.app.add_typer(more.app)
 GROUPS = {"db": database, "inbox": inbox, "channels": channels, "stock": stock, "orders": orders, "tasks": tasks}
 for name, module in GROUPS.items():
     app.add_typer(module.app, name=name)

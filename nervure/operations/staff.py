@@ -1,9 +1,12 @@
 """What the people at a location do: ship, adjust."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from nervure.inventory.ledger import book
+from nervure.inventory.purchases import Receipt, receipt_entry
 from nervure.inventory.stock import Entry, Place, cause_key
+from nervure.inventory.transfers import IN_TRANSIT
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
 from nervure.orders.settling import settle
@@ -40,39 +43,70 @@ def adjust(hub: Hub, sku: str, location: str, units: int, *, reason: AdjustmentR
     Raises:
         UnknownStockError: no such sku or location.
     """
-    return _book(hub, sku, location, units, document, kind=MovementKind.ADJUSTED, reason=reason)
 
-
-def receive(hub: Hub, sku: str, location: str, units: int, *, document: str) -> bool:
-    """Books goods that came in; the same document again changes nothing (False).
-
-    Raises:
-        UnknownStockError: no such sku or location.
-    """
-    return _book(hub, sku, location, units, document, kind=MovementKind.RECEIVED, reason=None)
-
-
-def _book(
-    hub: Hub, sku: str, location: str, units: int, document: str, *, kind: MovementKind, reason: AdjustmentReason | None
-) -> bool:
-    def work(connection: Connection) -> bool:
-        now = hub.clock.now()
-        catalogue = CatalogueStore(connection, now)
-        item_id = catalogue.item_ids([sku]).get(sku)
-        location_id = catalogue.location_ids().get(location)
-        if item_id is None or location_id is None:
-            unknown = f"sku {sku!r}" if item_id is None else f"location {location!r}"
-            raise UnknownStockError(f"{unknown} is not known")
-        entry = Entry(
-            place=Place(item_id, location_id),
-            kind=kind,
+    def entry(place: Place, now: datetime) -> Entry:
+        return Entry(
+            place=place,
+            kind=MovementKind.ADJUSTED,
             units=units,
             cause_key=cause_key("hub", document, sku, location),
             document=document,
             occurred_at=now,
             reason=reason,
         )
-        booked = book(StockStore(connection, now), [entry])
+
+    return _book(hub, sku, location, entry)
+
+
+def receive(hub: Hub, sku: str, location: str, units: int, *, document: str) -> bool:
+    """Books goods that came in without a purchase; the same document again changes nothing (False).
+
+    Raises:
+        UnknownStockError: no such sku or location.
+    """
+    return book_receipt(hub, Receipt(document, sku, location, units))
+
+
+def book_receipt(hub: Hub, receipt: Receipt) -> bool:
+    """The same for goods in any condition and of any lot.
+
+    Raises:
+        UnknownStockError: no such sku or location, or one where units come by transfers only.
+    """
+    if receipt.location == IN_TRANSIT:
+        raise UnknownStockError(f"units come to {IN_TRANSIT!r} by transfers only: name the place where they arrived")
+    return _book(hub, receipt.sku, receipt.location, lambda place, now: receipt_entry(receipt, place, now))
+
+
+def place_of(connection: Connection, now: datetime, sku: str, location: str) -> Place:
+    """The place that a sku and a location name.
+
+    Raises:
+        UnknownStockError: no such sku or location.
+    """
+    item_id = item_of(connection, now, sku)
+    location_id = CatalogueStore(connection, now).location_ids().get(location)
+    if location_id is None:
+        raise UnknownStockError(f"location {location!r} is not known")
+    return Place(item_id, location_id)
+
+
+def item_of(connection: Connection, now: datetime, sku: str) -> int:
+    """The item that a sku names.
+
+    Raises:
+        UnknownStockError: no such sku.
+    """
+    found = CatalogueStore(connection, now).item_ids([sku]).get(sku)
+    if found is None:
+        raise UnknownStockError(f"sku {sku!r} is not known")
+    return found
+
+
+def _book(hub: Hub, sku: str, location: str, entry: Callable[[Place, datetime], Entry]) -> bool:
+    def work(connection: Connection) -> bool:
+        now = hub.clock.now()
+        booked = book(StockStore(connection, now), [entry(place_of(connection, now, sku, location), now)])
         settle(booked, hub.desk(connection))
         return bool(booked)
 

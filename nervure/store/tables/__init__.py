@@ -18,8 +18,10 @@ from nervure.store.tables.orders import (
     ShortfallRow,
 )
 from nervure.store.tables.publications import AvailabilityChangeRow, PublicationRow
+from nervure.store.tables.purchases import PurchaseLineRow, PurchaseReceiptRow, PurchaseRow
 from nervure.store.tables.stock import ClaimRow, SafetyStockRow, StockLevelRow, StockMovementRow, StockObservationRow
 from nervure.store.tables.suppliers import SupplierFeedRow, SupplierOfferRow
+from nervure.store.tables.transfers import TransferArrivalRow, TransferLineRow, TransferRow
 
 __all__ = [
     "AvailabilityChangeRow",
@@ -40,6 +42,9 @@ __all__ = [
     "OrderPersonRow",
     "OutboxRow",
     "PublicationRow",
+    "PurchaseLineRow",
+    "PurchaseReceiptRow",
+    "PurchaseRow",
     "SafetyStockRow",
     "SalesOrderRow",
     "ShortfallRow",
@@ -51,5 +56,8 @@ __all__ = [
     "SupplierFeedRow",
     "SupplierOfferRow",
     "TaskRow",
+    "TransferArrivalRow",
+    "TransferLineRow",
+    "TransferRow",
     "of",
 ]
