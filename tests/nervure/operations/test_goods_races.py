@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from nervure.inventory.claims import claim
-from nervure.inventory.purchases import Receipt
+from nervure.inventory.purchases import Counted, Receipt
 from nervure.inventory.stock import Against, ClaimKind, InsufficientStockError
 from nervure.operations.hub import Hub
 from nervure.operations.incoming import incoming
@@ -68,15 +68,15 @@ def test_a_receipt_and_the_close_of_its_purchase_lose_nothing(hub: Hub) -> None:
         counted, missing = at_once(
             [partial(receive, hub, Receipt(name, "NUT", "lyon", 3), name), partial(close, hub, name)]
         )
+        assert isinstance(counted, Counted)
         # Either it came before the close, and nothing is missing, or after it, and somebody is told.
-        assert [(one.over, one.line.units_received) for one in [counted]] == [(3 if missing else 0, 3)]  # type: ignore[attr-defined]  # Counted, or the assertion fails
+        assert (counted.over, counted.line.units_received) == (3 if missing else 0, 3)
     assert to_come(hub) == []
     assert on_hand(hub, "lyon", sku="NUT") == [18]
 
 
 def test_first_dispatches_at_once_share_one_place_in_transit_and_take_no_unit_twice(hub: Hub) -> None:
     sent = at_once([partial(send, hub, f"T-{number}", 1) for number in range(8)])
-    assert sorted(str(one) for one in sent if one is not True) == [str(one) for one in sent if one is not True]
     refused = [one for one in sent if isinstance(one, Exception)]
     assert {type(one) for one in refused} == {TransferError}
     assert (sent.count(True), len(refused)) == (5, 3)

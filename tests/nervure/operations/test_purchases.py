@@ -33,7 +33,7 @@ def line(units: int = 10, sku: str = "BOLT", location: str = "paris", on: date =
 def comes_in(hub: Hub, document: str, units: int, purchase: str = "PO-7", sku: str = "BOLT") -> tuple[int, int] | None:
     """Receives BOLT in paris; answers units over what was expected, and units received so far."""
     counted = receive(hub, Receipt(document, sku, "paris", units), purchase)
-    return counted and (counted.over, counted.line.units_received)
+    return None if counted is None else (counted.over, counted.line.units_received)
 
 
 def to_come(hub: Hub) -> list[tuple[str, str, int]]:
