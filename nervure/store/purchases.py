@@ -1,6 +1,6 @@
 """Purchases in SQL. Whoever changes one holds its lock first, and reads under it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 
 import sqlalchemy as sa
@@ -44,6 +44,19 @@ UNITS_RECEIVED = (
     .scalar_subquery()
 )
 """Units that came in for a line: by its receipts, without those that the ledger has taken back."""
+
+
+def receipts(connection: Connection) -> Iterator[tuple[str, int, int]]:
+    """Every receipt of a purchase: whose it is, its units as the purchase has them, and as the ledger has them."""
+    query = (
+        sa.select(PURCHASE.c.name, PURCHASE_RECEIPT.c.cause_key, PURCHASE_RECEIPT.c.units, MOVEMENT.c.units)
+        .join(PURCHASE_LINE, PURCHASE_LINE.c.id == PURCHASE_RECEIPT.c.purchase_line_id)
+        .join(PURCHASE, PURCHASE.c.id == PURCHASE_LINE.c.purchase_id)
+        .join(MOVEMENT, MOVEMENT.c.cause_key == PURCHASE_RECEIPT.c.cause_key, isouter=True)
+        .order_by(PURCHASE_RECEIPT.c.id)
+    )
+    for name, cause, said, booked in connection.execute(query):
+        yield f"purchase {name}, receipt {cause}", said, booked or 0
 
 
 class PurchaseStore:

@@ -1,6 +1,6 @@
 """Transfers in SQL. Whoever changes one holds its lock first; no statement lets more arrive than was sent."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.stock import Place
 from nervure.inventory.transfers import IN_TRANSIT, Choice, Route, Sent, Shelf, UnderWay
 from nervure.store import tables
-from nervure.store.catalogue import CatalogueStore
+from nervure.store.catalogue import ITEM, CatalogueStore
 from nervure.store.orders import LOCATION
 from nervure.store.statements import LEVEL, insert_new
 from schemas.locations import Location, LocationKind
@@ -33,6 +33,27 @@ _ENDS = {
     .values({name: TRANSFER_LINE.c[name] + sa.bindparam("units")})
     for name in ("units_arrived", "units_returned", "units_lost")
 }
+
+
+def in_transit(connection: Connection) -> Iterator[tuple[str, int, int]]:
+    """Every stock key in transit: its name, its units as transfers say them, and as the ledger says them."""
+    line = TRANSFER_LINE.c
+    said = (
+        sa.select(ITEM.c.sku, line.owner, line.condition, line.lot, sa.func.sum(UNITS_UNDER_WAY))
+        .join(ITEM, ITEM.c.id == line.item_id)
+        .where(IS_UNDER_WAY)
+        .group_by(ITEM.c.sku, line.owner, line.condition, line.lot)
+    )
+    booked = (
+        sa.select(ITEM.c.sku, LEVEL.c.owner, LEVEL.c.condition, LEVEL.c.lot, LEVEL.c.on_hand)
+        .join(ITEM, ITEM.c.id == LEVEL.c.item_id)
+        .join(LOCATION, LOCATION.c.id == LEVEL.c.location_id)
+        .where(LOCATION.c.code == IN_TRANSIT)
+    )
+    under_way = {" ".join(filter(None, row[:4])): int(row[4]) for row in connection.execute(said)}
+    there = {" ".join(filter(None, row[:4])): int(row[4]) for row in connection.execute(booked)}
+    for key in sorted(under_way.keys() | there.keys()):
+        yield f"{key} in transit", under_way.get(key, 0), there.get(key, 0)
 
 
 class TransferStore:
