@@ -141,7 +141,9 @@ def read_expected(path: Path, default_on: date | None) -> list[ExpectedLine]:
             if missing := {"sku", "location", "units"} - set(reader.fieldnames or ()):
                 raise PurchaseError(f"{path.name} lacks the column {sorted(missing)[0]!r}")
             lines = [_read_line(f"{path.name}, line {reader.line_num}", row, default_on) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise PurchaseError(f"{path.name} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise PurchaseError(f"{path.name} cannot be read: {error}") from error
     if not lines:
         raise PurchaseError(f"{path.name} has no line")

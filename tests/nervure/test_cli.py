@@ -343,10 +343,9 @@ def test_what_is_overdue_is_named(shell: Shell) -> None:
     assert table(shell.says("stock", "incoming")) == [
         ["MUG", "WH", "10", "sellable", "2020-03-09", "overdue", "purchase:PO-7"]
     ]
-    assert shell.says("stock", "future", "MUG", "--location", "WH").splitlines()[1:] == [
-        "now   5    ",
-        "not promised: 10 sellable MUG to WH, 2020-03-09 overdue, purchase:PO-7",
-    ]
+    now, overdue = shell.says("stock", "future", "MUG", "--location", "WH").splitlines()[1:]
+    assert now.split() == ["now", "5"]
+    assert overdue == "not promised: 10 sellable MUG to WH, 2020-03-09 overdue, purchase:PO-7"
 
 
 def test_units_leave_for_another_place_and_arrive(shell: Shell) -> None:
@@ -383,7 +382,7 @@ def test_units_leave_for_another_place_and_arrive(shell: Shell) -> None:
         (("MUG", "WH", "10"), "one line needs SKU LOCATION UNITS and --on DATE; many lines need --file"),
         ((), "one line needs SKU LOCATION UNITS and --on DATE; many lines need --file"),
         (("MUG", "--file", "po.csv"), "name one line, or a file of lines, not both"),
-        (("--file", "po.csv"), "po.csv cannot be read: [Errno 2] No such file or directory: 'po.csv'"),
+        (("--file", "po.csv"), "po.csv cannot be read: No such file or directory"),
         (("CUP", "WH", "1", "--on", "2126-03-09"), "sku 'CUP' is not known"),
     ],
 )
