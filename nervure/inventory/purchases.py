@@ -78,7 +78,8 @@ class Said(StrEnum):
 class PurchaseRepository(Protocol):
     """Purchases in storage, within one transaction that holds the purchase's lock."""
 
-    def lines(self, purchase_id: int) -> Mapping[Place, PurchaseLine]: ...
+    def lines(self, purchase_id: int, place: Place | None = None) -> Mapping[Place, PurchaseLine]:
+        """All lines of a purchase, or the one for a place, if there is one."""
 
     def add_line(self, purchase_id: int, place: Place, units: int, expected_on: date | None) -> None: ...
 
@@ -144,10 +145,10 @@ def receive(
     booked = book(stock, [entry])
     if not booked:
         return [], None
-    line = purchases.lines(purchase.id).get(entry.place)
+    line = purchases.lines(purchase.id, entry.place).get(entry.place)
     if line is None:
         purchases.add_line(purchase.id, entry.place, 0, None)
-        line = purchases.lines(purchase.id)[entry.place]
+        line = purchases.lines(purchase.id, entry.place)[entry.place]
     still_expected = 0 if purchase.is_closed else line.units_open
     purchases.count(line.id, entry.cause_key, entry.units)
-    return booked, Counted(max(entry.units - still_expected, 0), purchases.lines(purchase.id)[entry.place])
+    return booked, Counted(max(entry.units - still_expected, 0), purchases.lines(purchase.id, entry.place)[entry.place])

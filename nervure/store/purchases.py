@@ -85,13 +85,17 @@ class PurchaseStore:
         row = self._connection.execute(query).one_or_none()
         return Purchase(row.id, row.name, row.supplier, row.closed_at is not None) if row else None
 
-    def lines(self, purchase_id: int) -> Mapping[Place, PurchaseLine]:
+    def lines(self, purchase_id: int, place: Place | None = None) -> Mapping[Place, PurchaseLine]:
         query = sa.select(PURCHASE_LINE, UNITS_RECEIVED.label("received")).where(
             PURCHASE_LINE.c.purchase_id == purchase_id
         )
+        if place is not None:
+            query = query.where(
+                PURCHASE_LINE.c.item_id == place.item_id, PURCHASE_LINE.c.location_id == place.location_id
+            )
         return {
-            (place := Place(row.item_id, row.location_id)): PurchaseLine(
-                row.id, place, row.units_expected, row.expected_on, int(row.received)
+            (here := Place(row.item_id, row.location_id)): PurchaseLine(
+                row.id, here, row.units_expected, row.expected_on, int(row.received)
             )
             for row in self._connection.execute(query.order_by(PURCHASE_LINE.c.id))
         }

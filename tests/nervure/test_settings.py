@@ -147,6 +147,11 @@ def test_the_template_of_init_loads_and_so_does_everything_in_it(
             "nervure.toml: stock point 'gid://shopify/Location/1' of channel 'webshop' names location 'WG',"
             " which is not declared",
         ),
+        (
+            PLACE.replace('"warehouse"', '"in_transit"') + SHOP,
+            "nervure.toml: stock point 'gid://shopify/Location/1' of channel 'webshop' names location 'WH':"
+            " what is in transit cannot be sold",
+        ),
         (PLACE + SHOP.replace('["WH"]', "[]"), "nervure.toml: channels.0.stock_points.gid://shopify/Location/1: "),
         (
             PLACE + SUPPLIER.replace('location = "SUP"', 'location = "SUB"'),

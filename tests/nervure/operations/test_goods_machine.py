@@ -275,7 +275,7 @@ def test_any_history_of_goods_on_postgresql_is_what_plain_dictionaries_say(shelf
 @pytest.mark.requirement("R03", "R11")
 def test_many_long_histories_of_goods_are_what_plain_dictionaries_say(shelf_sqlite: Database) -> None:
     with machine_on(shelf_sqlite) as machine:
-        run_state_machine_as_test(machine, settings=settings(SEARCH, max_examples=200, stateful_step_count=50))
+        run_state_machine_as_test(machine, settings=settings(SEARCH, max_examples=100, stateful_step_count=50))
 
 
 # -- any order -------------------------------------------------------------------------------------------------
