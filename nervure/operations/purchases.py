@@ -73,8 +73,8 @@ def expect(
         said = rules.expect(purchase, expected, store, revise=revise)
         for place, what in said.items():
             _refuse(document, wanted[place], before.get(place), what)
-        if any(line.units_received for line in before.values()):
-            _close_tasks(hub, connection, store.lines(purchase.id).values())
+        stand = store.lines(purchase.id)
+        _close_tasks(hub, connection, [stand[place] for place, what in said.items() if what is not Said.KNOWN])
         return Counter(said.values())
 
     return hub.database.run(work)
@@ -221,5 +221,5 @@ def _open_task(hub: Hub, connection: Connection, purchase: Purchase, line: Purch
 def _close_tasks(hub: Hub, connection: Connection, lines: Iterable[PurchaseLine]) -> None:
     """Where as much is expected now as came in, nobody needs to look any more."""
     for line in lines:
-        if line.units_received <= line.units_expected:
+        if 0 < line.units_received <= line.units_expected:
             hub.desk(connection).orders.close_task(OVER_RECEIPT, _subject(line))

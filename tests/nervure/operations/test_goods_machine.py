@@ -131,10 +131,6 @@ class GoodsMachine(RuleBasedStateMachine):
         self.model.expected[name, sku, place] = units
         if self.model.received[name, sku, place] <= units:
             self.model.over.discard((name, sku, place))
-        # Whatever is expected now, of the same purchase, is judged again.
-        for key in [k for k in self.model.over if k[0] == name]:
-            if self.model.received[key] <= self.model.expected.get(key, 0):
-                self.model.over.discard(key)
 
     @precondition(lambda self: self.purchases)
     @rule(item=items, place=places, units=units, data=st.data())

@@ -119,6 +119,7 @@ def test_a_closed_purchase_expects_nothing_any_more(hub: Hub) -> None:
     with looking(hub) as world:
         assert world.on_hand("BOLT", "paris") == 12
     assert expect(hub, "PO-7", [line()]) == {Said.KNOWN: 1}, "what was said is heard again"
+    assert len(tasks(hub)) == 1, "and closes no task"
     with pytest.raises(PurchaseError, match=r"^purchase 'PO-7' is closed: expect 'BOLT' with another one$"):
         expect(hub, "PO-7", [line(11)], revise=True)
 
