@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry, Place
+from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.inventory.transfers import (
     IN_TRANSIT,
     Choice,
@@ -162,7 +162,7 @@ def arrive(hub: Hub, arrival: Arrival, *, found: bool = False, lost: bool = Fals
         store.arrive(dealt)
         given_up = _left(lines, dealt) if lost else []
         store.lose(given_up)
-        statement = f"{asked}|{arrival.document or ''}"
+        statement = cause_key(asked, arrival.document or "")
         entries = [
             *(e for line, part in dealt for e in arrived_entries(route, line, part, statement=statement, at=now)),
             *(lost_entry(route, line, now) for line in given_up),

@@ -6,7 +6,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.inventory.stock import Place
+from nervure.inventory.stock import Place, cause_key
 from nervure.inventory.transfers import IN_TRANSIT, Choice, Route, Sent, Shelf, UnderWay
 from nervure.store import tables
 from nervure.store.catalogue import ITEM, CatalogueStore
@@ -189,4 +189,4 @@ class TransferStore:
 
 def asked_of(choice: Choice) -> str:
     """The text by which a dispatch, or an arrival, of these units is known again."""
-    return "|".join([choice.condition, *("*" if part is None else f"={part}" for part in (choice.owner, choice.lot))])
+    return cause_key(choice.condition, *("*" if part is None else f"={part}" for part in (choice.owner, choice.lot)))
