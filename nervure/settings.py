@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -41,7 +42,8 @@ class _Section(BaseModel):
 class HubSection(_Section):
     """The hub itself. `callback_url` is where platforms reach `/webhooks/…` from outside; None: no webhooks.
 
-    `items` and `opening_stock` name CSV files. `ui_port` is Prefect's.
+    `items` and `opening_stock` name CSV files. `ui_port` is Prefect's. `count_limit_...`: a counted difference above
+    one of them (units, share of the expected units, value at the supplier's price) needs a second person.
     """
 
     database: str = "sqlite:///nervure.db"
@@ -53,6 +55,9 @@ class HubSection(_Section):
     items: Path | None = None
     opening_stock: Path | None = None
     personal_data_days: int = Field(default=90, gt=0)
+    count_limit_units: int | None = Field(default=5, ge=0)
+    count_limit_share: float | None = Field(default=None, ge=0)
+    count_limit_value: Decimal | None = Field(default=None, ge=0)
 
 
 class LocationSection(Location):

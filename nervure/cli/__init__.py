@@ -3,7 +3,7 @@
 import typer
 
 from connectors.errors import ConnectorError
-from nervure.cli import channels, database, inbox, looking, orders, running, stock, tasks
+from nervure.cli import channels, counts, database, inbox, looking, orders, running, stock, tasks
 from nervure.cli.common import fail
 from nervure.operations.refusals import RefusalError
 from nervure.rehearsals import RehearsalError
@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 for commands in (running, looking):
     app.add_typer(commands.app)
-GROUPS = {"db": database, "inbox": inbox, "channels": channels, "stock": stock, "orders": orders, "tasks": tasks}
+GROUPS = {"db": database, "inbox": inbox, "channels": channels, "stock": stock, "count": counts, "orders": orders, "tasks": tasks}
 for name, module in GROUPS.items():
     app.add_typer(module.app, name=name)
 
