@@ -27,7 +27,15 @@ app = typer.Typer(
 )
 for commands in (running, looking):
     app.add_typer(commands.app)
-GROUPS = {"db": database, "inbox": inbox, "channels": channels, "stock": stock, "count": counts, "orders": orders, "tasks": tasks}
+GROUPS = {
+    "db": database,
+    "inbox": inbox,
+    "channels": channels,
+    "stock": stock,
+    "count": counts,
+    "orders": orders,
+    "tasks": tasks,
+}
 for name, module in GROUPS.items():
     app.add_typer(module.app, name=name)
 

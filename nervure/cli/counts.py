@@ -33,7 +33,7 @@ def count_enter(  # noqa: PLR0917 - a command's arguments are positional
     name: str,
     sku: str,
     units: Annotated[int, typer.Argument(min=0, max=MAX_UNITS)],
-    at: Annotated[str | None, typer.Option(help="When it was counted, ISO 8601 with its offset (default: now).")] = None,
+    at: Annotated[str | None, typer.Option(help="When it was counted, with its offset (default: now).")] = None,
     by: Annotated[str, typer.Option(help="Who counted.")] = "",
     lot: Annotated[str | None, typer.Option(help="Needed where several lots lie there.")] = None,
     owner: Annotated[str | None, typer.Option(help="Needed where units of several owners lie there.")] = None,

@@ -16,7 +16,6 @@ from typing import Protocol
 from nervure.inventory.stock import Entry, Place
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition, MovementKind
 
-
 PART_OF_KIT = "|kit"
 """Ends the cause of a movement of a part that was sold within a kit: of the part's own number nothing was taken."""
 

@@ -59,7 +59,7 @@ class LineView:
 
     @property
     def state(self) -> str:
-        """to count, entered, second person or booked."""
+        """To count, entered, second person or booked."""
         if self.line.difference is not None:
             return "booked"
         if self.line.units is None:
@@ -167,9 +167,7 @@ def confirm(hub: Hub, name: str, by: str) -> list[LineView]:
         store, stock = CycleCountStore(connection, now), StockStore(connection, now)
         document = _open_document(store, name)
         _refuse_other_master(document.location, document.master)
-        counts = {
-            line.id: _as_count(document, line) for line in store.lines(document) if line.units is not None
-        }
+        counts = {line.id: _as_count(document, line) for line in store.lines(document) if line.units is not None}
         stock.lock_counted(list(counts.values()))
         done: list[LineView] = []
         booked: list[Entry] = []
@@ -265,11 +263,7 @@ def _line_for(store: CycleCountStore, document: Document, item_id: int, entered:
 
 def _owner_and_lot(store: CycleCountStore, document: Document, item_id: int, entered: Entered) -> tuple[str, str]:
     kept = store.kept_at(document.location_id, [item_id], entered.condition).get(item_id, [])
-    fitting = [
-        (owner, lot)
-        for owner, lot in kept
-        if entered.owner in {None, owner} and entered.lot in {None, lot}
-    ]
+    fitting = [(owner, lot) for owner, lot in kept if entered.owner in {None, owner} and entered.lot in {None, lot}]
     if len(fitting) == 1:
         return fitting[0]
     if not fitting or (entered.owner is not None and entered.lot is not None):

@@ -84,7 +84,9 @@ class CycleCountStore:
 
     def end(self, document: Document, state: str) -> None:
         """Closes or cancels a document."""
-        self._connection.execute(COUNT.update().where(COUNT.c.id == document.id).values(state=state, ended_at=self._now))
+        self._connection.execute(
+            COUNT.update().where(COUNT.c.id == document.id).values(state=state, ended_at=self._now)
+        )
 
     def lines(self, document: Document) -> list[Line]:
         """The lines of a document in the order of their skus; of a key that was counted again, every round."""
@@ -137,9 +139,7 @@ class CycleCountStore:
     ) -> dict[int, list[tuple[str, str]]]:
         """Owners and lots of which units lie at a location, by item (None: of every item)."""
         found: dict[int, list[tuple[str, str]]] = {}
-        here = sa.and_(
-            LEVEL.c.location_id == location_id, LEVEL.c.condition == condition.value, LEVEL.c.on_hand != 0
-        )
+        here = sa.and_(LEVEL.c.location_id == location_id, LEVEL.c.condition == condition.value, LEVEL.c.on_hand != 0)
         query = sa.select(LEVEL.c.item_id, LEVEL.c.owner, LEVEL.c.lot).where(here)
         query = query.order_by(LEVEL.c.item_id, LEVEL.c.owner != OUR_OWN, LEVEL.c.owner, LEVEL.c.lot)
         batches = [None] if item_ids is None else list(chunks(sorted(item_ids)))

@@ -353,6 +353,14 @@ class World:
         )
         return int(self.connection.execute(query).scalar_one())
 
+    def level_units(self, sku: str, location: str) -> dict[tuple[str, str, str], int]:
+        """Units on hand by owner, condition and lot; levels with nothing left out."""
+        place = self.place(sku, location)
+        query = sa.select(LEVEL.c.owner, LEVEL.c.condition, LEVEL.c.lot, LEVEL.c.on_hand).where(
+            LEVEL.c.item_id == place.item_id, LEVEL.c.location_id == place.location_id, LEVEL.c.on_hand != 0
+        )
+        return {(row.owner, row.condition, row.lot): row.on_hand for row in self.connection.execute(query)}
+
     def level_id(self, sku: str, location: str, *, owner: str = OUR_OWN, lot: str = "") -> int:
         place = self.place(sku, location)
         query = sa.select(LEVEL.c.id).where(

@@ -1,6 +1,6 @@
 """Counts, tickets and echoes are heard in any order, and end at the same stock: that of a model which knows them all."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +8,6 @@ from itertools import permutations
 from math import factorial
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nervure.clock import ManualClock
 from nervure.operations.facts import apply
@@ -17,9 +15,9 @@ from nervure.operations.hub import Hub
 from nervure.store.database import Database
 from schemas.documents import Fact
 from schemas.publications import PublicationState
-from schemas.stock import AdjustmentReason, MovementKind, StockObservation
+from schemas.stock import StockObservation
 from tests.nervure.operations.scripted import ScriptedShop, scripted_hub
-from tests.nervure.world import World, a_till_sale, an_order, at, merchant, must_hold, thrown_away
+from tests.nervure.world import World, a_till_sale, at, merchant, must_hold, thrown_away
 
 START_UNITS = 20
 NOW = at(120)
@@ -63,9 +61,7 @@ class Store:
     """A store with 20 BOLT whose till was told so at minute 0; the hub is at minute 120, and has heard nothing since."""
 
     def __init__(self, database: Database, world: World, master: str | None) -> None:
-        self.hub: Hub = scripted_hub(
-            database, {"shop": ScriptedShop(), "till": ScriptedShop()}, clock=ManualClock(NOW)
-        )
+        self.hub: Hub = scripted_hub(database, {"shop": ScriptedShop(), "till": ScriptedShop()}, clock=ManualClock(NOW))
         self.world = world
         merchant(world)
         world.location("lyon", master=master)
