@@ -382,8 +382,8 @@ def test_counting_while_two_hundred_sales_go_on_ends_at_what_was_counted_less_la
         World(connection).receive("BOLT", "lyon", 498)
     hub = counting(postgresql, units=None)
     open_count(hub, "C-1", "lyon", ["BOLT"])
-    # 200 sales, one each six seconds from minute 10 on, heard by four threads in no order. At minute 20 somebody counts:
-    # 101 were sold until then, and 3 more are missing.
+    # 200 sales, one each six seconds from minute 10 on, heard by four threads in no order. At minute 20 somebody
+    # counts: 101 were sold until then, and 3 more are missing.
     sales = [10 + number / 10 for number in range(200)]
     before = sum(minute <= 20 for minute in sales)
     counted = 500 - before - 3
