@@ -147,6 +147,8 @@ def load_text(text: str, *, folder: Path, name: str = FILE_NAME) -> Settings:
     except ValidationError as error:
         raise SettingsError(f"{name}: {_sentence(error)}") from error
     _check_names(settings, name)
+    for location in settings.locations:
+        _check_master(settings, location, name)
     return settings
 
 
@@ -279,3 +281,22 @@ def _check_names(settings: Settings, name: str) -> None:
                 f"{name}: supplier {supplier.exchange.name!r} names location {supplier.location!r},"
                 " which is not declared"
             )
+
+
+def _check_master(settings: Settings, location: LocationSection, name: str) -> None:
+    """Who counts at a location must have a number for it alone; a supplier's location has no other master."""
+    if location.master is None:
+        return
+    where = f"{name}: location {location.code!r} has master {location.master!r}"
+    for supplier in settings.suppliers:
+        if supplier.location == location.code and supplier.exchange.name != location.master:
+            raise SettingsError(f"{where}, and is the place of supplier {supplier.exchange.name!r}")
+        if supplier.exchange.name == location.master and supplier.location != location.code:
+            raise SettingsError(f"{where}, which is the supplier of {supplier.location!r}")
+    accounts = {channel.account.name: channel for channel in settings.channels}
+    if location.master in {supplier.exchange.name for supplier in settings.suppliers}:
+        return
+    if location.master not in accounts:
+        raise SettingsError(f"{where}, which is no channel and no supplier")
+    if (location.code,) not in accounts[location.master].stock_points.values():
+        raise SettingsError(f"{where}, which has no stock point for this location alone")
