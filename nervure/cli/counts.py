@@ -8,7 +8,7 @@ import typer
 from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table
 from nervure.operations import counts
 from nervure.operations.counts import Entered, LineView
-from nervure.operations.staff import MAX_UNITS
+from schemas.base import MAX_UNITS
 from schemas.stock import AdjustmentReason, Condition
 
 app = group("Cycle counts.")
@@ -109,8 +109,8 @@ def _moment(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            fail(f"{text!r} lacks its offset from UTC: write it like 2026-11-27T14:30:00+01:00")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         fail(f"{text!r} is no time: write it like 2026-11-27T14:30:00+01:00")
-    if moment.tzinfo is None:
-        fail(f"{text!r} lacks its offset from UTC: write it like 2026-11-27T14:30:00+01:00")
-    return moment.astimezone(UTC)

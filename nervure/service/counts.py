@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
 
 from nervure.operations import counts
 from nervure.operations.counts import Entered, LineView, UnknownCountError
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
-from nervure.operations.staff import MAX_UNITS, UnknownStockError
+from nervure.operations.staff import UnknownStockError
+from schemas.base import Canonical, NonNegativeUnits, UtcDateTime
 from schemas.stock import AdjustmentReason, Condition
 
 router = APIRouter(prefix="/counts")
@@ -21,12 +21,11 @@ def _the_hub(request: Request) -> Hub:
 
 
 TheHub = Annotated[Hub, Depends(_the_hub)]
+Name = Annotated[str, Path(pattern=r"^[^\x00]+$")]
 
 
-class OpenBody(BaseModel):
+class OpenBody(Canonical):
     """Some skus, or `all`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str
     location: str
@@ -34,14 +33,12 @@ class OpenBody(BaseModel):
     all: bool = False
 
 
-class EntryBody(BaseModel):
+class EntryBody(Canonical):
     """What somebody found. `at` has an offset; without it the entry is of now."""
 
-    model_config = ConfigDict(extra="forbid")
-
     sku: str
-    units: int = Field(ge=0, le=MAX_UNITS)
-    at: AwareDatetime | None = None
+    units: NonNegativeUnits
+    at: UtcDateTime | None = None
     by: str = ""
     reason: AdjustmentReason = AdjustmentReason.CYCLE_COUNT
     condition: Condition = Condition.SELLABLE
@@ -49,10 +46,8 @@ class EntryBody(BaseModel):
     lot: str | None = None
 
 
-class ConfirmBody(BaseModel):
+class ConfirmBody(Canonical):
     """Who confirms."""
-
-    model_config = ConfigDict(extra="forbid")
 
     by: str
 
@@ -67,7 +62,7 @@ def open_count(body: OpenBody, hub: TheHub) -> dict[str, int]:
 
 
 @router.get("/{name}")
-def show(name: str, hub: TheHub) -> dict[str, Any]:
+def show(name: Name, hub: TheHub) -> dict[str, Any]:
     """A count with its lines."""
     try:
         document, lines = counts.show(hub, name)
@@ -82,7 +77,7 @@ def show(name: str, hub: TheHub) -> dict[str, Any]:
 
 
 @router.post("/{name}/entries")
-def enter(name: str, body: EntryBody, hub: TheHub) -> dict[str, bool]:
+def enter(name: Name, body: EntryBody, hub: TheHub) -> dict[str, bool]:
     """Enters what was found; the same entry again changes nothing."""
     entered = Entered(body.sku, body.units, body.at, body.by, body.reason, body.condition, body.owner, body.lot)
     try:
@@ -92,7 +87,7 @@ def enter(name: str, body: EntryBody, hub: TheHub) -> dict[str, bool]:
 
 
 @router.post("/{name}/confirm")
-def confirm(name: str, body: ConfirmBody, hub: TheHub) -> dict[str, Any]:
+def confirm(name: Name, body: ConfirmBody, hub: TheHub) -> dict[str, Any]:
     """Books what this person may confirm."""
     try:
         return {"booked": [_as_json(view) for view in counts.confirm(hub, name, body.by)]}
@@ -101,7 +96,7 @@ def confirm(name: str, body: ConfirmBody, hub: TheHub) -> dict[str, Any]:
 
 
 @router.post("/{name}/close")
-def close(name: str, hub: TheHub) -> dict[str, str]:
+def close(name: Name, hub: TheHub) -> dict[str, str]:
     """Ends a count whose entries are all booked."""
     try:
         counts.close(hub, name)
@@ -111,7 +106,7 @@ def close(name: str, hub: TheHub) -> dict[str, str]:
 
 
 @router.post("/{name}/cancel")
-def cancel(name: str, hub: TheHub) -> dict[str, str]:
+def cancel(name: Name, hub: TheHub) -> dict[str, str]:
     """Ends a count without booking what is not booked yet."""
     try:
         counts.cancel(hub, name)
