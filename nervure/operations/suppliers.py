@@ -102,7 +102,7 @@ def _book_difference(hub: Hub, connection: Connection, leased: Leased, location:
         for item, units in sorted(offers.offered(supplier).items())
     }
     stock = StockStore(connection, now)
-    stock.lock_counted(list(said.values()))
+    stock.lock_sellable({count.place for count in said.values()})
     on_hand, ordered = offers.expected(location, as_of)
     counts = [
         replace(
