@@ -215,10 +215,10 @@ BUGS = (
         ANY_ORDER,
     ),
     Bug(
-        "a count that is booked is booked again by the next person",
-        "nervure/store/cycle_counts.py",
-        ".with_for_update(of=COUNT) if locked else query",
-        " if locked else query",
+        "whoever counted confirms a large difference alone",
+        "nervure/operations/counts.py",
+        "if view.needs_second_person and not is_somebody_else(by, view.line.counted_by):",
+        "if view.needs_second_person and not by:",
         "tests/nervure/operations/test_counts.py",
     ),
     Bug(
