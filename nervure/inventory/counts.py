@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from nervure.inventory.stock import Entry, Place
+from nervure.inventory.stock import Entry, Place, cause_key
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition, MovementKind
 
 PART_OF_KIT = "|kit"
@@ -284,6 +284,7 @@ def compensation(entry: Entry) -> Entry:
 
 
 def _cause_key(count: Count) -> str:
-    said = (count.source, count.place.item_id, count.place.location_id, count.observed_at.isoformat(), count.version)
-    key = f"{count.condition}|{count.owner}|{count.lot}"
-    return f"count|{'|'.join(str(part) for part in said)}|{count.units}|{key}"
+    moment = count.observed_at.isoformat()
+    return cause_key(
+        "count", count.source, *count.place, moment, count.version, count.units, count.condition, count.owner, count.lot
+    )
