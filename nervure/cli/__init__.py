@@ -5,6 +5,7 @@ import typer
 from connectors.errors import ConnectorError
 from nervure.cli import (
     channels,
+    counts,
     database,
     inbox,
     incoming,
@@ -41,7 +42,15 @@ for commands in (running, looking):
     app.add_typer(commands.app)
 for more in (purchases, transfers, incoming):
     stock.app.add_typer(more.app)
-GROUPS = {"db": database, "inbox": inbox, "channels": channels, "stock": stock, "orders": orders, "tasks": tasks}
+GROUPS = {
+    "db": database,
+    "inbox": inbox,
+    "channels": channels,
+    "stock": stock,
+    "count": counts,
+    "orders": orders,
+    "tasks": tasks,
+}
 for name, module in GROUPS.items():
     app.add_typer(module.app, name=name)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from nervure.inventory.counts import PART_OF_KIT
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.orders.settling import cover, note_shortfall, rebalance, serve_shortfalls, uncover
@@ -196,7 +197,7 @@ def _book_gone(order_id: int, order: Order, desk: Desk, units: Mapping[LineState
             place=Place(part, location),
             kind=how.kind,
             units=-count * per,
-            cause_key=cause_key("fulfillment", written[line.id], part),
+            cause_key=cause_key("fulfillment", written[line.id], part) + ("" if part == line.item_id else PART_OF_KIT),
             document=order_document(order.channel, order.external_id),
             occurred_at=how.at,
         )

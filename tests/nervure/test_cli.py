@@ -391,9 +391,43 @@ def test_a_purchase_that_is_said_half_is_refused(shell: Shell, words: tuple[str,
     assert shell.says("stock", "incoming") == "nothing is to come in\n"
 
 
+def test_goods_are_counted_confirmed_and_booked(shell: Shell) -> None:
+    assert shell.says("count", "open", "C-1", "WH", "MUG", "TRAY") == "2 to count\n"
+    assert shell.says("count", "enter", "C-1", "MUG", "3", "--by", "Ana") == "entered\n"
+    assert shell.says("count", "enter", "C-1", "MUG", "3", "--by", "Ana") == "was entered before\n"
+    when = ("--at", "2026-01-05T09:30:00+01:00")
+    assert shell.says("count", "enter", "C-1", "TRAY", "60", *when, "--by", "Ana", "--reason", "found") == "entered\n"
+    lines = [line.split() for line in shell.says("count", "show", "C-1").splitlines()]
+    assert lines[0] == ["C-1", "at", "WH:", "open"]
+    assert lines[2] == ["MUG", "sellable", "us", "-", "3", "5", "-2", "entered"]
+    assert lines[3] == ["TRAY", "sellable", "us", "-", "60", "0", "+60", "second", "person"]
+    assert shell.says("count", "confirm", "C-1", "--by", "Ana") == "1 booked, 1 need a second person\n"
+    assert shell.fails("count", "close", "C-1") == "count 'C-1' has 1 entered lines that nobody confirmed"
+    assert shell.says("count", "confirm", "C-1", "--by", "Bo") == "1 booked\n"
+    assert shell.says("count", "close", "C-1") == "closed\n"
+    assert shell.fails("count", "cancel", "C-1") == "count 'C-1' is closed"
+    assert shell.says("count", "open", "C-2", "WH", "--all").endswith(" to count\n")
+    assert shell.says("count", "cancel", "C-2") == "canceled\n"
+    assert shell.fails("count", "open", "C-3", "SUP", "MUG") == (
+        "location 'SUP' is counted by 'acme', its master: count there"
+    )
+    assert shell.fails("count", "open", "C-3", "WH", "SET") == (
+        "'SET' is a kit and has no stock of its own: count its parts"
+    )
+    assert shell.fails("count", "show", "C-3") == "there is no count 'C-3'"
+    example = "write it like 2026-11-27T14:30:00+01:00"
+    assert shell.fails("count", "enter", "C-1", "MUG", "3", "--at", "noon") == f"'noon' is no time: {example}"
+    assert shell.fails("count", "enter", "C-1", "MUG", "3", "--at", "2026-01-05") == (
+        f"'2026-01-05' lacks its offset from UTC: {example}"
+    )
+
+
 @pytest.mark.parametrize(
     "words",
     [
+        ("count", "enter", "C-1", "MUG", "-1"),
+        ("count", "enter", "C-1", "MUG", "1", "--reason", "boredom"),
+        ("count", "confirm", "C-1"),
         ("stock", "receive", "MUG", "WH", "0", "--document", "D1"),
         ("stock", "receive", "MUG", "WH", "many", "--document", "D1"),
         ("stock", "receive", "MUG", "WH", "99999999999999999999", "--document", "D1"),

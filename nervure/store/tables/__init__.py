@@ -5,6 +5,7 @@ Times are UTC. Units are ints. Amounts are exact text with the currency beside t
 
 from nervure.store.tables.catalogue import ItemRow, KitComponentRow, ListingRow, LocationRow
 from nervure.store.tables.channels import CallCeilingRow, ChannelRow, StockPointLocationRow, StockPointRow
+from nervure.store.tables.counts import CycleCountLineRow, CycleCountRow
 from nervure.store.tables.documents import InboxBodyRow, InboxRow, OutboxRow, TaskRow
 from nervure.store.tables.fields import of
 from nervure.store.tables.orders import (
@@ -28,6 +29,8 @@ __all__ = [
     "CallCeilingRow",
     "ChannelRow",
     "ClaimRow",
+    "CycleCountLineRow",
+    "CycleCountRow",
     "FulfillmentLineRow",
     "FulfillmentOrderRow",
     "GoodsReturnLineRow",
