@@ -6,8 +6,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry, Place, StockRepository, cause_key
+from nervure.inventory.ledger import LedgerRepository, book
+from nervure.inventory.stock import Entry, Place, cause_key
 from schemas.stock import Condition, MovementKind
 
 
@@ -136,7 +136,7 @@ def _judge(purchase: Purchase, line: PurchaseLine | None, expected: Expected, *,
 
 
 def receive(
-    entry: Entry, purchase: Purchase, stock: StockRepository, purchases: PurchaseRepository
+    entry: Entry, purchase: Purchase, stock: LedgerRepository, purchases: PurchaseRepository
 ) -> tuple[Sequence[Entry], Counted | None]:
     """Books a receipt and counts it against a purchase; None: that receipt had been booked.
 
