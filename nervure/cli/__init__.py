@@ -3,7 +3,20 @@
 import typer
 
 from connectors.errors import ConnectorError
-from nervure.cli import channels, database, inbox, looking, orders, running, stock, tasks
+from nervure.cli import (
+    channels,
+    database,
+    inbox,
+    items,
+    looking,
+    moving,
+    orders,
+    reservations,
+    running,
+    serials,
+    stock,
+    tasks,
+)
 from nervure.cli.common import fail
 from nervure.operations.refusals import RefusalError
 from nervure.rehearsals import RehearsalError
@@ -27,7 +40,18 @@ app = typer.Typer(
 )
 for commands in (running, looking):
     app.add_typer(commands.app)
-GROUPS = {"db": database, "inbox": inbox, "channels": channels, "stock": stock, "orders": orders, "tasks": tasks}
+stock.app.add_typer(reservations.app)
+orders.app.add_typer(moving.app)
+GROUPS = {
+    "db": database,
+    "inbox": inbox,
+    "channels": channels,
+    "stock": stock,
+    "orders": orders,
+    "tasks": tasks,
+    "serials": serials,
+    "items": items,
+}
 for name, module in GROUPS.items():
     app.add_typer(module.app, name=name)
 

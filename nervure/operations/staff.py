@@ -67,7 +67,7 @@ def _book(
             place=Place(item_id, location_id),
             kind=kind,
             units=units,
-            cause_key=cause_key("hub", document, sku, location),
+            cause_key=cause_key("hub", document, catalogue.cause_sku(sku), location),
             document=document,
             occurred_at=now,
             reason=reason,

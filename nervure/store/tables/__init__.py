@@ -18,6 +18,9 @@ from nervure.store.tables.orders import (
     ShortfallRow,
 )
 from nervure.store.tables.publications import AvailabilityChangeRow, PublicationRow
+from nervure.store.tables.reservations import ReservationLineRow, ReservationRow
+from nervure.store.tables.serials import SerialClaimRow, SerialRow
+from nervure.store.tables.skus import ItemAliasRow, ItemEventRow
 from nervure.store.tables.stock import ClaimRow, SafetyStockRow, StockLevelRow, StockMovementRow, StockObservationRow
 from nervure.store.tables.suppliers import SupplierFeedRow, SupplierOfferRow
 
@@ -32,6 +35,8 @@ __all__ = [
     "GoodsReturnRow",
     "InboxBodyRow",
     "InboxRow",
+    "ItemAliasRow",
+    "ItemEventRow",
     "ItemRow",
     "KitComponentRow",
     "ListingRow",
@@ -40,8 +45,12 @@ __all__ = [
     "OrderPersonRow",
     "OutboxRow",
     "PublicationRow",
+    "ReservationLineRow",
+    "ReservationRow",
     "SafetyStockRow",
     "SalesOrderRow",
+    "SerialClaimRow",
+    "SerialRow",
     "ShortfallRow",
     "StockLevelRow",
     "StockMovementRow",
