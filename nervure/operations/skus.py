@@ -10,7 +10,7 @@ from nervure.inventory.stock import Entry, InsufficientStockError, Place
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
 from nervure.operations.staff import UnknownStockError
-from nervure.orders.settling import settle
+from nervure.orders.settling import serve_shortfalls, settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, RuleBrokenError, savepoint
 from nervure.store.skus import ItemEvent, ItemState, LevelUnits, SkuStore
@@ -110,6 +110,7 @@ def merge(hub: Hub, sku: str, into: str) -> bool:
         details = {"from": sku, "into": into, "listings": listings}
         store.note("merged", document, kept.id, gone.id, details)
         settle(booked, desk)
+        serve_shortfalls([kept.id], desk)  # also where nothing moved: who waited for the one may have the other
         return True
 
     return hub.database.run(work)
