@@ -95,7 +95,7 @@ def test_a_serial_is_known_once_of_an_item_and_an_epc_once_at_all(hub: Hub) -> N
 def test_what_makes_no_sense_is_refused(hub: Hub, wrong: Box, error: type[Exception], sentence: str) -> None:
     for use in (receive_serials, put_serials, return_serials):
         with pytest.raises(error) as refused:
-            use(hub, wrong)  # type: ignore[operator]  # three functions of one shape
+            use(hub, wrong)
         assert str(refused.value) == sentence
     with pytest.raises(SerialError, match=r"^'SET' is a kit: its parts carry serial numbers$"):
         track(hub, "SET", is_tracked=True)

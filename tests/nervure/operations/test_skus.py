@@ -87,8 +87,8 @@ def test_an_old_name_makes_no_new_item_and_binds_listings_to_the_item_that_had_i
         assert world.rows(ITEM) == 4
         assert look_up(hub, "BOLT").sku == "SCREW"
         assert world.catalogue.unbound("market") == []
-        bag, screw = world.catalogue.item_ids(["BAG", "SCREW"]).values()
-        assert world.stock.parts_of([bag])[bag][screw] == 2
+        bag = world.catalogue.item_ids(["BAG"])["BAG"]
+        assert world.stock.parts_of([bag])[bag][item_id(hub, "SCREW")] == 2
 
 
 @pytest.mark.parametrize(
