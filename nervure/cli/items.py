@@ -7,7 +7,7 @@ import typer
 
 from nervure.cli.common import SettingsOption, fail, group, opened_hub
 from nervure.operations.skus import free, look_up, merge, rename, split
-from nervure.operations.staff import MAX_UNITS
+from schemas.base import MAX_UNITS
 
 app = group("What becomes of skus.")
 

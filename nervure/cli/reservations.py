@@ -15,7 +15,7 @@ from nervure.operations.reservations import (
     make_reservation,
     release_reservation,
 )
-from nervure.operations.staff import MAX_UNITS
+from schemas.base import MAX_UNITS
 
 app = typer.Typer()
 

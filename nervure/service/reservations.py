@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
@@ -19,7 +19,8 @@ from nervure.operations.reservations import (
     make_reservation,
     release_reservation,
 )
-from nervure.operations.staff import MAX_UNITS, UnknownStockError
+from nervure.operations.staff import UnknownStockError
+from schemas.base import MAX_UNITS, Canonical
 
 router = APIRouter()
 
@@ -32,20 +33,16 @@ def _the_hub(request: Request) -> Hub:
 TheHub = Annotated[Hub, Depends(_the_hub)]
 
 
-class WishBody(BaseModel):
+class WishBody(Canonical):
     """Units of a sku, at a location, or without one from the places of the channel."""
-
-    model_config = ConfigDict(extra="forbid")
 
     sku: str
     units: int = Field(gt=0, le=MAX_UNITS)
     location: str | None = None
 
 
-class ReservationBody(BaseModel):
+class ReservationBody(Canonical):
     """What a cart asks for. The same again answers the same; with more minutes it may end later."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reference: str = Field(min_length=1, max_length=255)
     lines: list[WishBody] = Field(min_length=1)
@@ -53,10 +50,8 @@ class ReservationBody(BaseModel):
     channel: str | None = None
 
 
-class OrderBody(BaseModel):
+class OrderBody(Canonical):
     """The order that a cart became."""
-
-    model_config = ConfigDict(extra="forbid")
 
     channel: str
     order: str = Field(min_length=1, max_length=255)

@@ -4,12 +4,13 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
 from nervure.operations.serials import Box, Unit, find_serials, name_serials, receive_serials
 from nervure.operations.staff import UnknownStockError
+from schemas.base import Canonical
 
 router = APIRouter()
 
@@ -22,19 +23,15 @@ def _the_hub(request: Request) -> Hub:
 TheHub = Annotated[Hub, Depends(_the_hub)]
 
 
-class UnitBody(BaseModel):
+class UnitBody(Canonical):
     """One unit, with its tag where it has one."""
-
-    model_config = ConfigDict(extra="forbid")
 
     serial: str = Field(min_length=1, max_length=255)
     epc: str | None = Field(default=None, min_length=1, max_length=255)
 
 
-class ReceiptBody(BaseModel):
+class ReceiptBody(Canonical):
     """Units that came in, one for each serial number. `document` makes it unique."""
-
-    model_config = ConfigDict(extra="forbid")
 
     sku: str
     location: str
@@ -42,10 +39,8 @@ class ReceiptBody(BaseModel):
     document: str
 
 
-class NamesBody(BaseModel):
+class NamesBody(Canonical):
     """Serial numbers or EPCs of what leaves."""
-
-    model_config = ConfigDict(extra="forbid")
 
     serials: list[str] = Field(min_length=1)
 
