@@ -182,13 +182,18 @@ def test_a_hold_is_released_once(both: Database) -> None:
         must_hold(world)
 
 
-def test_who_waits_gets_what_a_cart_gives_back(both: Database) -> None:
+@pytest.mark.parametrize("is_expired", [True, False])
+def test_who_waits_gets_what_a_cart_gives_back(both: Database, is_expired: bool) -> None:
     hub = hub_on(both)
-    cart(hub, {"BOLT": 7}, reference="A")
+    cart(hub, {"BOLT": 7})
     hear(hub, "shop", order_of(an_order("1", {"BOLT": 3})))
     with looking(hub) as world:
         assert world.lines("1") == {"1-1": (3, 0, 3)}
-    release_reservation(hub, "A")
+    if is_expired:
+        advance(hub, 15 * 60)
+        assert expire_reservations(hub) == 1
+    else:
+        release_reservation(hub, "CART")
     with looking(hub) as world:
         assert world.lines("1") == {"1-1": (3, 3, 0)}
         assert world.open_tasks() == {}

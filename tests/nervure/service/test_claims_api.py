@@ -65,17 +65,18 @@ def test_a_cart_is_held_extended_looked_at_and_released(hub: Hub, client: Client
 
 def test_what_cannot_be_held_is_refused_in_a_sentence_and_nothing_is_written(hub: Hub, client: Client) -> None:
     line = CART["lines"]
-    for changed, status, sentence in (
+    refusals: tuple[tuple[dict[str, object], int, str], ...] = (
         ({"lines": [{"sku": "BOLT", "units": 8}]}, 409, "'BOLT' at the places of shop: wanted 8, available 7"),
         ({"lines": [{"sku": "BULT", "units": 1}]}, 404, "sku 'BULT' is not known"),
         ({"lines": [{"sku": "BOLT", "units": 1, "location": "pari"}]}, 404, "location 'pari' is not known"),
         ({"channel": "shap"}, 404, "channel 'shap' is not known"),
         ({"channel": None}, 409, "'BOLT' names no location"),
-    ):
+    )
+    for changed, status, sentence in refusals:
         answer = client.post("/reservations", json=CART | changed)
         assert answer.status_code == status
         assert sentence in answer.json()["detail"]
-    for changed in (
+    unreadable: tuple[dict[str, object], ...] = (
         {"minutes": 0},
         {"minutes": 10**9},
         {"lines": []},
@@ -83,8 +84,9 @@ def test_what_cannot_be_held_is_refused_in_a_sentence_and_nothing_is_written(hub
         {"lines": [{"sku": "BOLT", "units": 10**12}]},
         {"reference": ""},
         {"lines": line, "more": 1},
-    ):
-        assert client.post("/reservations", json=CART | changed).status_code == 422
+    )
+    for one in unreadable:
+        assert client.post("/reservations", json=CART | one).status_code == 422
     assert client.get("/reservations/CART-1").status_code == 404
     assert client.request("DELETE", "/reservations/CART-1").json() == {"detail": "there is no reservation 'CART-1'"}
     with looking(hub) as world:
