@@ -45,10 +45,10 @@ class CatalogueStore:
         Raises:
             KeyError: a kit names a part that does not exist.
         """
-        given_up = self._given_up([item.sku for item in items])
+        given_up = self.given_up([item.sku for item in items])
         items = [item for item in items if item.sku not in given_up]
         new = insert_new(self._connection, ITEM, [_item_row(item) for item in items])
-        taken_meanwhile = self._given_up([item.sku for item in items]) if new else set()
+        taken_meanwhile = self.given_up([item.sku for item in items]) if new else set()
         if taken_meanwhile:
             # Somebody renamed an item while its old name waited to be written here.
             new -= self._connection.execute(ITEM.delete().where(ITEM.c.sku.in_(sorted(taken_meanwhile)))).rowcount
@@ -115,7 +115,8 @@ class CatalogueStore:
         return found
 >>>>>>> 5c2fd4c (Reservations, moves of fulfillment orders, serial numbers, and skus that are renamed, merged or split)
 
-    def _given_up(self, skus: Collection[str]) -> set[str]:
+    def given_up(self, skus: Collection[str]) -> set[str]:
+        """Which of these are former names that their items keep from others."""
         found: set[str] = set()
         for batch in chunks(sorted(set(skus))):
             query = sa.select(ALIAS.c.sku).where(ALIAS.c.sku.in_(batch), ALIAS.c.freed_at.is_(None))

@@ -176,7 +176,7 @@ class ReservationStore:
         return self._connection.execute(sa.select(CHANNEL.c.id).where(CHANNEL.c.name == channel)).scalar_one_or_none()
 
     def pool(self, channel_id: int) -> list[Candidate]:
-        """The locations that a channel sells from, in its order, without those whose numbers are too old."""
+        """The locations that ship for a channel, in its order, without those whose numbers are too old."""
         ranks = (
             sa.select(POINT_LOCATION.c.location_id, sa.func.min(POINT_LOCATION.c.rank).label("rank"))
             .join(POINT, POINT.c.id == POINT_LOCATION.c.stock_point_id)
@@ -184,7 +184,11 @@ class ReservationStore:
             .group_by(POINT_LOCATION.c.location_id)
             .subquery()
         )
-        query = sa.select(LOCATION, ranks.c.rank).join(ranks, ranks.c.location_id == LOCATION.c.id)
+        query = (
+            sa.select(LOCATION, ranks.c.rank)
+            .join(ranks, ranks.c.location_id == LOCATION.c.id)
+            .where(LOCATION.c.can_ship.is_(True))
+        )
         return [
             Candidate(row.id, row.code, row.kind == LocationKind.SUPPLIER, row.rank, None)
             for row in self._connection.execute(query.order_by(ranks.c.rank, LOCATION.c.id))

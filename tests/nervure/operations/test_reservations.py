@@ -109,6 +109,16 @@ def test_units_of_several_places_are_held_where_they_are(both: Database) -> None
     assert cart(hub, {"BOLT": 7}).held == (HeldUnits("BOLT", "lyon", 2), HeldUnits("BOLT", "paris", 5))
 
 
+@pytest.mark.requirement("R06")
+def test_a_cart_is_promised_nothing_from_where_nothing_is_sent(both: Database) -> None:
+    hub = hub_on(both)
+    with both.write() as connection:
+        World(connection).location("lyon", postal_code="69001", can_ship=False)
+    with pytest.raises(NotEnoughStockError, match="wanted 6, available 5"):
+        cart(hub, {"BOLT": 6})
+    assert make_reservation(hub, "PICKUP", [Wish("BOLT", 2, "lyon")], expires_at=at(15)).is_new
+
+
 def test_a_cart_may_not_take_what_is_kept_back_and_an_order_may(both: Database) -> None:
     hub = hub_on(both)
     with both.write() as connection:
