@@ -93,15 +93,11 @@ class Order(Canonical):
 
     All amounts are in `currency`. `difference` is what the total holds beyond lines, shipping, tax and discount
     (rounding, fees): an explicit amount, never spread over lines. `units_canceled` of the lines and state
-<<<<<<< HEAD
-    `canceled` both speak of what will not be delivered; goods that come back are a `Return`.
+    `canceled` both speak of what will not be delivered; goods that come back are a `Return`. `reservation` is the
+    reference of the hold that the shop's cart took with the hub, where the shop carries it in the order.
 
     `units_left_at` is when the units left the channel's own number (at a till: the shelf), however late the order was
     written or heard; None where the channel does not say.
-=======
-    `canceled` both speak of what will not be delivered; goods that come back are a `Return`. `reservation` is the
-    reference of the hold that the shop's cart took with the hub, where the shop carries it in the order.
->>>>>>> 5c2fd4c (Reservations, moves of fulfillment orders, serial numbers, and skus that are renamed, merged or split)
     """
 
     channel: Code
@@ -144,12 +140,8 @@ class Order(Canonical):
 class ReturnLine(Canonical):
     """`units` came back (or were taken off the books) for one order line, or blind where `order_line` is None.
 
-<<<<<<< HEAD
     `restocked` False: only money moved, no goods. `listing_external_id` None: the channel names it no more; what came
-    back is known by its order line, and without one only money moved.
-=======
-    `restocked` False: only money moved, no goods. `serials`: which single units came back, where that is known.
->>>>>>> 5c2fd4c (Reservations, moves of fulfillment orders, serial numbers, and skus that are renamed, merged or split)
+    back is known by its order line, and without one only money moved. `serials`: which single units came back.
     """
 
     external_id: ExternalId

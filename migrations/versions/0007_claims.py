@@ -1,6 +1,6 @@
 """reservations, serial numbers, what became of skus, and where a fulfillment order was moved to
 
-Revision: 0007, after 0003
+Revision: 0007, after 0011
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from nervure.store.columns import BigId, Json, Utc
 
 revision = "0007"
-down_revision = "0003"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry, Place
+from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
 from nervure.operations.staff import UnknownStockError
@@ -243,7 +243,7 @@ def _entry(hub: Hub, connection: Connection, box: Box, place: Place, kind: Movem
         place=place,
         kind=kind,
         units=len(box.units),
-        cause_key=f"hub|{box.document}|{name}|{box.location}",
+        cause_key=cause_key("hub", box.document, name, box.location),
         document=box.document,
         occurred_at=hub.clock.now(),
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from nervure.inventory.claims import share_out
 from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry, InsufficientStockError, Place
+from nervure.inventory.stock import Entry, InsufficientStockError, Place, cause_key
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
 from nervure.operations.staff import UnknownStockError
@@ -204,7 +204,7 @@ def _merging(levels: list[LevelUnits], gone: ItemState, kept: ItemState, documen
             kind=MovementKind.ADJUSTED,
             reason=AdjustmentReason.CORRECTION,
             units=sign * level.on_hand,
-            cause_key=f"merge|{gone.id}|{level.id}|{'out' if item is gone else 'in'}",
+            cause_key=cause_key("merge", gone.id, level.id, "out" if item is gone else "in"),
             document=document,
             occurred_at=now,
             owner=level.owner,
@@ -255,7 +255,7 @@ def _splitting(
             kind=MovementKind.ADJUSTED,
             reason=AdjustmentReason.CORRECTION,
             units=sign * take.units,
-            cause_key=f"{document}|{take.level_id}|{'out' if item == source else 'in'}",
+            cause_key=cause_key("split", document, take.level_id, "out" if item == source else "in"),
             document=document,
             occurred_at=now,
             owner=owner,

@@ -15,12 +15,8 @@ from schemas.levels import LevelKey
 from schemas.locations import Location
 from schemas.publications import ChannelListing
 
-<<<<<<< HEAD
 ITEM = bindings.ITEM
-=======
-ITEM = tables.of(tables.ItemRow)
-ALIAS = tables.of(tables.ItemAliasRow)
->>>>>>> 5c2fd4c (Reservations, moves of fulfillment orders, serial numbers, and skus that are renamed, merged or split)
+ALIAS = bindings.ALIAS
 
 
 class CatalogueStore:
@@ -53,7 +49,7 @@ class CatalogueStore:
             # Somebody renamed an item while its old name waited to be written here.
             new -= self._connection.execute(ITEM.delete().where(ITEM.c.sku.in_(sorted(taken_meanwhile)))).rowcount
             items = [item for item in items if item.sku not in taken_meanwhile]
-        ids = self._current_ids([item.sku for item in items])
+        ids = bindings.current_ids(self._connection, [item.sku for item in items])
         for batch in chunks(items):
             self._connection.execute(
                 ITEM.update()
@@ -96,24 +92,8 @@ class CatalogueStore:
             self._connection.execute(CHANGE.insert(), rows)
 
     def item_ids(self, skus: Collection[str]) -> dict[str, int]:
-<<<<<<< HEAD
-        """Internal ids by sku; unknown skus are left out."""
-        return bindings.item_ids(self._connection, skus)
-=======
         """Internal ids by sku, or by a sku that the item had before; unknown skus are left out."""
-        found = self._current_ids(skus)
-        for batch in chunks(sorted(set(skus) - found.keys())):
-            query = sa.select(ALIAS.c.sku, ALIAS.c.item_id).where(ALIAS.c.sku.in_(batch), ALIAS.c.freed_at.is_(None))
-            found.update((row.sku, row.item_id) for row in self._connection.execute(query))
-        return found
-
-    def _current_ids(self, skus: Collection[str]) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for batch in chunks(sorted(set(skus))):
-            query = sa.select(ITEM.c.sku, ITEM.c.id).where(ITEM.c.sku.in_(batch))
-            found.update((row.sku, row.id) for row in self._connection.execute(query))
-        return found
->>>>>>> 5c2fd4c (Reservations, moves of fulfillment orders, serial numbers, and skus that are renamed, merged or split)
+        return bindings.item_ids(self._connection, skus)
 
     def given_up(self, skus: Collection[str]) -> set[str]:
         """Which of these are former names that their items keep from others."""
