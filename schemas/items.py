@@ -31,6 +31,7 @@ class Item(Canonical):
     components: tuple[KitComponent, ...] = ()
     tax_class: str | None = None
     weight_grams: NonNegativeUnits | None = None
+    serial_tracking: bool = False
 
     @model_validator(mode="after")
     def _components_belong_to_kits(self) -> Self:

@@ -9,10 +9,14 @@ from nervure.cli import (
     database,
     inbox,
     incoming,
+    items,
     looking,
+    moving,
     orders,
     purchases,
+    reservations,
     running,
+    serials,
     stock,
     tasks,
     transfers,
@@ -40,8 +44,9 @@ app = typer.Typer(
 )
 for commands in (running, looking):
     app.add_typer(commands.app)
-for more in (purchases, transfers, incoming):
+for more in (purchases, transfers, incoming, reservations):
     stock.app.add_typer(more.app)
+orders.app.add_typer(moving.app)
 GROUPS = {
     "db": database,
     "inbox": inbox,
@@ -50,6 +55,8 @@ GROUPS = {
     "count": counts,
     "orders": orders,
     "tasks": tasks,
+    "serials": serials,
+    "items": items,
 }
 for name, module in GROUPS.items():
     app.add_typer(module.app, name=name)

@@ -1,6 +1,7 @@
 """What the people at a location do: ship, adjust."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from nervure.inventory.ledger import book
@@ -44,12 +45,12 @@ def adjust(hub: Hub, sku: str, location: str, units: int, *, reason: AdjustmentR
         UnknownStockError: no such sku or location.
     """
 
-    def entry(place: Place, now: datetime) -> Entry:
+    def entry(place: Place, named: str, now: datetime) -> Entry:
         return Entry(
             place=place,
             kind=MovementKind.ADJUSTED,
             units=units,
-            cause_key=cause_key("hub", document, sku, location),
+            cause_key=cause_key("hub", document, named, location),
             document=document,
             occurred_at=now,
             reason=reason,
@@ -75,7 +76,11 @@ def book_receipt(hub: Hub, receipt: Receipt) -> bool:
     """
     if receipt.location == IN_TRANSIT:
         raise UnknownStockError(f"units come to {IN_TRANSIT!r} by transfers only: name the place where they arrived")
-    return _book(hub, receipt.sku, receipt.location, lambda place, now: receipt_entry(receipt, place, now))
+
+    def entry(place: Place, named: str, now: datetime) -> Entry:
+        return receipt_entry(replace(receipt, sku=named), place, now)
+
+    return _book(hub, receipt.sku, receipt.location, entry)
 
 
 def place_of(connection: Connection, now: datetime, sku: str, location: str) -> Place:
@@ -103,10 +108,14 @@ def item_of(connection: Connection, now: datetime, sku: str) -> int:
     return found
 
 
-def _book(hub: Hub, sku: str, location: str, entry: Callable[[Place, datetime], Entry]) -> bool:
+def _book(hub: Hub, sku: str, location: str, entry: Callable[[Place, str, datetime], Entry]) -> bool:
+    """Books the entry of a place, of the sku as causes name it, and of a time."""
+
     def work(connection: Connection) -> bool:
         now = hub.clock.now()
-        booked = book(StockStore(connection, now), [entry(place_of(connection, now, sku, location), now)])
+        place = place_of(connection, now, sku, location)
+        named = CatalogueStore(connection, now).cause_sku(sku)
+        booked = book(StockStore(connection, now), [entry(place, named, now)])
         settle(booked, hub.desk(connection))
         return bool(booked)
 

@@ -17,6 +17,7 @@ def take_back(goods: Return, desk: Desk) -> bool:
     bound = _listings(goods, desk)
     return_id = desk.orders.put_return(goods)
     entries: list[Entry] = []
+    named: list[tuple[tuple[str, ...], list[Entry]]] = []
     is_new = False
     for line in goods.lines:
         listing = bound.get(line.external_id)
@@ -29,7 +30,7 @@ def take_back(goods: Return, desk: Desk) -> bool:
         if not line.restocked:
             continue
         location = desk.orders.location_of(goods.channel, line.stock_point)
-        entries.extend(
+        back = [
             Entry(
                 place=Place(part, location),
                 kind=MovementKind.RETURNED,
@@ -40,8 +41,14 @@ def take_back(goods: Return, desk: Desk) -> bool:
                 condition=line.condition,
             )
             for part, per in desk.stock.parts_of([item_id])[item_id].items()
-        )
+        ]
+        entries.extend(back)
+        named.append((line.serials, back))
     book(desk.stock, entries)
+    for serials, back in named:
+        for entry in back:
+            # Of a kit nobody says which part a serial number is of: only known ones are taken.
+            desk.stock.serials_return(serials, entry, may_register=len(back) == 1)
     serve_shortfalls({entry.place.item_id for entry in entries if entry.condition is Condition.SELLABLE}, desk)
     if is_new:
         restocked = [line.external_id for line in goods.lines if line.restocked]

@@ -20,6 +20,9 @@ from nervure.store.tables.orders import (
 )
 from nervure.store.tables.publications import AvailabilityChangeRow, PublicationRow
 from nervure.store.tables.purchases import PurchaseLineRow, PurchaseReceiptRow, PurchaseRow
+from nervure.store.tables.reservations import ReservationLineRow, ReservationRow
+from nervure.store.tables.serials import SerialClaimRow, SerialRow
+from nervure.store.tables.skus import ItemAliasRow, ItemEventRow
 from nervure.store.tables.stock import ClaimRow, SafetyStockRow, StockLevelRow, StockMovementRow, StockObservationRow
 from nervure.store.tables.suppliers import SupplierFeedRow, SupplierOfferRow
 from nervure.store.tables.transfers import TransferArrivalRow, TransferLineRow, TransferRow
@@ -37,6 +40,8 @@ __all__ = [
     "GoodsReturnRow",
     "InboxBodyRow",
     "InboxRow",
+    "ItemAliasRow",
+    "ItemEventRow",
     "ItemRow",
     "KitComponentRow",
     "ListingRow",
@@ -48,8 +53,12 @@ __all__ = [
     "PurchaseLineRow",
     "PurchaseReceiptRow",
     "PurchaseRow",
+    "ReservationLineRow",
+    "ReservationRow",
     "SafetyStockRow",
     "SalesOrderRow",
+    "SerialClaimRow",
+    "SerialRow",
     "ShortfallRow",
     "StockLevelRow",
     "StockMovementRow",
