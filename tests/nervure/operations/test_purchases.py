@@ -169,16 +169,29 @@ def test_the_ledger_names_the_note(hub: Hub) -> None:
     assert [row.document for row in documents] == ["receipt:N1"]
 
 
+def compensated(hub: Hub, cause: str) -> None:
+    """The ledger compensates the receipt N1 of 4, for this cause."""
+    with hub.database.write() as connection:
+        world = World(connection, hub.clock.now())
+        [row] = connection.execute(MOVEMENT.select().where(MOVEMENT.c.document == "receipt:N1"))
+        world.move("BOLT", "paris", -4, MovementKind.ADJUSTED, cause=cause, reason=AdjustmentReason.CORRECTION)
+        connection.execute(MOVEMENT.update().where(MOVEMENT.c.cause_key == cause).values(compensates_id=row.id))
+
+
 def test_a_receipt_that_the_ledger_takes_back_is_expected_again(hub: Hub) -> None:
     expect(hub, "PO-7", [line()])
     comes_in(hub, "N1", 4)
     comes_in(hub, "N2", 3)
-    with hub.database.write() as connection:
-        world = World(connection, hub.clock.now())
-        [row] = connection.execute(MOVEMENT.select().where(MOVEMENT.c.document == "receipt:N1"))
-        world.move("BOLT", "paris", -4, MovementKind.ADJUSTED, cause="undone", reason=AdjustmentReason.CORRECTION)
-        connection.execute(MOVEMENT.update().where(MOVEMENT.c.cause_key == "undone").values(compensates_id=row.id))
+    compensated(hub, "hub|N1|BOLT|paris|undone")
     assert to_come(hub) == [("purchase:PO-7", "BOLT paris", 7)]
+
+
+@pytest.mark.parametrize("cause", ["hub|N1|BOLT|paris|counted", "hub|N1|BOLT|paris|counted|7"])
+def test_a_receipt_that_one_count_or_a_later_one_had_seen_stays_received(hub: Hub, cause: str) -> None:
+    expect(hub, "PO-7", [line()])
+    comes_in(hub, "N1", 4)
+    compensated(hub, cause)
+    assert to_come(hub) == [("purchase:PO-7", "BOLT paris", 6)]
 
 
 def test_a_receipt_that_a_count_had_seen_has_come_in_all_the_same(hub: Hub) -> None:
