@@ -168,8 +168,8 @@ BUGS = (
     Bug(
         "a buffer larger than the stock shows less than nothing",
         "nervure/inventory/availability.py",
-        "return max(sum(available_at(parts, location, stock) for location in location_ids) - buffer_units, 0)",
-        "return sum(available_at(parts, location, stock) for location in location_ids) - buffer_units",
+        "return max(units + terms.beyond_units, 0)",
+        "return units + terms.beyond_units",
         "tests/nervure/inventory/test_availability.py",
     ),
     Bug(

@@ -7,10 +7,12 @@ from nervure.cli import (
     channels,
     counts,
     database,
+    explain,
     inbox,
     incoming,
     looking,
     orders,
+    policies,
     purchases,
     running,
     stock,
@@ -38,7 +40,7 @@ KNOWN_FAILURES = (
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="One stock, everywhere."
 )
-for commands in (running, looking):
+for commands in (running, looking, explain):
     app.add_typer(commands.app)
 for more in (purchases, transfers, incoming):
     stock.app.add_typer(more.app)
@@ -48,6 +50,7 @@ GROUPS = {
     "channels": channels,
     "stock": stock,
     "count": counts,
+    "policy": policies,
     "orders": orders,
     "tasks": tasks,
 }

@@ -162,7 +162,7 @@ class ReportStore:
     def availability(self, channel: str, sku: str) -> dict[str, int] | None:
         """What each stock point of a channel may show of a sku now; None: not listed there."""
         query = (
-            sa.select(LISTING.c.item_id, POINT.c.id, POINT.c.external_id, CHANNEL.c.buffer_units)
+            sa.select(LISTING.c.item_id, POINT.c.id, POINT.c.external_id)
             .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
             .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
             .join(ITEM, ITEM.c.id == LISTING.c.item_id)
@@ -171,8 +171,7 @@ class ReportStore:
         rows = self._connection.execute(query).all()
         if not rows:
             return None
-        wanted = {(row.item_id, row.id): row.buffer_units for row in rows}
-        numbers = PublicationStore(self._connection, self._now).salable(wanted)
+        numbers = PublicationStore(self._connection, self._now).salable({(row.item_id, row.id) for row in rows})
         return {row.external_id: numbers[row.item_id, row.id] for row in rows}
 
     def open_fulfillments(self, limit: int = 200) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nervure.inventory.availability import PlaceStock, available_at, salable_quantity
+from nervure.inventory.availability import PlaceStock, Terms, available_at, salable_quantity
 from nervure.inventory.stock import Place
 
 BOLT, NUT, PARIS, LYON = 1, 2, 10, 20
@@ -50,11 +50,11 @@ def test_a_location_that_owes_units_takes_nothing_from_the_others() -> None:
 
 
 def test_the_buffer_is_taken_off_once_from_the_sum() -> None:
-    assert salable_quantity(BOLT_ONLY, [PARIS, LYON], stock(bolt_paris=2, bolt_lyon=3), buffer_units=4) == 1
+    assert salable_quantity(BOLT_ONLY, [PARIS, LYON], stock(bolt_paris=2, bolt_lyon=3), Terms(buffer_units=4)) == 1
 
 
 def test_a_channel_never_shows_less_than_nothing() -> None:
-    assert salable_quantity(BOLT_ONLY, [PARIS], stock(bolt_paris=2), buffer_units=3) == 0
+    assert salable_quantity(BOLT_ONLY, [PARIS], stock(bolt_paris=2), Terms(buffer_units=3)) == 0
 
 
 def test_a_stock_point_without_locations_shows_nothing() -> None:
@@ -77,7 +77,7 @@ def test_as_many_kits_are_shown_as_can_be_packed_one_by_one(
         {BOLT: bolts, NUT: nuts},
         [PARIS, LYON],
         {Place(item, place): PlaceStock(there) for place, shelf in shelves.items() for item, there in shelf.items()},
-        buffer_units=buffer_units,
+        Terms(buffer_units=buffer_units),
     )
     packed = 0
     for shelf in shelves.values():

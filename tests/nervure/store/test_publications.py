@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nervure.inventory.availability import salable_quantity
+from nervure.inventory.availability import Terms, salable_quantity
 from nervure.store.database import Database
 from nervure.store.publications import PUBLICATION, Move, believed
 from nervure.store.statements import CHANGE
@@ -158,9 +158,11 @@ def test_every_reader_gives_one_value(
             buffer = buffer_units if channel == "shop" else 0
             for sku, recipe in KITS.items():
                 parts = {items[part]: units for part, units in recipe.items()}
-                by_hand = salable_quantity(parts, [locations[code] for code in codes], stock, buffer_units=buffer)
+                by_hand = salable_quantity(
+                    parts, [locations[code] for code in codes], stock, Terms(buffer_units=buffer)
+                )
                 key = (items[sku], points[channel, point])
-                assert world.publications.salable({key: buffer}) == {key: by_hand}
+                assert world.publications.salable({key}) == {key: by_hand}
                 assert world.published()[channel, point, sku] == by_hand
 
 
