@@ -18,6 +18,7 @@ from nervure.operations.policies import (
 )
 from nervure.operations.staff import MAX_UNITS
 from nervure.store.policies import PolicySeen
+from nervure.store.reports import ReportStore
 from schemas.policies import PolicyKind
 
 app = group("What is kept back from a channel, and what may be sold beyond what is there.")
@@ -96,3 +97,13 @@ def stock_safety(
     with opened_hub(settings) as hub:
         changed = set_safety_stock(hub, rows)
     say(f"{changed} of {len(rows)} changed")
+
+
+@stock.app.command("pickup")
+def stock_pickup(sku: str, settings: SettingsOption = None) -> None:
+    """Show what each place where customers collect has of a sku, of its own."""
+    with opened_hub(settings) as hub, hub.database.read() as connection:
+        found = ReportStore(connection, hub.clock.now()).pickup(sku)
+    if found is None:
+        fail(f"sku {sku!r} is not known")
+    print_table(("location", "units"), list(found.items()))

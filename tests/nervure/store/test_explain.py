@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from nervure.inventory.claims import claim
-from nervure.inventory.derivation import Node, as_data, evaluate, parts_of
-from nervure.inventory.explain import derive_location, derive_number
+from nervure.inventory.derivation import Node, Units, as_data, evaluate, parts_of
 from nervure.inventory.policies import Policy
 from nervure.inventory.stock import Against, ClaimKind, InsufficientStockError
 from nervure.store.explain import ExplainStore
@@ -17,32 +16,14 @@ from schemas.locations import LocationKind
 from schemas.orders import OrderState
 from schemas.policies import PolicyKind
 from schemas.stock import AdjustmentReason, Condition, MovementKind
+from tests.nervure.derive import SKUS, derive
 from tests.nervure.world import START, Bought, World, a_return, a_till_sale, an_order, at, merchant
 
 Numbers = dict[tuple[str, str, str], int]
 
-SKUS = ("BOLT", "NUT", "PAIR")
 PLACES = ("paris", "lyon", "acme")
 STEPS = 24
 A_DAY = 24 * 60
-
-
-def derive(world: World, moment: datetime) -> dict[tuple[str, str, str], Node]:
-    """The tree of every number as of a moment, by (channel, stock point, sku)."""
-    store = ExplainStore(world.connection, moment)
-    found: dict[tuple[str, str, str], Node] = {}
-    for sku, item in world.catalogue.item_ids(SKUS).items():
-        points = store.points(item, None)
-        parts, pools = store.recipe(item), store.pools([point.point_id for point in points])
-        sites = {site.location_id: site for pool in pools.values() for site in pool}
-        shelves = store.shelves(parts.keys(), sites.keys())
-        skus = store.skus(parts)
-        locations = {number: derive_location(site, parts, skus, shelves) for number, site in sites.items()}
-        decisions = store.decisions(item, sku, parts, points)
-        for point in points:
-            tree = derive_number("", pools[point.point_id], locations, decisions[point.channel_id])
-            found[point.channel, point.stock_point, sku] = tree
-    return found
 
 
 def shown(world: World) -> Numbers:
@@ -285,5 +266,5 @@ def test_an_order_that_was_canceled_is_told_for_the_time_when_it_was_not(world: 
     world.later(10).take_in(an_order("1", {"BOLT": 4}))
     world.later(20).take_in(an_order("1", {"BOLT": 4}, state=OrderState.CANCELED, minute=20))
     before, after = (derive(world, at(minute))["shop", "web", "BOLT"] for minute in (15, 25))
-    assert [node.document for node in _nodes(before) if getattr(node, "document", None)][-1] == "order:shop:1"
+    assert [node.document for node in _nodes(before) if isinstance(node, Units)][-1] == "order:shop:1"
     assert (evaluate(before), evaluate(after)) == (1, 5)
