@@ -1,7 +1,7 @@
 """Publications in SQL: computed and fenced under their row lock, sent one at a time for each key."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -245,6 +245,20 @@ class PublicationStore:
             (item, point): salable_quantity(parts[item], pools.get(point, ()), stock, terms[item, channels[point]])
             for item, point in wanted
         }
+
+    def hidden(self, publication_id: int) -> int:
+        """Units that could be promised at a stock point, and that share, buffer and cap do not show there."""
+        query = (
+            sa.select(LISTING.c.item_id, PUBLICATION.c.stock_point_id, LISTING.c.channel_id)
+            .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
+            .where(PUBLICATION.c.id == publication_id)
+        )
+        item, point, channel = self._connection.execute(query).one()
+        parts = self._stock.parts_of({item})[item]
+        stock, pool = self._stock.at_items(parts.keys()), self._pools({point}).get(point, [])
+        terms = PolicyStore(self._connection, self._now).terms({(item, channel)})[item, channel]
+        shown = salable_quantity(parts, pool, stock, replace(terms, beyond_units=0))
+        return max(salable_quantity(parts, pool, stock) - shown, terms.buffer_units)
 
     def _channels(self, points: Collection[int]) -> dict[int, int]:
         query = sa.select(POINT.c.id, POINT.c.channel_id).where(POINT.c.id.in_(sorted(points)))

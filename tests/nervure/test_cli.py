@@ -524,7 +524,7 @@ def test_a_number_is_explained(shell: Shell) -> None:
     assert "share of boutique: 50 % of 2" in lines[1]
     assert any("2  MUG, 2 in each: 4 there" in line for line in lines)
     assert any("-1  safety stock" in line for line in lines)
-    assert lines[-1].endswith("not computed yet: the last number is 0")
+    assert lines[-1].endswith("not computed yet: the last number is 2")
     whole = shell.says("explain", "MUG", "--without", "share", "--without", "safety").splitlines()
     assert whole[0].startswith("5  MUG on boutique")
     assert whole[1].endswith("what if: without share and safety; as it is, it is 2")
