@@ -16,9 +16,9 @@ from nervure.operations.policies import (
     set_policy,
     set_safety_stock,
 )
-from nervure.operations.staff import MAX_UNITS
 from nervure.store.policies import PolicySeen
 from nervure.store.reports import ReportStore
+from schemas.base import MAX_UNITS
 from schemas.policies import PolicyKind
 
 app = group("What is kept back from a channel, and what may be sold beyond what is there.")

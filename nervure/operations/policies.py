@@ -8,10 +8,11 @@ from pathlib import Path
 from nervure.inventory.policies import Policy
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
-from nervure.operations.staff import MAX_UNITS, UnknownStockError
+from nervure.operations.staff import UnknownStockError
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.policies import PolicySeen, PolicyStore
+from schemas.base import MAX_UNITS
 from schemas.policies import BEYOND, PolicyKind
 
 MAX_PERCENT = 100
