@@ -9,6 +9,7 @@ from nervure.inventory.stock import Place
 from nervure.operations.hub import Hub
 from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
+from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection
 from nervure.store.orders import OrderStore
 from nervure.store.publications import Number, PublicationStore

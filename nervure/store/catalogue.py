@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.store import bindings
 from nervure.store.orders import CHANNEL, LISTING, LOCATION, POINT, POINT_LOCATION
-from nervure.store.policy_log import Change, log
+from nervure.store.policy_log import Change, freshness, log
 from nervure.store.statements import CHANGE, KIT, SAFETY, chunks, insert_new
 from schemas.items import Item
 from schemas.levels import LevelKey
@@ -146,7 +146,7 @@ class CatalogueStore:
             LOCATION.update().where(its).values(**values).returning(LOCATION.c.id, LOCATION.c.as_of)
         ).one()
         if before != ttl_seconds or (is_new and ttl_seconds is not None):
-            self._log([_freshness(written.id, ttl_seconds, written.as_of)])
+            self._log([freshness(written.id, ttl_seconds, written.as_of)])
         return int(written.id)
 
     def location_ids(self) -> dict[str, int]:
@@ -189,7 +189,7 @@ class CatalogueStore:
             .returning(LOCATION.c.ttl_seconds)
         ).one_or_none()
         if moved is not None:
-            self._log([_freshness(location_id, moved.ttl_seconds, as_of)])
+            self._log([freshness(location_id, moved.ttl_seconds, as_of)])
 
     def put_channel(
         self,
@@ -260,9 +260,9 @@ class CatalogueStore:
         if before[0] != buffer:
             self._log([Change(PolicyKind.BUFFER, {"units": buffer}, channel_id=channel_id)])
         self._log(
-            Change(Logged.POOL, {"locations": pools[point]}, stock_point_id=point)
-            for point in sorted(pools)
-            if pools[point] != before[1].get(point)
+            Change(Logged.POOL, {"locations": pools.get(point, [])}, stock_point_id=point)
+            for point in sorted({*pools, *before[1]})
+            if pools.get(point) != before[1].get(point)
         )
 
     # -- listings ----------------------------------------------------------------------------------------------
@@ -348,11 +348,6 @@ def _without_ranks(shown: _Shown) -> tuple[int | None, dict[int, set[int]]]:
 
 def _recipe(parts: Mapping[int, int] | None) -> dict[str, object]:
     return {"parts": {str(part): units for part, units in sorted((parts or {}).items())}}
-
-
-def _freshness(location_id: int, ttl_seconds: float | None, as_of: datetime | None) -> Change:
-    value = {"ttl_seconds": ttl_seconds, "as_of": as_of.isoformat() if as_of else None}
-    return Change(Logged.FRESHNESS, value, location_id=location_id)
 
 
 _REWRITTEN = ("title", "kind", "gtin", "options", "tax_class", "weight_grams")

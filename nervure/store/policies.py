@@ -10,13 +10,15 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.availability import PLAIN, Terms
 from nervure.inventory.policies import Policy, terms_of, used_of
+from nervure.store import tables
 from nervure.store.backorders import POLICY, BackorderStore, policy_of
-from nervure.store.catalogue import ITEM
 from nervure.store.orders import CHANNEL, LINE, LISTING, POINT, SHORTFALL, OrderStore
 from nervure.store.policy_log import Change, log
 from nervure.store.statements import CHANGE, chunks, insert_new
 from nervure.store.stock import StockStore
 from schemas.policies import BEYOND, PolicyKind
+
+ITEM = tables.of(tables.ItemRow)
 
 
 @dataclass(frozen=True, slots=True)

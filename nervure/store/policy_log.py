@@ -67,3 +67,9 @@ def _kind(name: str) -> Kind:
 def of_items(item_ids: Collection[int], *kinds: Kind) -> sa.ColumnElement[bool]:
     """Changes of these kinds that name one of a few items."""
     return sa.and_(POLICY_CHANGE.c.kind.in_([kind.value for kind in kinds]), POLICY_CHANGE.c.item_id.in_(item_ids))
+
+
+def freshness(location_id: int, ttl_seconds: float | None, as_of: datetime | None) -> Change:
+    """What the log says of a supplier's numbers: from when they are, and how long they hold."""
+    value = {"ttl_seconds": ttl_seconds, "as_of": as_of.isoformat() if as_of else None}
+    return Change(Logged.FRESHNESS, value, location_id=location_id)
