@@ -214,8 +214,8 @@ BUGS = (
     Bug(
         "a claim that was split begins anew for its second piece",
         CLAIMS_SQL,
-        "created_at=since",
-        "created_at=self._now",
+        "created_at=sa.select(whole.c.created_at).where(whole.c.id == held.id).scalar_subquery(),",
+        "created_at=self._now,",
         "tests/nervure/store/test_explain.py -k split",
     ),
     Bug(

@@ -2,7 +2,7 @@
 
 What held when this ran is written into the log as if it had held since ever: earlier changes are not known.
 
-Revision: 0008, after 0011
+Revision: 0008, after 0006
 """
 
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from alembic import op
 from nervure.store.columns import BigId, Json, Utc
 
 revision = "0008"
-down_revision = "0011"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

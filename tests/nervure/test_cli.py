@@ -452,8 +452,6 @@ def test_goods_are_counted_confirmed_and_booked(shell: Shell) -> None:
         ("count", "enter", "C-1", "MUG", "-1"),
         ("count", "enter", "C-1", "MUG", "1", "--reason", "boredom"),
         ("count", "confirm", "C-1"),
-
-
         (("share", "101", "--channel", "boutique"), "a share is 0 to 100 percent, not 101"),
         (("share", "50"), "a share is for one channel: name it with --channel"),
         (("cap", "5", "--channel", "bazaar"), "channel 'bazaar' is not known"),
