@@ -31,6 +31,7 @@ FLIGHTS = "tests/nervure/store/test_flights.py"
 PUBLICATIONS = "tests/nervure/store/test_publications.py"
 INBOX = "tests/nervure/store/test_inbox.py"
 DATABASE = "tests/nervure/store/test_database.py"
+BACKORDERS = "tests/nervure/orders/test_backorders.py"
 ROUTING = "tests/nervure/orders/test_routing.py"
 SCOPE = "tests/nervure/store/test_scope.py"
 ANSWERS = "tests/nervure/publication/test_answers.py"
@@ -168,9 +169,68 @@ BUGS = (
     Bug(
         "a buffer larger than the stock shows less than nothing",
         "nervure/inventory/availability.py",
-        "return max(sum(available_at(parts, location, stock) for location in location_ids) - buffer_units, 0)",
-        "return sum(available_at(parts, location, stock) for location in location_ids) - buffer_units",
+        "return max(units + terms.beyond_units, 0)",
+        "return units + terms.beyond_units",
         "tests/nervure/inventory/test_availability.py",
+    ),
+    Bug(
+        "a share of a number is rounded up",
+        "nervure/inventory/availability.py",
+        "units * terms.share_percent // 100 - terms.buffer_units",
+        "-(-units * terms.share_percent // 100) - terms.buffer_units",
+        "tests/nervure/inventory/test_availability.py",
+    ),
+    Bug(
+        "the limit of a backorder is read without its lock",
+        "nervure/store/backorders.py",
+        """            .order_by(POLICY.c.id)
+            .with_for_update()
+""",
+        """            .order_by(POLICY.c.id)
+""",
+        BACKORDERS,
+    ),
+    Bug(
+        "units that were lost become a backorder",
+        SETTLE,
+        "desk.orders.allowance(line.id) if is_sale and units > line.units_short else None",
+        "desk.orders.allowance(line.id) if units > line.units_short else None",
+        BACKORDERS,
+    ),
+    Bug(
+        "a policy of one channel has every channel's numbers computed again",
+        "nervure/store/policies.py",
+        "query = query.where(LISTING.c.channel_id == channel_id)",
+        "query = query.where(LISTING.c.channel_id > 0)",
+        "tests/nervure/store/test_policies.py",
+    ),
+    Bug(
+        "a policy that changes is not written into the log",
+        "nervure/store/policies.py",
+        "        log(self._connection, self._now, [change])\n",
+        "",
+        "tests/nervure/store/test_policies.py",
+    ),
+    Bug(
+        "a claim that was split begins anew for its second piece",
+        CLAIMS_SQL,
+        "created_at=sa.select(whole.c.created_at).where(whole.c.id == held.id).scalar_subquery(),",
+        "created_at=self._now,",
+        "tests/nervure/store/test_explain.py -k split",
+    ),
+    Bug(
+        "a claim counts for the past as if it had never ended",
+        "nervure/store/explain.py",
+        "sa.or_(CLAIM.c.ended_at.is_(None), CLAIM.c.ended_at > self._moment),",
+        "CLAIM.c.id > 0,",
+        "tests/nervure/store/test_explain.py -k canceled",
+    ),
+    Bug(
+        "an answer that came too late is kept as what the channel said",
+        "nervure/store/history.py",
+        "            and (row.flight, row.sent_revision) == (flight, number.revision)\n",
+        "",
+        "tests/nervure/store/test_history.py",
     ),
     Bug(
         "a movement that a count had seen is not taken back",

@@ -7,12 +7,14 @@ from nervure.cli import (
     channels,
     counts,
     database,
+    explain,
     inbox,
     incoming,
     items,
     looking,
     moving,
     orders,
+    policies,
     purchases,
     reservations,
     running,
@@ -42,7 +44,7 @@ KNOWN_FAILURES = (
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="One stock, everywhere."
 )
-for commands in (running, looking):
+for commands in (running, looking, explain):
     app.add_typer(commands.app)
 for more in (purchases, transfers, incoming, reservations):
     stock.app.add_typer(more.app)
@@ -53,6 +55,7 @@ GROUPS = {
     "channels": channels,
     "stock": stock,
     "count": counts,
+    "policy": policies,
     "orders": orders,
     "tasks": tasks,
     "serials": serials,

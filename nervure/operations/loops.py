@@ -17,8 +17,10 @@ from nervure.operations.webhooks import callback_url
 from nervure.operations.windows import RETRY_PAUSE_SECONDS, Loops, Turn, Window
 from nervure.store.audit import AuditStore
 from nervure.store.channels import ChannelStore
+from nervure.store.history import HistoryStore
 from nervure.store.inbox import DeadLetter, InboxStore
 from nervure.store.messages import MessageStore
+from nervure.store.policies import PolicyStore
 from nervure.store.publications import PublicationStore
 from nervure.store.tasks import TaskStore
 from nervure.store.upkeep import UpkeepStore
@@ -245,6 +247,8 @@ def _age(window: Window) -> float:
     hub = window.hub
     turned = hub.database.run(lambda c: PublicationStore(c, hub.clock.now()).note_aging())
     window.tally.count("suppliers", "times to live that turned", turned)
+    ended = hub.database.run(lambda c: PolicyStore(c, hub.clock.now()).note_days())
+    window.tally.count("policies", "last days that passed", ended)
     with hub.database.read() as connection:
         upkeep = UpkeepStore(connection, hub.clock.now())
         overdue, differing = upkeep.overdue_flights(), upkeep.differing()
@@ -280,6 +284,10 @@ def forgetting(window: Window) -> Loops:
         persons = hub.database.run(lambda c: UpkeepStore(c, hub.clock.now()).forget_persons())
         window.tally.count("inbox", "documents forgotten", bodies)
         window.tally.count("orders", "persons forgotten", persons)
+        answers = 0
+        while done := hub.database.run(lambda c: HistoryStore(c, hub.clock.now()).forget()):
+            answers += done
+        window.tally.count("publications", "answers forgotten", answers)
 
     return {"retention": turn}
 

@@ -88,9 +88,8 @@ class _Counting:
         stock = StockStore(connection, now)
         # First of all: a sale is in the ledger and off the channel's number, or it is in neither.
         stock.lock_counted([Count(place, channel, 0, now) for place in places.values()])
-        buffer_units = ChannelStore(connection, now).get(channel).buffer_units
         safety = stock.safety_stock(set(places.values()))
-        withheld = {place: safety.get(place, 0) + buffer_units for place in places.values()}
+        withheld = {place: safety.get(place, 0) for place in places.values()}
         last_words = stock.last_words(set(places.values()), channel)
         return cls(hub, connection, stock, channel, places, withheld, last_words)
 
@@ -109,7 +108,8 @@ class _Counting:
         place = self.places[number.key]
         last = self.last_words.get(place)
         said = Count(place, self.channel, fact.units, fact.observed_at, Basis.SHELF, version=fact.version or "")
-        said = replace(said, withheld_units=self.withheld[place])
+        hidden = PublicationStore(self.connection, self.hub.clock.now()).hidden(number.publication_id)
+        said = replace(said, withheld_units=self.withheld[place] + hidden)
         reason = AdjustmentReason.CYCLE_COUNT
         if not fact.is_physical_count:
             if _is_overtaken(number, said, last):

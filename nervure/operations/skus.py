@@ -7,12 +7,14 @@ from datetime import datetime
 from nervure.inventory.claims import share_out
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, InsufficientStockError, Place, cause_key
+from nervure.inventory.transfers import IN_TRANSIT
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
 from nervure.operations.staff import UnknownStockError
 from nervure.orders.settling import serve_shortfalls, settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, RuleBrokenError, savepoint
+from nervure.store.incoming import IncomingStore
 from nervure.store.skus import ItemEvent, ItemState, LevelUnits, SkuStore
 from nervure.store.stock import StockStore
 from schemas.stock import AdjustmentReason, Condition, MovementKind
@@ -95,6 +97,11 @@ def merge(hub: Hub, sku: str, into: str) -> bool:
             raise UnknownStockError(f"sku {sku!r} is not known")
         gone, kept = found[sku], found[into]
         _refuse_merge(store, gone, kept)
+        coming = IncomingStore(connection, desk.now).incoming([gone.id])
+        if coming:
+            raise SkuError(
+                f"units of {sku!r} are to come with {coming[0].document}: let them arrive, or close it first"
+            )
         levels = store.lock_levels(gone.id)
         claimed = store.open_claims([level.id for level in levels])
         if claimed:
@@ -145,6 +152,8 @@ def split(hub: Hub, sku: str, new: str, units: Mapping[str, int], *, document: s
         other_id = _split_target(connection, store, found, sku, new)
         codes = CatalogueStore(connection, desk.now).location_ids()
         for location in units:
+            if location == IN_TRANSIT:
+                raise SkuError("units under way are split where they arrive")
             if location not in codes:
                 raise UnknownStockError(f"location {location!r} is not known")
         by_id = {codes[location]: count for location, count in units.items()}

@@ -74,8 +74,6 @@ def book_receipt(hub: Hub, receipt: Receipt) -> bool:
     Raises:
         UnknownStockError: no such sku or location, or one where units come by transfers only.
     """
-    if receipt.location == IN_TRANSIT:
-        raise UnknownStockError(f"units come to {IN_TRANSIT!r} by transfers only: name the place where they arrived")
 
     def entry(place: Place, named: str, now: datetime) -> Entry:
         return receipt_entry(replace(receipt, sku=named), place, now)
@@ -113,6 +111,8 @@ def _book(hub: Hub, sku: str, location: str, entry: Callable[[Place, str, dateti
 
     def work(connection: Connection) -> bool:
         now = hub.clock.now()
+        if location == IN_TRANSIT:
+            raise UnknownStockError(f"units come to {IN_TRANSIT!r} and leave it by transfers only: name another place")
         place = place_of(connection, now, sku, location)
         named = CatalogueStore(connection, now).cause_sku(sku)
         booked = book(StockStore(connection, now), [entry(place, named, now)])

@@ -133,12 +133,12 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
         serve_shortfalls(freed, desk)
         return
     lines = desk.orders.lines(order_id)
-    cover(order_id, desk, lines, may_split=order.delivery.method is DeliveryMethod.SHIP)
+    cover(order_id, desk, lines, may_split=order.delivery.method is DeliveryMethod.SHIP, is_sale=True)
     given_back = desk.stock.parts_of({line.item_id for line in stated if line.units_served > line.units_open})
     serve_shortfalls({part for parts in given_back.values() for part in parts} | freed, desk)
     if capabilities.must_accept_orders and order.state is OrderState.AWAITING_ACCEPTANCE:
         settled = desk.orders.lines(order_id)
-        desk.orders.accept(order_id, {line.external_id: line.units_short == 0 for line in settled})
+        desk.orders.accept(order_id, {line.external_id: line.units_short == line.units_backordered for line in settled})
     if order.state is OrderState.COMPLETED:
         for number in sorted({line.fulfillment_order_id for line in desk.orders.fulfillment_lines(order_id=order_id)}):
             ship(number, desk, shipped_at=order.updated_at, tell_channel=False)

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from nervure.inventory.claims import claim, sum_demand
+from nervure.inventory.policies import backordered
 from nervure.inventory.stock import Against, ClaimKind, Entry, HeldClaim, Place, Take
 from nervure.orders.routing import Pick, Plan, Wanted, route
 from nervure.orders.work import Desk, FulfillmentLineState, LineState
@@ -13,11 +14,18 @@ NOT_HERE = "no location of the pool has the units"
 
 
 def cover(
-    order_id: int, desk: Desk, lines: Sequence[LineState], *, may_split: bool, avoid: Collection[int] = ()
+    order_id: int,
+    desk: Desk,
+    lines: Sequence[LineState],
+    *,
+    may_split: bool,
+    avoid: Collection[int] = (),
+    is_sale: bool = False,
 ) -> None:
     """Routes and claims what is not served yet; what no location has becomes a shortfall with a task.
 
-    `avoid`: locations that must not be asked again for this order.
+    `avoid`: locations that must not be asked again for this order. `is_sale`: the units are sold just now, so that
+    what is missing may be a backorder; what was lost after it had been promised is none.
     """
     parts_of = desk.stock.parts_of({line.item_id for line in lines})
     wanted = [
@@ -38,7 +46,7 @@ def cover(
     else:
         missing = {}
     for line in lines:
-        note_shortfall(desk, line, missing.get(line.id, 0))
+        note_shortfall(desk, line, missing.get(line.id, 0), is_sale=is_sale)
     desk.orders.release(order_id)
 
 
@@ -81,14 +89,20 @@ def deal(
     return dealt
 
 
-def note_shortfall(desk: Desk, line: LineState, units: int) -> None:
-    """Says how many units of a line have no source; each such line has an open task, and no other."""
+def note_shortfall(desk: Desk, line: LineState, units: int, *, is_sale: bool = False) -> None:
+    """Says how many units of a line have no source; each such line has an open task, and no other.
+
+    A backorder has its task when its day has passed. `is_sale`: what is missing may become one.
+    """
     if units == line.units_short:
         return
-    desk.orders.set_shortfall(line.id, units, NOT_HERE)
-    if units:
+    allowance = desk.orders.allowance(line.id) if is_sale and units > line.units_short else None
+    promised = backordered(units, line.units_short, line.units_backordered, allowance)
+    desk.orders.set_shortfall(line.id, units, NOT_HERE, (promised, allowance.promised_on if allowance else None))
+    untold = units if line.is_overdue else units - promised
+    if untold:
         desk.orders.open_task(
-            "shortfall", f"order_line:{line.id}", f"{units} units of line {line.external_id} have no source"
+            "shortfall", f"order_line:{line.id}", f"{untold} units of line {line.external_id} have no source"
         )
     else:
         desk.orders.close_task("shortfall", f"order_line:{line.id}")

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple, Protocol
 
 from nervure.inventory.availability import Parts
 from nervure.inventory.ledger import LedgerRepository
+from nervure.inventory.policies import Allowance
 from nervure.inventory.stock import Entry, HeldClaim, Place, Take
 from nervure.orders.routing import Candidate
 from schemas.fulfillment import FulfillmentState
@@ -36,7 +37,11 @@ class KnownOrder(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LineState:
-    """Where one order line stands. `units_served` are in fulfillment orders, whatever their state."""
+    """Where one order line stands. `units_served` are in fulfillment orders, whatever their state.
+
+    `units_backordered` of those that are short were sold beyond what is there on purpose; `is_overdue`: the day on
+    which they were promised has passed.
+    """
 
     id: int
     external_id: str
@@ -46,6 +51,8 @@ class LineState:
     units_canceled: int
     units_served: int
     units_short: int
+    units_backordered: int = 0
+    is_overdue: bool = False
 
     @property
     def units_open(self) -> int:
@@ -184,7 +191,11 @@ class OrderRepository(Protocol):
     def shrink(self, fulfillment_line_id: int, units: int) -> None:
         """Takes units off a fulfillment line; an order left without units is canceled."""
 
-    def set_shortfall(self, line_id: int, units: int, reason: str) -> None: ...
+    def allowance(self, line_id: int) -> Allowance | None:
+        """How many units of a line may be sold beyond what is there, locked until the end; None: none."""
+
+    def set_shortfall(self, line_id: int, units: int, reason: str, backorder: tuple[int, date | None]) -> None:
+        """Writes the missing units of a line; `backorder`: units of them that are one, and when they are promised."""
 
     def short_lines(self, item_ids: Collection[int]) -> Mapping[int, set[int]]:
         """Order lines with a shortfall that these items (or kits made of them) could serve, by order, oldest first."""

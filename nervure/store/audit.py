@@ -63,6 +63,7 @@ class LineAudit:
     units_short: int
     ever_short: bool
     has_task: bool
+    units_backordered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,7 @@ class AuditStore:
                 LINE.c.units_canceled,
                 served.c.units.label("served"),
                 SHORTFALL.c.units.label("short"),
+                SHORTFALL.c.backorder_units,
                 has_task.label("has_task"),
             )
             .join(ORDER, ORDER.c.id == LINE.c.order_id)
@@ -195,6 +197,7 @@ class AuditStore:
                 int(row.short or 0),
                 row.short is not None,
                 bool(row.has_task),
+                row.backorder_units or 0,
             )
 
     def served(self) -> Iterator[ServedAudit]:

@@ -1,7 +1,7 @@
 """What the merchant has and where: items, locations, channels, listings and their bindings."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -9,10 +9,12 @@ from sqlalchemy.engine import Connection
 
 from nervure.store import bindings
 from nervure.store.orders import CHANNEL, LISTING, LOCATION, POINT, POINT_LOCATION
+from nervure.store.policy_log import Change, freshness, log
 from nervure.store.statements import CHANGE, KIT, SAFETY, chunks, insert_new
 from schemas.items import Item
 from schemas.levels import LevelKey
 from schemas.locations import Location
+from schemas.policies import Logged, PolicyKind
 from schemas.publications import ChannelListing
 
 ITEM = bindings.ITEM
@@ -75,9 +77,16 @@ class CatalogueStore:
                 [{"kit_id": ids[kit.sku], "part_id": part, "units": units} for part, units in recipe.items()],
             )
         after = self._recipes(ids.values())
-        self._touch({item for item in ids.values() if before.get(item) != after.get(item)})
+        changed = {item for item in ids.values() if before.get(item) != after.get(item)}
+        self.log_recipes(changed)
+        self._touch(changed)
         bindings.bind_to(self._connection, self._now, ids, [item.gtin for item in items if item.gtin])
         return new
+
+    def log_recipes(self, item_ids: Collection[int]) -> None:
+        """Writes down what these items are made of from now on."""
+        recipes = self._recipes(item_ids)
+        self._log(Change(Logged.KIT, _recipe(recipes.get(item)), item_id=item) for item in sorted(item_ids))
 
     def _recipes(self, item_ids: Collection[int]) -> dict[int, dict[int, int]]:
         found: dict[int, dict[int, int]] = {}
@@ -85,6 +94,9 @@ class CatalogueStore:
             for row in self._connection.execute(sa.select(KIT).where(KIT.c.kit_id.in_(batch))):
                 found.setdefault(row.kit_id, {})[row.part_id] = row.units
         return found
+
+    def _log(self, changes: Iterable[Change]) -> None:
+        log(self._connection, self._now, changes)
 
     def _touch(self, item_ids: Collection[int]) -> None:
         rows = [{"item_id": item, "changed_at": self._now} for item in sorted(item_ids)]
@@ -133,13 +145,19 @@ class CatalogueStore:
         """Items that carry a GTIN; more than one is ambiguous."""
         return bindings.items_by_gtin(self._connection, gtins)
 
-    def put_safety_stock(self, item_id: int, location_id: int, units: int) -> None:
-        """Units held back from promises at one place."""
-        insert_new(self._connection, SAFETY, [{"item_id": item_id, "location_id": location_id, "units": units}])
-        self._connection.execute(
-            SAFETY.update().where(SAFETY.c.item_id == item_id, SAFETY.c.location_id == location_id).values(units=units)
+    def put_safety_stock(self, item_id: int, location_id: int, units: int) -> bool:
+        """Units held back from promises at one place; False: it was so already."""
+        row = {"item_id": item_id, "location_id": location_id}
+        insert_new(self._connection, SAFETY, [row | {"units": 0}])
+        changed = self._connection.execute(
+            SAFETY.update()
+            .where(SAFETY.c.item_id == item_id, SAFETY.c.location_id == location_id, SAFETY.c.units != units)
+            .values(units=units)
         )
-        self._touch({item_id})
+        if changed.rowcount:
+            self._log([Change(Logged.SAFETY_STOCK, {"units": units}, item_id=item_id, location_id=location_id)])
+            self._touch({item_id})
+        return bool(changed.rowcount)
 
     # -- places and channels -----------------------------------------------------------------------------------
 
@@ -159,16 +177,24 @@ class CatalogueStore:
             "master": master,
             "ttl_seconds": ttl_seconds,
         }
-        insert_new(self._connection, LOCATION, [{"code": location.code, "was_fresh": ttl_seconds is None, **values}])
-        return int(
-            self._connection.execute(
-                LOCATION.update().where(LOCATION.c.code == location.code).values(**values).returning(LOCATION.c.id)
-            ).scalar_one()
-        )
+        row = {"code": location.code, "was_fresh": ttl_seconds is None, **values}
+        is_new = insert_new(self._connection, LOCATION, [row])
+        its = LOCATION.c.code == location.code
+        before = self._connection.execute(sa.select(LOCATION.c.ttl_seconds).where(its)).scalar_one()
+        written = self._connection.execute(
+            LOCATION.update().where(its).values(**values).returning(LOCATION.c.id, LOCATION.c.as_of)
+        ).one()
+        if before != ttl_seconds or (is_new and ttl_seconds is not None):
+            self._log([freshness(written.id, ttl_seconds, written.as_of)])
+        return int(written.id)
 
     def location_ids(self) -> dict[str, int]:
         """Internal ids by location code."""
         return {row.code: row.id for row in self._connection.execute(sa.select(LOCATION.c.code, LOCATION.c.id))}
+
+    def channel_ids(self) -> dict[str, int]:
+        """Internal ids by channel name."""
+        return {row.name: row.id for row in self._connection.execute(sa.select(CHANNEL.c.name, CHANNEL.c.id))}
 
     def supplier_location(self, supplier: str) -> int | None:
         """The location whose master is this supplier."""
@@ -195,11 +221,14 @@ class CatalogueStore:
 
     def set_as_of(self, location_id: int, as_of: datetime) -> None:
         """A supplier's numbers are from this time; an older one changes nothing."""
-        self._connection.execute(
+        moved = self._connection.execute(
             LOCATION.update()
             .where(LOCATION.c.id == location_id, sa.or_(LOCATION.c.as_of.is_(None), LOCATION.c.as_of < as_of))
             .values(as_of=as_of)
-        )
+            .returning(LOCATION.c.ttl_seconds)
+        ).one_or_none()
+        if moved is not None:
+            self._log([freshness(location_id, moved.ttl_seconds, as_of)])
 
     def put_channel(
         self,
@@ -216,7 +245,7 @@ class CatalogueStore:
         `orders_since`: where the first pull of a new channel begins; a known channel keeps its own watermark.
         """
         row = {"name": name, "platform": platform, "buffer_units": buffer_units, "is_paused": False}
-        insert_new(self._connection, CHANNEL, [row | {"orders_watermark": orders_since}])
+        is_new = insert_new(self._connection, CHANNEL, [row | {"orders_watermark": orders_since}])
         before = self._what_is_shown(name)
         channel = int(
             self._connection.execute(
@@ -243,23 +272,36 @@ class CatalogueStore:
                     for rank, location in enumerate(locations)
                 ],
             )
-        if self._what_is_shown(name) != before:
+        after = self._what_is_shown(name)
+        self._log_channel(channel, (None, {}) if is_new else before, after)
+        if _without_ranks(after) != _without_ranks(before):
             items = sa.select(LISTING.c.item_id).where(LISTING.c.channel_id == channel, LISTING.c.item_id.is_not(None))
             self._touch(set(self._connection.execute(items).scalars()))
         return channel
 
-    def _what_is_shown(self, channel: str) -> tuple[int, set[tuple[str, int]]]:
-        """The buffer of a channel, and which locations its stock points add up."""
+    def _what_is_shown(self, channel: str) -> "_Shown":
+        """The buffer of a channel, and which locations its stock points add up, in their order."""
         buffer = sa.select(CHANNEL.c.buffer_units).where(CHANNEL.c.name == channel)
-        pools = (
-            sa.select(POINT.c.external_id, POINT_LOCATION.c.location_id)
+        query = (
+            sa.select(POINT.c.id, POINT_LOCATION.c.location_id)
             .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
             .join(POINT_LOCATION, POINT_LOCATION.c.stock_point_id == POINT.c.id)
             .where(CHANNEL.c.name == channel)
+            .order_by(POINT.c.id, POINT_LOCATION.c.rank)
         )
-        return (
-            self._connection.execute(buffer).scalar_one(),
-            {(row.external_id, row.location_id) for row in self._connection.execute(pools)},
+        pools: dict[int, list[int]] = {}
+        for point, location in self._connection.execute(query):
+            pools.setdefault(point, []).append(location)
+        return self._connection.execute(buffer).scalar_one(), pools
+
+    def _log_channel(self, channel_id: int, before: "_Shown", after: "_Shown") -> None:
+        buffer, pools = after
+        if before[0] != buffer:
+            self._log([Change(PolicyKind.BUFFER, {"units": buffer}, channel_id=channel_id)])
+        self._log(
+            Change(Logged.POOL, {"locations": pools.get(point, [])}, stock_point_id=point)
+            for point in sorted({*pools, *before[1]})
+            if pools.get(point) != before[1].get(point)
         )
 
     # -- listings ----------------------------------------------------------------------------------------------
@@ -333,6 +375,18 @@ class CatalogueStore:
             .order_by(LISTING.c.external_id)
         )
         return [(row.external_id, row.unbound_reason) for row in self._connection.execute(query)]
+
+
+_Shown = tuple[int | None, dict[int, list[int]]]
+
+
+def _without_ranks(shown: _Shown) -> tuple[int | None, dict[int, set[int]]]:
+    """The order of a pool's locations matters for routing, and for no number."""
+    return shown[0], {point: set(locations) for point, locations in shown[1].items()}
+
+
+def _recipe(parts: Mapping[int, int] | None) -> dict[str, object]:
+    return {"parts": {str(part): units for part, units in sorted((parts or {}).items())}}
 
 
 _REWRITTEN = ("title", "kind", "gtin", "options", "tax_class", "weight_grams")

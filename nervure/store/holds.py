@@ -9,9 +9,9 @@ from nervure.inventory.stock import Place, Take
 from nervure.orders.work import Hold
 from nervure.store import tables
 from nervure.store.claims import ClaimStore
-from nervure.store.orders import ORDER
 from nervure.store.statements import CLAIM, LEVEL, chunks
 
+ORDER = tables.of(tables.SalesOrderRow)
 RESERVATION = tables.of(tables.ReservationRow)
 RESERVATION_LINE = tables.of(tables.ReservationLineRow)
 

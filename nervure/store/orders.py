@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from nervure.inventory.policies import Allowance
 from nervure.orders.geography import distance_km, locate
 from nervure.orders.routing import Candidate
 from nervure.orders.work import (
@@ -21,6 +22,7 @@ from nervure.orders.work import (
     is_tie,
 )
 from nervure.store import tables
+from nervure.store.backorders import BackorderStore
 from nervure.store.statements import CHANGE, KIT, chunks, insert_new
 from schemas.fulfillment import FulfillmentState
 from schemas.locations import Coordinates, LocationKind
@@ -164,13 +166,11 @@ class OrderStore:
             .where(FULFILLMENT_LINE.c.order_line_id == LINE.c.id)
             .scalar_subquery()
         )
-        short = (
-            sa.select(sa.func.coalesce(sa.func.sum(SHORTFALL.c.units), 0))
-            .where(SHORTFALL.c.order_line_id == LINE.c.id)
-            .scalar_subquery()
-        )
         query = (
-            sa.select(LINE, served.label("served"), short.label("short"))
+            sa.select(
+                LINE, served.label("served"), SHORTFALL.c.units, SHORTFALL.c.backorder_units, SHORTFALL.c.is_overdue
+            )
+            .join(SHORTFALL, SHORTFALL.c.order_line_id == LINE.c.id, isouter=True)
             .where(LINE.c.order_id == order_id)
             .order_by(LINE.c.id)
         )
@@ -183,7 +183,9 @@ class OrderStore:
                 row.units_ordered,
                 row.units_canceled,
                 int(row.served),
-                int(row.short),
+                row.units or 0,
+                row.backorder_units or 0,
+                is_overdue=bool(row.is_overdue),
             )
             for row in self._connection.execute(query)
         ]
@@ -378,15 +380,11 @@ class OrderStore:
 
     # -- what is missing ---------------------------------------------------------------------------------------
 
-    def set_shortfall(self, line_id: int, units: int, reason: str) -> None:
-        insert_new(
-            self._connection,
-            SHORTFALL,
-            [{"order_line_id": line_id, "units": 0, "reason": reason, "created_at": self._now}],
-        )
-        self._connection.execute(
-            SHORTFALL.update().where(SHORTFALL.c.order_line_id == line_id).values(units=units, reason=reason)
-        )
+    def allowance(self, line_id: int) -> Allowance | None:
+        return BackorderStore(self._connection, self._now).allowance(line_id)
+
+    def set_shortfall(self, line_id: int, units: int, reason: str, backorder: tuple[int, date | None]) -> None:
+        BackorderStore(self._connection, self._now).set_shortfall(line_id, units, reason, backorder)
 
     def short_lines(self, item_ids: Collection[int]) -> dict[int, set[int]]:
         found: dict[int, set[int]] = defaultdict(set)

@@ -1,7 +1,7 @@
 """Publications in SQL: computed and fenced under their row lock, sent one at a time for each key."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -12,7 +12,9 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.availability import salable_quantity
 from nervure.publication.answers import Landing
 from nervure.store import tables
+from nervure.store.history import HistoryStore
 from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT, POINT_LOCATION, is_fresh
+from nervure.store.policies import PolicyStore
 from nervure.store.statements import CHANGE, KIT, LEVEL, chunks, insert_new
 from nervure.store.stock import StockStore
 from schemas.levels import LevelKey
@@ -79,6 +81,7 @@ class PublicationStore:
         self._connection = connection
         self._now = now
         self._stock = StockStore(connection, now)
+        self._history = HistoryStore(connection, now)
 
     # -- computing ---------------------------------------------------------------------------------------------
 
@@ -149,14 +152,29 @@ class PublicationStore:
             if change.listing_id is not None:
                 moves = moved.setdefault((change.listing_id, change.stock_point_id), [])
                 moves.append(Move(change.channel_delta, change.moved_at))
-        items = {change.item_id for change in changes if change.item_id is not None}
-        self._recompute(self._concerned(items, {key[0] for key in moved}), moved)
+        items = {change.item_id for change in changes if change.item_id is not None and change.stock_point_id is None}
+        numbers = {
+            (change.item_id, change.stock_point_id)
+            for change in changes
+            if change.item_id is not None and change.stock_point_id is not None
+        }
+        self._recompute(self._concerned(items, numbers, {key[0] for key in moved}), moved)
         for batch in chunks([change.id for change in changes]):
             self._connection.execute(CHANGE.delete().where(CHANGE.c.id.in_(batch)))
         return len(changes)
 
-    def _concerned(self, items: Collection[int], listings: Collection[int]) -> list[int]:
+    def _concerned(
+        self, items: Collection[int], numbers: Collection[tuple[int, int]], listings: Collection[int]
+    ) -> list[int]:
+        """Publications of items that moved (and kits of them), of single numbers (item, stock point), of listings."""
         found: set[int] = set()
+        for pairs in chunks(sorted(numbers), 1_000):
+            query = (
+                sa.select(PUBLICATION.c.id)
+                .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
+                .where(sa.tuple_(LISTING.c.item_id, PUBLICATION.c.stock_point_id).in_(pairs))
+            )
+            found.update(self._connection.execute(query).scalars())
         for batch in chunks(sorted(items)):
             kits = sa.select(KIT.c.kit_id).where(KIT.c.part_id.in_(batch))
             query = (
@@ -174,15 +192,14 @@ class PublicationStore:
         rows: list[sa.Row[*tuple[Any, ...]]] = []
         for batch in chunks(publication_ids):
             query = (
-                sa.select(PUBLICATION, LISTING.c.item_id, CHANNEL.c.buffer_units)
+                sa.select(PUBLICATION, LISTING.c.item_id)
                 .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
-                .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
                 .where(PUBLICATION.c.id.in_(batch), PUBLICATION.c.state != PublicationState.EXCLUDED.value)
                 .order_by(PUBLICATION.c.id)
                 .with_for_update(of=PUBLICATION)
             )
             rows.extend(self._connection.execute(query).all())
-        numbers = self.salable({(row.item_id, row.stock_point_id): row.buffer_units for row in rows})
+        numbers = self.salable({(row.item_id, row.stock_point_id) for row in rows})
         values = []
         for row in rows:
             key = (row.listing_id, row.stock_point_id)
@@ -217,15 +234,35 @@ class PublicationStore:
                 values,
             )
 
-    def salable(self, wanted: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], int]:
-        """Salable quantity by (item, stock point), given the buffer of each: every reader's one way to it."""
+    def salable(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
+        """Salable quantity by (item, stock point): every reader's one way to it."""
         parts = self._stock.parts_of({item for item, _ in wanted})
         stock = self._stock.at_items({part for item in parts.values() for part in item})
-        pools = self._pools({point for _, point in wanted})
+        points = {point for _, point in wanted}
+        pools, channels = self._pools(points), self._channels(points)
+        terms = PolicyStore(self._connection, self._now).terms({(item, channels[point]) for item, point in wanted})
         return {
-            (item, point): salable_quantity(parts[item], pools.get(point, ()), stock, buffer_units=buffer)
-            for (item, point), buffer in wanted.items()
+            (item, point): salable_quantity(parts[item], pools.get(point, ()), stock, terms[item, channels[point]])
+            for item, point in wanted
         }
+
+    def hidden(self, publication_id: int) -> int:
+        """Units that could be promised at a stock point, and that share, buffer and cap do not show there."""
+        query = (
+            sa.select(LISTING.c.item_id, PUBLICATION.c.stock_point_id, LISTING.c.channel_id)
+            .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
+            .where(PUBLICATION.c.id == publication_id)
+        )
+        item, point, channel = self._connection.execute(query).one()
+        parts = self._stock.parts_of({item})[item]
+        stock, pool = self._stock.at_items(parts.keys()), self._pools({point}).get(point, [])
+        terms = PolicyStore(self._connection, self._now).terms({(item, channel)})[item, channel]
+        shown = salable_quantity(parts, pool, stock, replace(terms, beyond_units=0))
+        return max(salable_quantity(parts, pool, stock) - shown, terms.buffer_units)
+
+    def _channels(self, points: Collection[int]) -> dict[int, int]:
+        query = sa.select(POINT.c.id, POINT.c.channel_id).where(POINT.c.id.in_(sorted(points)))
+        return {row.id: row.channel_id for row in self._connection.execute(query)}
 
     def _pools(self, points: Collection[int]) -> dict[int, list[int]]:
         pools: dict[int, list[int]] = {}
@@ -328,9 +365,12 @@ class PublicationStore:
     def land(self, flights: Sequence[tuple[Flight, Landing]], flight: str) -> None:
         """Records answers: each under its fence, so that a late answer to an older number changes nothing newer."""
         # Answers of one form are written together: the rows are locked first, so that their order stays the keys'.
+        known: dict[int, sa.Row[*tuple[Any, ...]]] = {}
         for batch in chunks(sorted(number.publication_id for number, _ in flights)):
-            query = sa.select(PUBLICATION.c.id).where(PUBLICATION.c.id.in_(batch))
-            self._connection.execute(query.order_by(PUBLICATION.c.id).with_for_update()).all()
+            query = sa.select(PUBLICATION).where(PUBLICATION.c.id.in_(batch))
+            locked = self._connection.execute(query.order_by(PUBLICATION.c.id).with_for_update()).all()
+            known.update((row.id, row) for row in locked)
+        self._history.landed(known, flights, flight)
         forms: dict[_Form, list[dict[str, Any]]] = {}
         for number, landing in sorted(flights, key=lambda pair: pair[0].publication_id):
             form = _Form(landing.state, landing.channel_units is not None, landing.waits_for_orders_since is not None)

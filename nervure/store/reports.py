@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from nervure.inventory.availability import available_at
 from nervure.store.catalogue import ITEM
 from nervure.store.inbox import INBOX
 from nervure.store.orders import (
@@ -26,6 +27,7 @@ from nervure.store.orders import (
 )
 from nervure.store.publications import PUBLICATION, PublicationStore
 from nervure.store.purchases import PURCHASE, PURCHASE_LINE
+from nervure.store.stock import StockStore
 from schemas.fulfillment import FulfillmentState
 from schemas.locations import LocationKind
 from schemas.publications import PublicationState
@@ -162,7 +164,7 @@ class ReportStore:
     def availability(self, channel: str, sku: str) -> dict[str, int] | None:
         """What each stock point of a channel may show of a sku now; None: not listed there."""
         query = (
-            sa.select(LISTING.c.item_id, POINT.c.id, POINT.c.external_id, CHANNEL.c.buffer_units)
+            sa.select(LISTING.c.item_id, POINT.c.id, POINT.c.external_id)
             .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
             .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
             .join(ITEM, ITEM.c.id == LISTING.c.item_id)
@@ -171,9 +173,21 @@ class ReportStore:
         rows = self._connection.execute(query).all()
         if not rows:
             return None
-        wanted = {(row.item_id, row.id): row.buffer_units for row in rows}
-        numbers = PublicationStore(self._connection, self._now).salable(wanted)
+        numbers = PublicationStore(self._connection, self._now).salable({(row.item_id, row.id) for row in rows})
         return {row.external_id: numbers[row.item_id, row.id] for row in rows}
+
+    def pickup(self, sku: str) -> dict[str, int] | None:
+        """What each place where customers collect has of a sku for itself, by its code; None: unknown sku."""
+        item = self._connection.execute(sa.select(ITEM.c.id).where(ITEM.c.sku == sku)).scalar_one_or_none()
+        if item is None:
+            return None
+        places = self._connection.execute(
+            sa.select(LOCATION.c.id, LOCATION.c.code).where(LOCATION.c.can_pickup.is_(True)).order_by(LOCATION.c.id)
+        ).all()
+        stock = StockStore(self._connection, self._now)
+        parts = stock.parts_of([item])[item]
+        there = stock.at_items(parts.keys())
+        return {place.code: available_at(parts, place.id, there) for place in places}
 
     def open_fulfillments(self, limit: int = 200) -> list[dict[str, Any]]:
         """Fulfillment orders that a location has to do, oldest first; without personal data."""

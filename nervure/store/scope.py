@@ -10,8 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT, POINT_LOCATION
+from nervure.store.policy_log import Change, freshness, log
 from nervure.store.publications import NOT_NAMED, PUBLICATION, PublicationStore
 from nervure.store.statements import CHANGE, chunks
+from schemas.policies import Logged
 from schemas.publications import PublicationState
 
 CHANNEL_NOT_NAMED = "the settings do not name it: nothing is read or written"
@@ -38,15 +40,24 @@ class ScopeStore:
             CHANNEL.update().where(~others, CHANNEL.c.problem == CHANNEL_NOT_NAMED).values(problem=None)
         )
         points = sa.select(POINT.c.id).join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id).where(others)
+        pools = sa.select(POINT_LOCATION.c.stock_point_id).where(POINT_LOCATION.c.stock_point_id.in_(points)).distinct()
+        gone = sorted(self._connection.execute(pools).scalars())
+        log(
+            self._connection,
+            self._now,
+            [Change(Logged.POOL, {"locations": []}, stock_point_id=point) for point in gone],
+        )
         self._connection.execute(POINT_LOCATION.delete().where(POINT_LOCATION.c.stock_point_id.in_(points)))
 
     def keep_locations(self, codes: Collection[str]) -> None:
         """Only these locations are named: of all others nobody is the master, and no supplier promises their units."""
-        self._connection.execute(
+        left = self._connection.execute(
             LOCATION.update()
             .where(LOCATION.c.code.not_in(sorted(codes)), LOCATION.c.master.is_not(None))
             .values(master=None, ttl_seconds=sa.case((LOCATION.c.ttl_seconds.is_not(None), 0.0)))
-        )
+            .returning(LOCATION.c.id, LOCATION.c.ttl_seconds, LOCATION.c.as_of)
+        ).all()
+        log(self._connection, self._now, [freshness(row.id, row.ttl_seconds, row.as_of) for row in left])
 
     def settle(self) -> list[str]:
         """Excludes the numbers of what is named no more, takes in those of what is named anew or again.

@@ -7,9 +7,12 @@ import sqlalchemy as sa
 
 from nervure.inventory.stock import Entry
 from nervure.store import tables
-from nervure.store.orders import CHANNEL, FULFILLMENT, FULFILLMENT_LINE, ORDER
 from nervure.store.statements import CLAIM, LEVEL, StockTransaction, chunks, insert_new
 
+CHANNEL = tables.of(tables.ChannelRow)
+ORDER = tables.of(tables.SalesOrderRow)
+FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
+FULFILLMENT_LINE = tables.of(tables.FulfillmentLineRow)
 SERIAL = tables.of(tables.SerialRow)
 SERIAL_CLAIM = tables.of(tables.SerialClaimRow)
 

@@ -1,5 +1,6 @@
 """Every command against a small hub; whatever goes wrong is one sentence and exit 1."""
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -376,6 +377,29 @@ def test_units_leave_for_another_place_and_arrive(shell: Shell) -> None:
     assert shell.says("check") == "everything holds\n"
 
 
+def test_policies_are_set_listed_and_cleared(shell: Shell) -> None:
+    bound(shell)
+
+    def shown(sku: str) -> str:
+        return shell.says("stock", "show", "boutique", sku).splitlines()[1].split()[1]
+
+    assert shell.says("policy", "set", "share", "50", "--channel", "boutique") == "set\n"
+    assert shell.says("policy", "set", "share", "50", "--channel", "boutique") == "was so before\n"
+    assert shell.says("policy", "set", "cap", "1", "--channel", "boutique", "--sku", "MUG") == "set\n"
+    assert (shown("MUG"), shown("SET"), shown("TRAY")) == ("1", "1", "1")
+    assert shell.says("policy", "set", "backorder", "4", "--sku", "TRAY", "--until", "2999-12-31") == "set\n"
+    assert shown("TRAY") == "5"
+    listed = [line.split() for line in shell.says("policy", "list").splitlines()[1:]]
+    assert listed == [
+        ["share", "50", "%", "boutique", "all"],
+        ["cap", "1", "boutique", "MUG"],
+        ["backorder", "4", "all", "TRAY", "2999-12-31", "0"],
+    ]
+    assert shell.says("policy", "clear", "share", "--channel", "boutique") == "cleared\n"
+    assert shell.fails("policy", "clear", "share", "--channel", "boutique").startswith("there is no share for exactly")
+    assert (shown("MUG"), shown("SET"), shown("TRAY")) == ("1", "2", "6")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -428,6 +452,122 @@ def test_goods_are_counted_confirmed_and_booked(shell: Shell) -> None:
         ("count", "enter", "C-1", "MUG", "-1"),
         ("count", "enter", "C-1", "MUG", "1", "--reason", "boredom"),
         ("count", "confirm", "C-1"),
+        (("share", "101", "--channel", "boutique"), "a share is 0 to 100 percent, not 101"),
+        (("share", "50"), "a share is for one channel: name it with --channel"),
+        (("cap", "5", "--channel", "bazaar"), "channel 'bazaar' is not known"),
+        (("cap", "5", "--channel", "boutique", "--sku", "CUP"), "sku 'CUP' is not known"),
+        (("cap", "5", "--channel", "boutique", "--until", "2999-01-01"), "a cap has no last day: leave --until out"),
+        (("backorder", "5"), "a backorder is for one sku: name it with --sku"),
+        (
+            ("preorder", "5", "--sku", "MUG"),
+            "a preorder needs the last day on which its units are promised: --until DAY",
+        ),
+        (
+            ("backorder", "5", "--sku", "MUG", "--until", "2001-01-01"),
+            "2001-01-01 has passed: nothing can be promised by then",
+        ),
+        (
+            ("backorder", "5", "--sku", "MUG", "--until", "soon"),
+            "'soon' is not a day: write it as 2026-12-24",
+        ),
+        (
+            ("buffer", "5", "--channel", "boutique"),
+            "the buffer of a whole channel is buffer_units in the settings; here name a sku with --sku",
+        ),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(shell: Shell, words: tuple[str, ...], sentence: str) -> None:
+    assert shell.fails("policy", "set", *words) == sentence
+    assert shell.says("policy", "list").splitlines()[1:] == []
+
+
+def test_safety_stock_is_kept_back_one_by_one_or_from_a_file(shell: Shell) -> None:
+    bound(shell)
+    assert shell.says("stock", "safety", "MUG", "WH", "2") == "1 of 1 changed\n"
+    assert shell.says("stock", "safety", "MUG", "WH", "2") == "0 of 1 changed\n"
+    assert shell.says("stock", "show", "boutique", "MUG").splitlines()[1].split() == ["1", "3"]
+    file = shell.folder / "safety.csv"
+    file.write_text("sku,location,units\nMUG,WH,1\nTRAY,WH,1\nTRAY,SUP,4\n", "utf-8")
+    assert shell.says("stock", "safety", "--csv", "safety.csv") == "3 of 3 changed\n"
+    for text, sentence in {
+        "sku,units\nMUG,1\n": "safety.csv lacks the column 'location'",
+        "sku,location,units\nMUG,WH,0\nTRAY,WH,-1\n": "safety.csv, line 3: '-1' are not whole units of 0 or more",
+        "sku,location,units\nMUG,WH,0\nMUG,WH,1\n": "safety.csv, line 3: 'MUG' at 'WH' is there twice",
+        "sku,location,units\nMUG,WH,0\nCUP,WH,1\n": "sku 'CUP' is not known",
+        "sku,location,units\nMUG,WH,0\nMUG,WG,1\n": "location 'WG' is not known",
+    }.items():
+        file.write_text(text, "utf-8")
+        assert shell.fails("stock", "safety", "--csv", "safety.csv") == sentence
+    assert shell.fails("stock", "safety", "MUG") == "name SKU LOCATION UNITS, or a file with --csv, and not both"
+    assert shell.fails("stock", "safety", "--csv", "gone.csv").startswith("gone.csv cannot be read: ")
+    assert shell.says("stock", "show", "boutique", "MUG").splitlines()[1].split() == ["1", "4"]
+
+
+@pytest.mark.requirement("R45")
+def test_what_can_be_collected_where_is_shown(shell: Shell) -> None:
+    text = (shell.folder / "nervure.toml").read_text("utf-8")
+    text = text.replace('kind = "warehouse"\n', 'kind = "warehouse"\ncan_pickup = true\n')
+    (shell.folder / "nervure.toml").write_text(text, "utf-8")
+    assert shell.says("stock", "pickup", "SET").splitlines()[1].split() == ["WH", "2"]
+    assert shell.fails("stock", "pickup", "CUP") == "sku 'CUP' is not known"
+
+
+@pytest.mark.requirement("R17")
+def test_a_number_is_explained(shell: Shell) -> None:
+    bound(shell)
+    shell.says("policy", "set", "share", "50", "--channel", "boutique")
+    shell.says("stock", "safety", "MUG", "WH", "1")
+    lines = shell.says("explain", "SET", "--channel", "boutique").splitlines()
+    assert lines[0].startswith("1  SET on boutique, stock point 1, ")
+    assert "share of boutique: 50 % of 2" in lines[1]
+    assert any("2  MUG, 2 in each: 4 there" in line for line in lines)
+    assert any("-1  safety stock" in line for line in lines)
+    assert lines[-1].endswith("not computed yet: the last number is 2")
+    whole = shell.says("explain", "MUG", "--without", "share", "--without", "safety").splitlines()
+    assert whole[0].startswith("5  MUG on boutique")
+    assert whole[1].endswith("what if: without share and safety; as it is, it is 2")
+    assert shell.says("explain", "MUG", "--location", "WH").startswith("4  MUG at WH, ")
+    said = json.loads(shell.says("explain", "MUG", "--json"))
+    assert [(one["units"], one["derived"]) for one in said["derivations"]] == [(2, 2)]
+    past = shell.says("explain", "MUG", "--location", "WH", "--at", "2001-01-01T10:00")
+    assert past.startswith("0  MUG at WH, 2001-01-01 10:00:00 UTC")
+
+
+def test_what_cannot_be_explained_is_one_sentence(shell: Shell) -> None:
+    bound(shell)
+    assert shell.fails("explain", "CUP") == "sku 'CUP' is not known"
+    assert shell.fails("explain", "MUG", "--location", "WG") == "location 'WG' is not known"
+    assert shell.fails("explain", "MUG", "--channel", "bazaar") == (
+        "sku 'MUG' is not listed on channel 'bazaar'; ask for a place with --location"
+    )
+    assert shell.fails("explain", "MUG", "--at", "soon") == "'soon' is not a time: write it as 2026-11-27T18:30"
+    assert shell.fails("explain", "MUG", "--at", "2999-01-01") == "2999-01-01 00:00:00 UTC has not come yet"
+    assert shell.fails("explain", "MUG", "--location", "WH", "--channel", "boutique") == (
+        "a number is of a location or of a channel: name one of them"
+    )
+    assert shell.fails("explain", "MUG", "--without", "supplier:ame").startswith(
+        "nothing in this derivation is 'supplier:ame': leave out one of buffer, safety, share, "
+    )
+
+
+def test_a_long_history_is_cut_for_people_and_whole_in_json(shell: Shell) -> None:
+    with shell.hub() as hub, hub.database.write() as connection:
+        world = World(connection, hub.clock.now())
+        for number in range(30):
+            world.move("TRAY", "WH", 1, cause=f"delivery {number}")
+    lines = shell.says("explain", "TRAY", "--location", "WH").splitlines()
+    assert lines[0].startswith("32  TRAY at WH")
+    assert sum("delivery" in line for line in lines) == 20
+    assert any("… and 11 more before, +12 units (--json has all)" in " ".join(line.split()) for line in lines)
+    assert shell.says("explain", "TRAY", "--location", "WH", "--json").count('"document": "delivery') == 30
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("policy", "set", "discount", "5"),
+        ("policy", "set", "share", "-1"),
+        ("stock", "safety", "MUG", "WH", "-1"),
         ("stock", "receive", "MUG", "WH", "0", "--document", "D1"),
         ("stock", "receive", "MUG", "WH", "many", "--document", "D1"),
         ("stock", "receive", "MUG", "WH", "99999999999999999999", "--document", "D1"),

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from itertools import count
@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.counts import Count, take
 from nervure.inventory.ledger import book
+from nervure.inventory.policies import Policy
 from nervure.inventory.stock import Entry, Place
 from nervure.orders.intake import take_in
 from nervure.orders.returns import take_back
@@ -42,6 +43,7 @@ from nervure.store.orders import (
     TASK,
     OrderStore,
 )
+from nervure.store.policies import PolicyStore
 from nervure.store.publications import PUBLICATION, PublicationStore
 from nervure.store.rebuild import find_differences
 from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL, MOVEMENT
@@ -50,6 +52,7 @@ from schemas.capabilities import Capabilities, Confirmation, DecrementMoment, St
 from schemas.items import Item, ItemKind, KitComponent
 from schemas.locations import Address, Coordinates, Location, LocationKind
 from schemas.orders import Delivery, DeliveryMethod, Order, OrderLine, OrderState, Return, ReturnLine
+from schemas.policies import PolicyKind
 from schemas.publications import ChannelListing
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition, MovementKind
 
@@ -185,6 +188,7 @@ class World:
         self.stock = StockStore(connection, now)
         self.orders = OrderStore(connection, now)
         self.publications = PublicationStore(connection, now)
+        self.policies = PolicyStore(connection, now)
 
     def later(self, minute: float) -> "World":
         """The same merchant in the same transaction, at another time."""
@@ -255,6 +259,33 @@ class World:
             ],
         )
         self.publications.create_missing(channel)
+
+    def channel_id(self, name: str) -> int:
+        return int(self.connection.execute(sa.select(CHANNEL.c.id).where(CHANNEL.c.name == name)).scalar_one())
+
+    def policy(
+        self,
+        kind: PolicyKind,
+        units: int,
+        *,
+        channel: str | None = None,
+        sku: str | None = None,
+        promised_on: date | None = None,
+    ) -> Policy:
+        """Sets a policy in the merchant's words."""
+        made = Policy(
+            kind,
+            units,
+            self.channel_id(channel) if channel else None,
+            self.catalogue.item_ids([sku])[sku] if sku else None,
+            promised_on,
+        )
+        self.policies.put(made)
+        return made
+
+    def safety_stock(self, sku: str, location: str, units: int) -> None:
+        place = self.place(sku, location)
+        self.catalogue.put_safety_stock(place.item_id, place.location_id, units)
 
     def place(self, sku: str, location: str) -> Place:
         item = self.catalogue.item_ids([sku])[sku]
@@ -393,6 +424,9 @@ class World:
             for line in self.orders.lines(order_id)
         }
 
+    def order_id(self, order: str) -> int:
+        return int(self.connection.execute(sa.select(ORDER.c.id).where(ORDER.c.external_id == order)).scalar_one())
+
     def fulfillment_numbers(self, order: str) -> list[int]:
         query = (
             sa.select(FULFILLMENT.c.id)
@@ -512,7 +546,8 @@ def _sequences_with_gaps(world: World) -> list[int]:
 
 
 def _short_lines(world: World) -> set[str]:
-    query = sa.select(SHORTFALL.c.order_line_id).where(SHORTFALL.c.units > 0)
+    is_due = sa.or_(SHORTFALL.c.units > SHORTFALL.c.backorder_units, SHORTFALL.c.is_overdue)
+    query = sa.select(SHORTFALL.c.order_line_id).where(SHORTFALL.c.units > 0, is_due)
     return {f"order_line:{line}" for line in world.connection.execute(query).scalars()}
 
 

@@ -18,6 +18,7 @@ from nervure.store.tables.orders import (
     SalesOrderRow,
     ShortfallRow,
 )
+from nervure.store.tables.policies import BackorderChangeRow, PolicyChangeRow, PolicyRow, PublicationAnswerRow
 from nervure.store.tables.publications import AvailabilityChangeRow, PublicationRow
 from nervure.store.tables.purchases import PurchaseLineRow, PurchaseReceiptRow, PurchaseRow
 from nervure.store.tables.reservations import ReservationLineRow, ReservationRow
@@ -29,6 +30,7 @@ from nervure.store.tables.transfers import TransferArrivalRow, TransferLineRow, 
 
 __all__ = [
     "AvailabilityChangeRow",
+    "BackorderChangeRow",
     "CallCeilingRow",
     "ChannelRow",
     "ClaimRow",
@@ -49,6 +51,9 @@ __all__ = [
     "OrderLineRow",
     "OrderPersonRow",
     "OutboxRow",
+    "PolicyChangeRow",
+    "PolicyRow",
+    "PublicationAnswerRow",
     "PublicationRow",
     "PurchaseLineRow",
     "PurchaseReceiptRow",

@@ -1,10 +1,10 @@
 """Orders, their fulfillment, shortfalls and returns."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from nervure.store.columns import ExactDecimal
@@ -118,12 +118,24 @@ class FulfillmentLineRow(SQLModel, table=True):
 
 
 class ShortfallRow(SQLModel, table=True):
-    """Units of an accepted line that no location can serve."""
+    """Units of an accepted line that no location can serve.
+
+    `backorder_units` of them were sold beyond what is there on purpose, promised until the end of `promised_on` (UTC);
+    `is_overdue`: that day has passed, and a person was told.
+    """
 
     __tablename__ = "shortfall"
     __table_args__ = (
         UniqueConstraint("order_line_id"),
         CheckConstraint("units >= 0", name="units"),
+        CheckConstraint("backorder_units >= 0 AND (backorder_units = 0 OR backorder_units <= units)", name="backorder"),
+        CheckConstraint("(backorder_units > 0) = (promised_on IS NOT NULL)", name="promise"),
+        Index(
+            "ix_shortfall_promised_on",
+            "promised_on",
+            sqlite_where=text("promised_on IS NOT NULL"),
+            postgresql_where=text("promised_on IS NOT NULL"),
+        ),
     )
 
     id: int | None = own_id()
@@ -131,6 +143,9 @@ class ShortfallRow(SQLModel, table=True):
     units: int
     reason: str
     created_at: datetime = time()
+    backorder_units: int = 0
+    promised_on: date | None = None
+    is_overdue: bool = False
 
 
 class GoodsReturnRow(SQLModel, table=True):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nervure.inventory.availability import PlaceStock, available_at, salable_quantity
+from nervure.inventory.availability import PlaceStock, Terms, available_at, salable_quantity
 from nervure.inventory.stock import Place
 
 BOLT, NUT, PARIS, LYON = 1, 2, 10, 20
@@ -50,15 +50,52 @@ def test_a_location_that_owes_units_takes_nothing_from_the_others() -> None:
 
 
 def test_the_buffer_is_taken_off_once_from_the_sum() -> None:
-    assert salable_quantity(BOLT_ONLY, [PARIS, LYON], stock(bolt_paris=2, bolt_lyon=3), buffer_units=4) == 1
+    assert salable_quantity(BOLT_ONLY, [PARIS, LYON], stock(bolt_paris=2, bolt_lyon=3), Terms(buffer_units=4)) == 1
 
 
 def test_a_channel_never_shows_less_than_nothing() -> None:
-    assert salable_quantity(BOLT_ONLY, [PARIS], stock(bolt_paris=2), buffer_units=3) == 0
+    assert salable_quantity(BOLT_ONLY, [PARIS], stock(bolt_paris=2), Terms(buffer_units=3)) == 0
 
 
 def test_a_stock_point_without_locations_shows_nothing() -> None:
     assert salable_quantity(BOLT_ONLY, [], stock(bolt_paris=2)) == 0
+
+
+def test_a_share_is_rounded_down() -> None:
+    assert salable_quantity(BOLT_ONLY, [PARIS], stock(bolt_paris=7), Terms(share_percent=50)) == 3
+
+
+def test_a_share_is_of_the_pool_and_not_of_each_location() -> None:
+    assert salable_quantity(BOLT_ONLY, [PARIS, LYON], stock(bolt_paris=5, bolt_lyon=5), Terms(share_percent=50)) == 5
+
+
+def test_the_buffer_comes_out_of_the_channels_share() -> None:
+    assert salable_quantity(BOLT_ONLY, [PARIS], stock(bolt_paris=10), Terms(share_percent=50, buffer_units=2)) == 3
+
+
+def test_a_cap_is_what_is_shown_and_the_buffer_is_already_off() -> None:
+    assert salable_quantity(BOLT_ONLY, [PARIS], stock(bolt_paris=10), Terms(buffer_units=2, cap_units=5)) == 5
+    assert salable_quantity(BOLT_ONLY, [PARIS], stock(bolt_paris=6), Terms(buffer_units=2, cap_units=5)) == 4
+
+
+def test_what_may_be_sold_beyond_comes_on_top_of_share_and_cap() -> None:
+    terms = Terms(share_percent=50, cap_units=4, beyond_units=3)
+    assert salable_quantity(BOLT_ONLY, [PARIS], stock(bolt_paris=10), terms) == 4 + 3
+
+
+def test_a_buffer_without_units_keeps_back_what_may_be_sold_beyond() -> None:
+    assert salable_quantity(BOLT_ONLY, [PARIS], stock(bolt_paris=1), Terms(buffer_units=3, beyond_units=5)) == 3
+
+
+def test_a_location_that_owes_takes_nothing_from_what_may_be_sold_beyond() -> None:
+    assert salable_quantity(BOLT_ONLY, [PARIS], stock(bolt_paris=-4), Terms(beyond_units=5)) == 5
+
+
+@pytest.mark.requirement("R37")
+def test_share_cap_and_buffer_of_a_kit_are_whole_kits() -> None:
+    there = stock(bolt_paris=9, nut_paris=14)
+    assert salable_quantity(PAIR, [PARIS], there, Terms(share_percent=50)) == 3
+    assert salable_quantity(PAIR, [PARIS], there, Terms(buffer_units=1, cap_units=4)) == 4
 
 
 UNITS = st.integers(-3, 9)
@@ -77,7 +114,7 @@ def test_as_many_kits_are_shown_as_can_be_packed_one_by_one(
         {BOLT: bolts, NUT: nuts},
         [PARIS, LYON],
         {Place(item, place): PlaceStock(there) for place, shelf in shelves.items() for item, there in shelf.items()},
-        buffer_units=buffer_units,
+        Terms(buffer_units=buffer_units),
     )
     packed = 0
     for shelf in shelves.values():

@@ -19,6 +19,7 @@ from nervure.store.scope import ScopeStore
 from schemas.documents import RawDocument
 from schemas.items import Item
 from schemas.orders import OrderState
+from schemas.policies import PolicyKind
 from schemas.publications import ChannelListing, ChannelPlace
 from schemas.stock import AdjustmentReason, ChannelMovement, Condition, MovementKind, StockObservation
 from tests.nervure.operations.scripted import (
@@ -399,3 +400,29 @@ def test_two_documents_whose_names_run_into_each_other_are_both_booked(filled: D
     assert receive(hub, "B", "paris", 5, document="D|A")
     with looking(hub) as world:
         assert (world.on_hand("A|B", "paris"), world.on_hand("B", "paris")) == (5, 5)
+
+
+@pytest.mark.parametrize(("counted", "booked"), [(1, 0), (2, 0), (3, 1), (0, -1)])
+def test_a_count_beside_a_cap_makes_no_units_up(filled: Database, counted: int, booked: int) -> None:
+    hub, _ = tills(filled)
+    with filled.write() as connection:
+        World(connection).policy(PolicyKind.CAP, 1, channel="till", sku="BOLT")
+    settle(hub)
+    publish(hub, "till")
+    advance(hub, 600)
+    hear(hub, "till", counts(counted, 8))
+    with looking(hub) as world:
+        assert world.on_hand("BOLT", "lyon") == 2 + booked
+
+
+@pytest.mark.parametrize(("counted", "booked"), [(2, 0), (1, -1), (3, 1)])
+def test_a_count_beside_a_backorder_loses_no_units(filled: Database, counted: int, booked: int) -> None:
+    hub, _ = tills(filled)
+    with filled.write() as connection:
+        World(connection).policy(PolicyKind.BACKORDER, 5, sku="BOLT", promised_on=at(0).date())
+    settle(hub)
+    publish(hub, "till")
+    advance(hub, 600)
+    hear(hub, "till", counts(counted, 8))
+    with looking(hub) as world:
+        assert world.on_hand("BOLT", "lyon") == 2 + booked

@@ -1,17 +1,20 @@
 """Skus are renamed, merged and split by events; what names an old one finds its item (R12)."""
 
 import pytest
+import sqlalchemy as sa
 
 from nervure.operations.hub import Hub
 from nervure.operations.reservations import Wish, make_reservation, release_reservation
 from nervure.operations.serials import Box, Unit, receive_serials, track
 from nervure.operations.skus import SkuError, free, look_up, merge, rename, split
 from nervure.operations.staff import UnknownStockError, receive, ship_fulfillment
-from nervure.store.catalogue import ITEM
+from nervure.operations.transfers import Dispatch, dispatch
+from nervure.store.catalogue import ITEM, CatalogueStore
 from nervure.store.database import Database
+from nervure.store.policy_log import POLICY_CHANGE
 from nervure.store.skus import EVENT
 from nervure.store.statements import MOVEMENT
-from schemas.items import Item
+from schemas.items import Item, ItemKind, KitComponent
 from schemas.publications import ChannelListing
 from tests.nervure.operations.scripted import (
     ScriptedShop,
@@ -273,3 +276,34 @@ def test_a_split_of_more_than_is_free_is_refused_whole(hub: Hub) -> None:
     with looking(hub) as world:
         assert (world.rows(ITEM), world.rows(MOVEMENT)) == before
         must_hold(world)
+
+
+def test_a_merge_is_refused_while_units_are_on_their_way(hub: Hub) -> None:
+    dispatch(hub, Dispatch("T-1", "BOLT", "paris", "lyon", 2))
+    with pytest.raises(SkuError, match="units of 'BOLT' are to come with transfer:T-1: let them arrive, or close it"):
+        merge(hub, "BOLT", "NUT")
+    with pytest.raises(SkuError, match="units under way are split where they arrive"):
+        split(hub, "BOLT", "SCREW", {"in-transit": 1})
+    with looking(hub) as world:
+        assert world.rows(EVENT) == 0
+        must_hold(world)
+
+
+def test_what_kits_are_made_of_after_a_merge_is_in_the_log(hub: Hub) -> None:
+    with hub.database.write() as connection:
+        CatalogueStore(connection, hub.clock.now()).put_items(
+            [
+                Item(
+                    sku="BOX",
+                    title="Box",
+                    kind=ItemKind.KIT,
+                    components=(KitComponent(sku="BOLT", units=2), KitComponent(sku="NUT", units=1)),
+                )
+            ]
+        )
+    box, bolt, nut = (item_id(hub, sku) for sku in ("BOX", "BOLT", "NUT"))
+    merge(hub, "BOLT", "NUT")
+    with hub.database.read() as connection:
+        query = sa.select(POLICY_CHANGE.c.item_id, POLICY_CHANGE.c.value).where(POLICY_CHANGE.c.kind == "kit")
+        newest = {row.item_id: row.value["parts"] for row in connection.execute(query.order_by(POLICY_CHANGE.c.id))}
+    assert newest == {box: {str(nut): 3}, bolt: {str(nut): 1}}

@@ -9,14 +9,14 @@ from nervure.inventory.transfers import Choice
 from nervure.operations.hub import Hub
 from nervure.operations.incoming import incoming
 from nervure.operations.purchases import ExpectedLine, PurchaseError, expect
-from nervure.operations.staff import UnknownStockError, receive
+from nervure.operations.staff import UnknownStockError, adjust, receive
 from nervure.operations.transfers import Arrival, Arrived, Dispatch, TransferError, arrive, cancel, dispatch
 from nervure.store.database import Database
 from nervure.store.orders import LOCATION
 from nervure.store.statements import LEVEL, MOVEMENT
 from nervure.store.transfers import ARRIVAL, TRANSFER, TRANSFER_LINE
 from schemas.locations import LocationKind
-from schemas.stock import Condition
+from schemas.stock import AdjustmentReason, Condition
 from tests.nervure.operations.scripted import ScriptedShop, hear, looking, order_of, scripted_hub, settle, tasks
 from tests.nervure.world import World, an_order, must_hold
 
@@ -309,8 +309,11 @@ def test_an_arrival_of_what_is_not_under_way_is_refused_and_nothing_is_written(
 
 def test_units_come_to_be_in_transit_by_a_transfer_only(small: Hub) -> None:
     send(small, 2)
-    with pytest.raises(UnknownStockError, match=r"^units come to 'in-transit' by transfers only"):
+    by_transfers_only = r"^units come to 'in-transit' and leave it by transfers only"
+    with pytest.raises(UnknownStockError, match=by_transfers_only):
         receive(small, "BOLT", "in-transit", 1, document="D1")
+    with pytest.raises(UnknownStockError, match=by_transfers_only):
+        adjust(small, "BOLT", "in-transit", -1, reason=AdjustmentReason.LOST, document="D2")
     with pytest.raises(PurchaseError, match=r"^units come to be in transit by a transfer only"):
         expect(small, "PO-7", [ExpectedLine("BOLT", "in-transit", 1, date(2026, 3, 9))])
     with pytest.raises(TransferError, match=r"^'in-transit' is where the hub keeps units under way"):

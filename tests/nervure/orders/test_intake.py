@@ -8,6 +8,7 @@ from nervure.store.statements import CHANGE, CLAIM
 from schemas.capabilities import DecrementMoment
 from schemas.locations import Address
 from schemas.orders import Customer, Delivery, DeliveryMethod, Order, OrderState
+from schemas.policies import PolicyKind
 from tests.nervure.world import Bought, World, a_till_sale, an_order, capable, merchant, must_hold
 
 
@@ -87,6 +88,20 @@ def test_two_channels_that_share_a_location_share_its_units(world: World) -> Non
     world.take_in(an_order("2", {"BOLT": 2}, channel="market"))
     assert world.lines("1") == {"1-1": (2, 2, 0)}
     assert world.lines("2") == {"2-1": (2, 1, 1)}
+    must_hold(world)
+
+
+@pytest.mark.requirement("R09")
+def test_shares_divide_what_is_shown_and_a_claim_takes_what_is_there(world: World) -> None:
+    merchant(world, bolt_paris=4)
+    world.policy(PolicyKind.SHARE, 50, channel="shop")
+    world.policy(PolicyKind.CAP, 1, channel="market")
+    world.refresh()
+    published = world.published()
+    assert (published["shop", "web", "BOLT"], published["market", "fr", "BOLT"]) == (2, 1)
+    world.take_in(an_order("1", {"BOLT": 3}, channel="market"))
+    world.take_in(an_order("2", {"BOLT": 2}, channel="shop"))
+    assert (world.lines("1"), world.lines("2")) == ({"1-1": (3, 3, 0)}, {"2-1": (2, 1, 1)})
     must_hold(world)
 
 

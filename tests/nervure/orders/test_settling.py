@@ -3,6 +3,7 @@ import pytest
 from nervure.orders.settling import cover, rebalance, release, serve_shortfalls
 from nervure.store.messages import MessageStore
 from nervure.store.orders import OUTBOX
+from nervure.store.reports import ReportStore
 from nervure.store.statements import CLAIM
 from schemas.locations import LocationKind
 from schemas.orders import OrderState
@@ -135,6 +136,18 @@ def test_a_pickup_takes_only_what_its_store_has(world: World) -> None:
     world.take_in(a_pickup("1", {"BOLT": 2}, "store", channel="click"))
     assert world.served("1") == {("1-1", "lyon", "allocated"): 1}
     assert world.lines("1") == {"1-1": (2, 1, 1)}
+
+
+@pytest.mark.requirement("R45")
+def test_a_pickup_is_offered_as_far_as_the_store_itself_has_it(world: World) -> None:
+    merchant(world, bolt_paris=9, nut_paris=9, bolt_lyon=4, nut_lyon=5)
+    world.location("nice", kind=LocationKind.STORE)
+    world.safety_stock("BOLT", "lyon", 1)
+    world.take_in(a_till_sale("ticket", {"NUT": 1}, "counter", channel="till"))
+    reports = ReportStore(world.connection, world.now)
+    assert reports.pickup("BOLT") == {"lyon": 3, "nice": 0}
+    assert reports.pickup("PAIR") == {"lyon": 2, "nice": 0}
+    assert reports.pickup("CUP") is None
 
 
 @pytest.mark.requirement("R45")

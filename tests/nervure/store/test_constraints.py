@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
 from nervure.inventory.claims import claim
+from nervure.inventory.policies import Policy
 from nervure.inventory.stock import Against, ClaimKind
 from nervure.orders.reservations import Ask
 from nervure.store import tables
@@ -19,6 +20,7 @@ from nervure.store.serials import SerialStore
 from nervure.store.skus import SkuStore
 from nervure.store.tables import SupplierOfferRow, of
 from schemas.documents import Heard, RawDocument
+from schemas.policies import PolicyKind
 from tests.nervure.world import START, World, a_return, an_order, merchant, thrown_away
 
 # Several bad rows for one constraint: each of its terms must be seen to hold.
@@ -54,7 +56,19 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_order_line_canceled": [{"units_canceled": -1}, {"units_canceled": 99}],
     "ck_fulfillment_order_state": [{"state": "lost"}],
     "ck_fulfillment_line_units": [{"units": -1}],
-    "ck_shortfall_units": [{"units": -1}],
+    "ck_shortfall_units": [{"units": -1, "backorder_units": 0, "promised_on": None}],
+    "ck_shortfall_backorder": [{"backorder_units": -1}, {"backorder_units": 99}],
+    "ck_shortfall_promise": [{"promised_on": None}, {"backorder_units": 0}],
+    "ck_policy_kind": [{"kind": "discount", "promised_on": None}],
+    "ck_policy_units": [{"units": -1}, {"kind": "share", "units": 101, "promised_on": None}],
+    "ck_policy_promise": [{"promised_on": None}, {"kind": "cap"}],
+    "ck_policy_scope": [
+        {"item_id": None},
+        {"kind": "buffer", "promised_on": None, "item_id": None},
+        {"kind": "share", "promised_on": None, "channel_id": None},
+        {"kind": "cap", "promised_on": None, "channel_id": None},
+    ],
+    "ck_backorder_change_moves": [{"units": 0}],
     "ck_goods_return_line_units": [{"units": 0}],
     "ck_outbox_state": [{"state": "lost"}],
     "ck_reservation_state": [{"state": "lost", "ended_at": START}],
@@ -76,7 +90,10 @@ def everything(world: World) -> None:
     merchant(world, bolt_paris=3)
     place = world.place("BOLT", "paris")
     world.catalogue.put_safety_stock(place.item_id, place.location_id, 1)
+    nut, shop = world.place("NUT", "paris").item_id, world.channel_id("shop")
+    world.policies.put(Policy(PolicyKind.BACKORDER, 5, shop, nut, START.date()))
     world.take_in(an_order("1", {"BOLT": 1, "NUT": 1}))
+    world.take_in(an_order("missing", {"PAIR": 9}))
     world.ship_all("1")
     world.take_in(an_order("2", {"BOLT": 1}))
     takes = claim(world.stock, {place: 1}, kind=ClaimKind.RESERVATION, against=Against.CLAIMABLE)

@@ -6,12 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nervure.inventory.availability import salable_quantity
+from nervure.inventory.availability import Terms, salable_quantity
+from nervure.inventory.derivation import evaluate
 from nervure.store.database import Database
 from nervure.store.publications import PUBLICATION, Move, believed
+from nervure.store.reports import ReportStore
 from nervure.store.statements import CHANGE
 from schemas.locations import LocationKind
+from schemas.policies import PolicyKind
 from schemas.stock import Condition, MovementKind
+from tests.nervure.derive import derive
 from tests.nervure.world import START, World, an_order, at, merchant, thrown_away
 
 KITS = {"BOLT": {"BOLT": 1}, "NUT": {"NUT": 1}, "PAIR": {"BOLT": 1, "NUT": 2}}
@@ -124,7 +128,7 @@ def test_an_excluded_publication_is_left_alone(world: World) -> None:
 
 
 @pytest.mark.requirement("R17")
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(
     st.lists(
         st.tuples(
@@ -137,16 +141,25 @@ def test_an_excluded_publication_is_left_alone(world: World) -> None:
     ),
     st.integers(0, 3),
     st.integers(0, 2),
+    st.tuples(st.integers(0, 100), st.integers(0, 4), st.integers(0, 3)),
 )
 def test_every_reader_gives_one_value(
-    shared: Database, moves: list[tuple[str, str, int, str]], buffer_units: int, safety: int
+    shared: Database,
+    moves: list[tuple[str, str, int, str]],
+    buffer_units: int,
+    safety: int,
+    policies: tuple[int, int, int],
 ) -> None:
+    share, cap, beyond = policies
     with thrown_away(shared) as connection:
         world = World(connection)
         merchant(world)
         world.channel("shop", {"web": ["paris", "lyon"]}, buffer_units=buffer_units)
         place = world.place("BOLT", "paris")
         world.catalogue.put_safety_stock(place.item_id, place.location_id, safety)
+        world.policy(PolicyKind.SHARE, share, channel="shop")
+        world.policy(PolicyKind.CAP, cap, channel="shop", sku="BOLT")
+        world.policy(PolicyKind.BACKORDER, beyond, sku="NUT", promised_on=START.date())
         for sku, location, units, owner in moves:
             world.move(sku, location, units, MovementKind.CONDITION_CHANGED, owner=owner)
         world.take_in(an_order("1", {"PAIR": 1, "BOLT": 1}))
@@ -154,14 +167,22 @@ def test_every_reader_gives_one_value(
         items, locations = world.catalogue.item_ids(KITS), world.catalogue.location_ids()
         stock = world.stock.at_items(items.values())
         points = {channel: number for number, channel in _points(world).items()}
+        trees = derive(world, world.now)
         for (channel, point), codes in POINTS.items():
-            buffer = buffer_units if channel == "shop" else 0
             for sku, recipe in KITS.items():
                 parts = {items[part]: units for part, units in recipe.items()}
-                by_hand = salable_quantity(parts, [locations[code] for code in codes], stock, buffer_units=buffer)
+                terms = Terms(
+                    share_percent=share if channel == "shop" else 100,
+                    buffer_units=buffer_units if channel == "shop" else 0,
+                    cap_units=cap if (channel, sku) == ("shop", "BOLT") else None,
+                    beyond_units=beyond if sku == "NUT" else 0,
+                )
+                by_hand = salable_quantity(parts, [locations[code] for code in codes], stock, terms)
                 key = (items[sku], points[channel, point])
-                assert world.publications.salable({key: buffer}) == {key: by_hand}
+                assert world.publications.salable({key}) == {key: by_hand}
                 assert world.published()[channel, point, sku] == by_hand
+                assert ReportStore(connection, world.now).availability(channel, sku) == {point: by_hand}
+                assert evaluate(trees[channel, point, sku]) == by_hand
 
 
 def _points(world: World) -> dict[int, tuple[str, str]]:

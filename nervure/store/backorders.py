@@ -1,0 +1,141 @@
+"""Units sold beyond what is there, on purpose: how many are open, how many may follow, and the log of them."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from datetime import date, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from nervure.inventory.availability import Parts
+from nervure.inventory.policies import Allowance, Policy, beyond, left_of
+from nervure.store import tables
+from nervure.store.statements import CHANGE, LEVEL, MOVEMENT, chunks, insert_new
+from nervure.store.stock import StockStore
+from schemas.policies import BEYOND, PolicyKind
+from schemas.stock import MovementKind
+
+POLICY = tables.of(tables.PolicyRow)
+BACKORDER_CHANGE = tables.of(tables.BackorderChangeRow)
+SHORTFALL = tables.of(tables.ShortfallRow)
+LINE = tables.of(tables.OrderLineRow)
+ORDER = tables.of(tables.SalesOrderRow)
+
+_BEYOND = [kind.value for kind in BEYOND]
+
+
+def policy_of(row: sa.Row[*tuple[object, ...]]) -> Policy:
+    """A row of the table as the rules take it."""
+    return Policy(PolicyKind(row.kind), row.units, row.channel_id, row.item_id, row.promised_on)
+
+
+class BackorderStore:
+    """What was sold beyond, in one transaction at one time of the hub's clock."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def sold(self, item_ids: Collection[int]) -> dict[int, dict[int, int]]:
+        """Open units sold beyond what is there, by item and channel."""
+        found: dict[int, dict[int, int]] = defaultdict(dict)
+        for batch in chunks(sorted(item_ids)):
+            query = (
+                sa.select(LINE.c.item_id, ORDER.c.channel_id, sa.func.sum(SHORTFALL.c.backorder_units))
+                .join(LINE, LINE.c.id == SHORTFALL.c.order_line_id)
+                .join(ORDER, ORDER.c.id == LINE.c.order_id)
+                .where(LINE.c.item_id.in_(batch), SHORTFALL.c.backorder_units > 0)
+                .group_by(LINE.c.item_id, ORDER.c.channel_id)
+            )
+            for item, channel, units in self._connection.execute(query):
+                found[item][channel] = int(units)
+        return found
+
+    def received(self, parts_of: Mapping[int, Parts]) -> set[int]:
+        """Which of these items have come in at least once until now; a kit has when each of its parts has."""
+        came: set[int] = set()
+        for batch in chunks(sorted({part for parts in parts_of.values() for part in parts})):
+            query = (
+                sa.select(LEVEL.c.item_id)
+                .join(MOVEMENT, MOVEMENT.c.stock_level_id == LEVEL.c.id)
+                .where(
+                    LEVEL.c.item_id.in_(batch),
+                    MOVEMENT.c.kind == MovementKind.RECEIVED.value,
+                    MOVEMENT.c.recorded_at <= self._now,
+                )
+                .distinct()
+            )
+            came.update(self._connection.execute(query).scalars())
+        return {item for item, parts in parts_of.items() if parts.keys() <= came}
+
+    def allowance(self, order_line_id: int) -> Allowance | None:
+        """How far a line may be sold beyond what is there; nobody else uses it up before this transaction ends."""
+        line = self._connection.execute(
+            sa.select(LINE.c.item_id, ORDER.c.channel_id)
+            .join(ORDER, ORDER.c.id == LINE.c.order_id)
+            .where(LINE.c.id == order_line_id)
+        ).one()
+        query = (
+            sa.select(POLICY)
+            .where(
+                POLICY.c.kind.in_(_BEYOND),
+                POLICY.c.item_id == line.item_id,
+                sa.or_(POLICY.c.channel_id.is_(None), POLICY.c.channel_id == line.channel_id),
+            )
+            .order_by(POLICY.c.id)
+            .with_for_update()
+        )
+        policies = [policy_of(row) for row in self._connection.execute(query)]
+        if not policies:
+            return None
+        parts_of = StockStore(self._connection, self._now).parts_of([line.item_id])
+        found = beyond(policies, is_received=bool(self.received(parts_of)), today=self._now.date())
+        if found is None or found.promised_on is None:
+            return None
+        sold = self.sold([line.item_id]).get(line.item_id, {})
+        return Allowance(left_of(found, sold), found.promised_on)
+
+    def set_shortfall(self, order_line_id: int, units: int, reason: str, backorder: tuple[int, date | None]) -> None:
+        """Writes how many units of a line are missing, and how many of them were sold beyond: (units, promised on)."""
+        insert_new(
+            self._connection,
+            SHORTFALL,
+            [{"order_line_id": order_line_id, "units": 0, "reason": reason, "created_at": self._now}],
+        )
+        known = self._connection.execute(
+            sa.select(SHORTFALL.c.backorder_units, SHORTFALL.c.promised_on, SHORTFALL.c.is_overdue)
+            .where(SHORTFALL.c.order_line_id == order_line_id)
+            .with_for_update()
+        ).one()
+        sold, promised_on = backorder[0], known.promised_on or backorder[1]
+        self._connection.execute(
+            SHORTFALL.update()
+            .where(SHORTFALL.c.order_line_id == order_line_id)
+            .values(
+                units=units,
+                reason=reason,
+                backorder_units=sold,
+                promised_on=promised_on if sold else None,
+                is_overdue=known.is_overdue and sold > 0,
+            )
+        )
+        if sold != known.backorder_units:
+            self._log(order_line_id, sold - known.backorder_units, promised_on)
+
+    def _log(self, order_line_id: int, units: int, promised_on: date | None) -> None:
+        line = self._connection.execute(
+            sa.select(LINE.c.item_id, ORDER.c.channel_id)
+            .join(ORDER, ORDER.c.id == LINE.c.order_id)
+            .where(LINE.c.id == order_line_id)
+        ).one()
+        self._connection.execute(
+            BACKORDER_CHANGE.insert().values(
+                order_line_id=order_line_id,
+                item_id=line.item_id,
+                channel_id=line.channel_id,
+                units=units,
+                promised_on=promised_on,
+                recorded_at=self._now,
+            )
+        )
+        self._connection.execute(CHANGE.insert().values(item_id=line.item_id, changed_at=self._now))
