@@ -335,7 +335,7 @@ BUGS = (
     Bug(
         "a refund without goods puts units on the shelf",
         "nervure/orders/returns.py",
-        "        if not line.restocked:\n            continue\n",
+        "    if not line.restocked:\n        return replace(state, units=units)\n",
         "",
         "tests/nervure/orders/test_returns.py",
     ),

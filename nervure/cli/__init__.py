@@ -3,7 +3,7 @@
 import typer
 
 from connectors.errors import ConnectorError
-from nervure.cli import channels, database, inbox, looking, orders, running, stock, tasks
+from nervure.cli import channels, database, inbox, looking, lots, movements, orders, running, stock, tasks, undo
 from nervure.cli.common import fail
 from nervure.operations.refusals import RefusalError
 from nervure.rehearsals import RehearsalError
@@ -25,9 +25,11 @@ KNOWN_FAILURES = (
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="One stock, everywhere."
 )
-for commands in (running, looking):
+for commands in (running, looking, undo):
     app.add_typer(commands.app)
 GROUPS = {"db": database, "inbox": inbox, "channels": channels, "stock": stock, "orders": orders, "tasks": tasks}
+MORE_OF_STOCK = (lots, movements)
+"""Modules that add commands to `nervure stock` when they are imported."""
 for name, module in GROUPS.items():
     app.add_typer(module.app, name=name)
 

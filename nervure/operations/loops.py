@@ -8,6 +8,7 @@ from connectors.errors import ConnectorError, FatalError, FeedHeldError, Throttl
 from nervure.invariants import check_all
 from nervure.operations.drain import drain
 from nervure.operations.hub import Hub
+from nervure.operations.lots import withdraw_expired
 from nervure.operations.messages import send_messages
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders, pull_stock
@@ -29,6 +30,7 @@ MAX_OFFERS_PERIOD_SECONDS = 900.0
 REPLIES_PERIOD_SECONDS = 30.0
 AGING_PERIOD_SECONDS = 15.0
 EXPIRY_PERIOD_SECONDS = 5.0
+LOTS_PERIOD_SECONDS = 60.0
 READ_BACK_PERIOD_SECONDS = 900.0
 
 
@@ -213,7 +215,8 @@ def sweeping(window: Window) -> Loops:
     for channel, account in window.hub.accounts.items():
         if account.record.capabilities.has_webhooks and window.hub.callback_url is not None:
             loops[f"{channel} subscriptions"] = partial(_subscribe, window, channel)
-    return loops | {"aging": partial(_age, window), "reservations": partial(_expire, window)}
+    kept = {"aging": partial(_age, window), "reservations": partial(_expire, window), "lots": partial(_lots, window)}
+    return loops | kept
 
 
 def _subscribe(window: Window, channel: str) -> None:
@@ -249,6 +252,11 @@ def _expire(window: Window) -> float:
     count = hub.database.run(lambda c: UpkeepStore(c, hub.clock.now()).release_expired())
     window.tally.count("reservations", "expired", count)
     return EXPIRY_PERIOD_SECONDS
+
+
+def _lots(window: Window) -> float:
+    window.tally.count("lots", "expired units put on hold", withdraw_expired(window.hub))
+    return LOTS_PERIOD_SECONDS
 
 
 def forgetting(window: Window) -> Loops:

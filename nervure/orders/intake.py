@@ -5,7 +5,10 @@ be a shortfall. Settling compares where the line stands with where it must stand
 """
 
 from nervure.inventory.ledger import book
+from nervure.inventory.lots import draw
 from nervure.inventory.stock import Entry, Place
+from nervure.orders.reseating import reseat
+from nervure.orders.returns import check_units
 from nervure.orders.settling import cover, rebalance, serve_shortfalls, uncover
 from nervure.orders.shipping import ship
 from nervure.orders.work import Desk, LineState, order_document
@@ -42,6 +45,7 @@ def take_in(order: Order, capabilities: Capabilities, desk: Desk) -> bool:
             desk.orders.cancel_units(state.id, state.units_ordered)
     if was_counted or counts(order, capabilities):
         _count(order_id, order, capabilities, desk, before if was_counted else {})
+    check_units(order.channel, order.external_id, desk)
     return True
 
 
@@ -119,18 +123,28 @@ def _hand_over(order_id: int, order: Order, desk: Desk, lines: list[LineState]) 
     location = desk.orders.location_of(order.channel, order.delivery.stock_point)
     written = desk.orders.add_fulfillment(order_id, location, FulfillmentState.HANDED_OVER, sold)
     parts_of = desk.stock.parts_of({line.item_id for line in lines})
-    entries = [
-        Entry(
-            place=Place(part, location),
-            kind=MovementKind.SOLD,
-            units=-sold[line.id] * per,
-            cause_key=f"fulfillment|{written[line.id]}|{part}",
-            document=order_document(order.channel, order.external_id),
-            occurred_at=order.updated_at,
-        )
+    wanted = [
+        (written[line.id], Place(part, location), sold[line.id] * per)
         for line in lines
         if line.id in sold
         for part, per in parts_of[line.item_id].items()
     ]
+    places = {place for _, place, _ in wanted}
+    drawn = draw(desk.stock.lock_sellable(places), [(place, units) for _, place, units in wanted])
+    entries = [
+        Entry(
+            place=place,
+            kind=MovementKind.SOLD,
+            units=-one.units,
+            cause_key=f"fulfillment|{line}|{place.item_id}" + (f"|{number}" if number else ""),
+            document=order_document(order.channel, order.external_id),
+            occurred_at=order.updated_at,
+            owner=one.owner,
+            lot=one.lot,
+        )
+        for (line, place, _), draws in zip(wanted, drawn, strict=True)
+        for number, one in enumerate(draws)
+    ]
     book(desk.stock, entries)
-    rebalance({entry.place for entry in entries}, desk)
+    rebalance(places, desk)
+    reseat(places, desk)

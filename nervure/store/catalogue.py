@@ -15,6 +15,7 @@ from schemas.locations import Location
 from schemas.publications import ChannelListing
 
 ITEM = tables.of(tables.ItemRow)
+RECIPE = tables.of(tables.RecipePartRow)
 
 
 class CatalogueStore:
@@ -62,7 +63,21 @@ class CatalogueStore:
             )
         after = self._recipes(ids.values())
         self._touch({item for item in ids.values() if before.get(item) != after.get(item)})
+        self._put_recipes(items, ids)
         return new
+
+    def _put_recipes(self, items: Sequence[Item], ids: Mapping[str, int]) -> None:
+        """Writes what items are assembled from. It moves no number: what is assembled holds stock of its own."""
+        for some_ids in chunks(sorted(ids.values())):
+            self._connection.execute(RECIPE.delete().where(RECIPE.c.product_id.in_(some_ids)))
+        parts = self.item_ids([part.sku for item in items for part in item.recipe])
+        rows = [
+            {"product_id": ids[item.sku], "part_id": parts[part.sku], "units": part.units}
+            for item in items
+            for part in item.recipe
+        ]
+        for batch in chunks(rows):
+            self._connection.execute(RECIPE.insert(), batch)
 
     def _recipes(self, item_ids: Collection[int]) -> dict[int, dict[int, int]]:
         found: dict[int, dict[int, int]] = {}
@@ -293,7 +308,7 @@ class CatalogueStore:
         return [(row.external_id, row.unbound_reason) for row in self._connection.execute(query)]
 
 
-_REWRITTEN = ("title", "kind", "gtin", "options", "tax_class", "weight_grams")
+_REWRITTEN = ("title", "kind", "gtin", "options", "tax_class", "weight_grams", "lot_tracking")
 
 
 def _item_row(item: Item) -> dict[str, object]:
@@ -305,6 +320,7 @@ def _item_row(item: Item) -> dict[str, object]:
         "options": item.options,
         "tax_class": item.tax_class,
         "weight_grams": item.weight_grams,
+        "lot_tracking": item.lot_tracking.value,
     }
 
 

@@ -7,6 +7,8 @@ from nervure.store.tables.catalogue import ItemRow, KitComponentRow, ListingRow,
 from nervure.store.tables.channels import CallCeilingRow, ChannelRow, StockPointLocationRow, StockPointRow
 from nervure.store.tables.documents import InboxBodyRow, InboxRow, OutboxRow, TaskRow
 from nervure.store.tables.fields import of
+from nervure.store.tables.lots import LotRow
+from nervure.store.tables.movements import RecipePartRow
 from nervure.store.tables.orders import (
     FulfillmentLineRow,
     FulfillmentOrderRow,
@@ -36,10 +38,12 @@ __all__ = [
     "KitComponentRow",
     "ListingRow",
     "LocationRow",
+    "LotRow",
     "OrderLineRow",
     "OrderPersonRow",
     "OutboxRow",
     "PublicationRow",
+    "RecipePartRow",
     "SafetyStockRow",
     "SalesOrderRow",
     "ShortfallRow",

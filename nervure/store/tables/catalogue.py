@@ -11,7 +11,11 @@ from nervure.store.tables.fields import json, own_id, ref, time
 
 class ItemRow(SQLModel, table=True):
     __tablename__ = "item"
-    __table_args__ = (UniqueConstraint("sku"), CheckConstraint("kind IN ('simple', 'kit')", name="kind"))
+    __table_args__ = (
+        UniqueConstraint("sku"),
+        CheckConstraint("kind IN ('simple', 'kit')", name="kind"),
+        CheckConstraint("lot_tracking IN ('none', 'lot', 'expiry')", name="lot_tracking"),
+    )
 
     id: int | None = own_id()
     sku: str
@@ -21,6 +25,7 @@ class ItemRow(SQLModel, table=True):
     options: dict[str, str] = json()
     tax_class: str | None = None
     weight_grams: int | None = None
+    lot_tracking: str = "none"
 
 
 class KitComponentRow(SQLModel, table=True):

@@ -9,7 +9,10 @@ from nervure.store.tables.fields import own_id, ref, time
 
 
 class StockLevelRow(SQLModel, table=True):
-    """Projection of the ledger for one stock key, and what is claimed of it."""
+    """Projection of the ledger for one stock key, and what is claimed of it.
+
+    `expires_at`: when the lot's last day begins where the units lie; from then on they are not promised.
+    """
 
     __tablename__ = "stock_level"
     __table_args__ = (
@@ -28,6 +31,7 @@ class StockLevelRow(SQLModel, table=True):
     reserved: int = 0
     allocated: int = 0
     sequence: int = 0
+    expires_at: datetime | None = time(nullable=True)
 
 
 class StockMovementRow(SQLModel, table=True):
