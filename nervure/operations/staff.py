@@ -61,7 +61,8 @@ def adjust(
             place=place,
             kind=MovementKind.ADJUSTED,
             units=units,
-            cause_key=f"hub|{document}|{sku}|{location}" + _detail(owner, condition, lot),
+            # A delivery note may both bring goods and say what of them was broken.
+            cause_key=f"hub|adjustment|{document}|{sku}|{location}" + _detail(owner, condition, lot),
             document=f"adjustment:{document}",
             occurred_at=now,
             reason=reason,
