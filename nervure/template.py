@@ -8,7 +8,7 @@ database = "sqlite:///nervure.db"            # or "postgresql://user@host/name"
 port = 8765
 # callback_url = "https://hub.example.com"   # where platforms reach this hub; without it orders are polled only
 # api_token = { env = "NERVURE_API_TOKEN" }  # needed as soon as others can reach the port
-# items = "items.csv"                        # sku,title,gtin,components ("PART:2 OTHER:1" makes a kit), recipe, lot_tracking
+# items = "items.csv"                        # sku,title,gtin,components ("PART:2 OTHER:1" makes a kit)
 # opening_stock = "opening_stock.csv"        # sku,location,units: taken once
 
 [[locations]]

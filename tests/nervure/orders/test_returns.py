@@ -8,7 +8,7 @@ from nervure.orders.work import UnboundListingError
 from nervure.store.orders import RETURN, RETURN_LINE
 from nervure.store.statements import CHANGE, LEVEL, MOVEMENT
 from schemas.base import Money
-from schemas.orders import OrderState, Return, ReturnLine
+from schemas.orders import Order, OrderState, Return, ReturnLine
 from schemas.stock import Condition
 from tests.nervure.world import World, a_return, an_order, at, merchant, must_hold
 
@@ -36,9 +36,13 @@ def said(
     return Return(channel="shop", external_id="7", order="1", occurred_at=at(minute), lines=(line,), refund=refund)
 
 
+def hear(world: World, one: Order | Return) -> bool:
+    return world.take_back(one) if isinstance(one, Return) else world.take_in(one)
+
+
 def shelves(world: World) -> dict[tuple[str, str, str], int]:
     """Units on hand by sku, location and condition; where none lie is left out."""
-    found = {}
+    found: dict[tuple[str, str, str], int] = {}
     for sku in ("BOLT", "NUT"):
         for location in ("paris", "lyon"):
             place = world.place(sku, location)
@@ -208,11 +212,12 @@ def test_refund_return_and_restock_end_the_same_in_every_order(world: World) -> 
     ]
     bought = an_order("1", {"BOLT": 2}, minute=1, state=OrderState.COMPLETED)
     ends = []
-    for arrival in permutations([bought, *statements]):
+    happened: list[Order | Return] = [bought, *statements]
+    for arrival in permutations(happened):
         with world.undone():
             for one in arrival:
                 for _ in range(2):
-                    world.take_back(one) if isinstance(one, Return) else world.take_in(one)
+                    hear(world, one)
             must_hold(world)
             row = world.connection.execute(sa.select(RETURN)).one()
             line = world.connection.execute(sa.select(RETURN_LINE)).one()
@@ -224,7 +229,7 @@ def test_refund_return_and_restock_end_the_same_in_every_order(world: World) -> 
                     (row.refund_amount, line.units, line.units_back, line.condition),
                 )
             )
-    expected = (
+    expected: tuple[object, ...] = (
         {("BOLT", "paris", "sellable"): 7, ("BOLT", "lyon", "sellable"): 2},
         {("1-1", "paris", "shipped"): 2},
         {},
@@ -248,7 +253,7 @@ def test_of_two_statements_of_one_instant_the_careful_one_is_believed_in_either_
 @pytest.mark.requirement("R38")
 def test_more_units_than_were_sold_are_booked_and_a_person_looks(world: World) -> None:
     merchant(world, bolt_paris=9)
-    happened = [
+    happened: list[Order | Return] = [
         an_order("1", {"BOLT": 2}, minute=1, state=OrderState.COMPLETED),
         said(2, 3),
         said(1, 3, restocked=False),
@@ -256,7 +261,7 @@ def test_more_units_than_were_sold_are_booked_and_a_person_looks(world: World) -
     for arrival in permutations(happened):
         with world.undone():
             for one in arrival:
-                world.take_back(one) if isinstance(one, Return) else world.take_in(one)
+                hear(world, one)
             assert world.open_tasks() == {"returned_more_than_sold": 1}
             assert world.on_hand("BOLT", "paris") == 10
             must_hold(world)
