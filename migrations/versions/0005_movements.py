@@ -45,6 +45,13 @@ def upgrade() -> None:
         table.create_check_constraint(op.f("ck_item_lot_tracking"), "lot_tracking IN ('none', 'lot', 'expiry')")
     with op.batch_alter_table("stock_level") as table:
         table.add_column(sa.Column("expires_at", Utc(), nullable=True))
+    op.create_index(
+        "ix_stock_level_expires_at",
+        "stock_level",
+        ["expires_at"],
+        sqlite_where=sa.text("expires_at IS NOT NULL"),
+        postgresql_where=sa.text("expires_at IS NOT NULL"),
+    )
     op.create_index("ix_goods_return_order", "goods_return", ["channel_id", "order_external_id"])
     with op.batch_alter_table("goods_return_line") as table:
         table.add_column(sa.Column("units_back", sa.Integer(), nullable=False, server_default="0"))

@@ -88,9 +88,10 @@ def withdraw_expired(hub: Hub) -> int:
 def _withdraw(hub: Hub, connection: Connection) -> int:
     now = hub.clock.now()
     lots, stock = LotStore(connection, now), MovementStore(connection, now)
-    keys = {one.key for one in lots.expired()}
-    if not keys:
+    seen = lots.expired()
+    if not seen:
         return 0
+    keys = {one.key for one in seen}
     stock.lock_keys(keys | {_held(key) for key in keys})
     # Read again under the locks: meanwhile some may have been sold, or withdrawn by somebody else.
     found = [one for one in lots.expired() if one.key in keys]

@@ -108,7 +108,7 @@ class LotStore:
         ]
 
     def expired(self, limit: int = 500) -> list[Expired]:
-        """Locks sellable levels with units whose lot has expired, in primary-key order."""
+        """Sellable levels with units whose lot has expired, in primary-key order."""
         query = (
             sa.select(LEVEL)
             .where(
@@ -118,7 +118,6 @@ class LotStore:
             )
             .order_by(LEVEL.c.id)
             .limit(limit)
-            .with_for_update()
         )
         return [
             Expired(row.id, Key(Place(row.item_id, row.location_id), row.owner, lot=row.lot), row.on_hand, row.sequence)

@@ -19,6 +19,12 @@ class StockLevelRow(SQLModel, table=True):
         UniqueConstraint("item_id", "location_id", "owner", "condition", "lot"),
         CheckConstraint("reserved >= 0 AND allocated >= 0 AND sequence >= 0", name="signs"),
         CheckConstraint("condition = 'sellable' OR (reserved = 0 AND allocated = 0)", name="claims_are_sellable"),
+        Index(
+            "ix_stock_level_expires_at",
+            "expires_at",
+            sqlite_where=text("expires_at IS NOT NULL"),
+            postgresql_where=text("expires_at IS NOT NULL"),
+        ),
     )
 
     id: int | None = own_id()

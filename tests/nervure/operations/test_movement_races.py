@@ -135,6 +135,23 @@ def test_units_that_break_while_they_are_claimed_are_owed_to_nobody_unseen(hub: 
         must_hold(world)
 
 
+def test_the_last_units_change_their_condition_once(hub: Hub) -> None:
+    def change(document: str, to: Condition) -> str:
+        try:
+            change_condition(hub, Goods("BOLT", "paris"), 2, to, document=document)
+        except MovementError:
+            return "refused"
+        return "booked"
+
+    for number in range(ROUNDS):
+        receive(hub, "BOLT", "paris", 2, document=f"R{number}")
+        outcomes = at_once(
+            [partial(change, f"C{number}", Condition.DAMAGED), partial(change, f"H{number}", Condition.ON_HOLD)]
+        )
+        assert sorted(map(str, outcomes)) == ["booked", "refused"]
+        assert free(hub, "BOLT") == [0]
+
+
 def test_of_two_undos_one_books(hub: Hub) -> None:
     for number in range(ROUNDS):
         receive(hub, "BOLT", "paris", 3, document=f"D{number}")
