@@ -10,6 +10,8 @@ from schemas.items import LotTracking
 from schemas.stock import OUR_OWN
 
 NEVER = datetime.max.replace(tzinfo=UTC)
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
+"""Days of lots beyond these are slips."""
 
 
 class LotError(Exception):
@@ -41,6 +43,10 @@ def check_lot(sku: str, tracking: LotTracking, lot: str, expires_on: date | None
     Raises:
         LotError: it does not.
     """
+    if expires_on is not None and not FIRST_DAY <= expires_on <= LAST_DAY:
+        raise LotError(
+            f"{expires_on} is no day on which a lot of {sku!r} expires: it lies before {FIRST_DAY} or after {LAST_DAY}"
+        )
     match tracking:
         case LotTracking.NONE:
             if lot or expires_on is not None:

@@ -71,7 +71,12 @@ def correct_lot(hub: Hub, sku: str, lot: str, expires_on: date) -> None:
 
     def work(connection: Connection) -> None:
         now = hub.clock.now()
-        if not LotStore(connection, now).correct(_item(connection, now, sku), lot, expires_on):
+        item_id, lots = _item(connection, now, sku), LotStore(connection, now)
+        try:
+            check_lot(sku, lots.tracking(item_id), lot, expires_on)
+        except LotError as error:
+            raise GoodsError(str(error)) from error
+        if not lots.correct(item_id, lot, expires_on):
             raise GoodsError(f"{sku!r} has no lot {lot!r}")
 
     hub.database.run(work)

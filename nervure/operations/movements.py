@@ -10,6 +10,7 @@ from nervure.inventory.stock import Entry, InsufficientStockError
 from nervure.inventory.undo import BY_HAND
 from nervure.operations.hub import Hub
 from nervure.operations.lots import check_goods
+from nervure.operations.names import check_names
 from nervure.operations.refusals import RefusalError
 from nervure.operations.staff import place_of
 from nervure.orders.reseating import reseat
@@ -77,11 +78,12 @@ def change_condition(
         if target == one.key:
             raise MovementError(f"nothing changes: the units are {to} already")
         if target.lot != one.key.lot:
+            check_names(document, owner=target.owner, lot=target.lot)
             check_goods(one.connection, one.now, goods.sku, target.place.item_id, lot=target.lot, expires_on=expires_on)
         occasion = one.occasion("condition", document, one.key.condition, to, target.lot)
         return rules.change_key(one.stock, one.key, target, units, occasion)
 
-    return _book(hub, goods, work)
+    return _book(hub, goods, document, work)
 
 
 def change_owner(hub: Hub, goods: Goods, units: int, to: str, *, document: str) -> bool:
@@ -93,13 +95,14 @@ def change_owner(hub: Hub, goods: Goods, units: int, to: str, *, document: str) 
     """
 
     def work(one: _Work) -> list[Entry]:
+        check_names(document, owner=to)
         if to == one.key.owner:
             raise MovementError(f"nothing changes: {to!r} owns the units already")
         occasion = one.occasion("ownership", document, one.key.condition, to)
         reason = AdjustmentReason.OWNERSHIP_CHANGE
         return rules.change_key(one.stock, one.key, one.key._replace(owner=to), units, occasion, reason=reason)
 
-    return _book(hub, goods, work)
+    return _book(hub, goods, document, work)
 
 
 def consume(hub: Hub, goods: Goods, units: int, *, document: str) -> bool:
@@ -113,7 +116,7 @@ def consume(hub: Hub, goods: Goods, units: int, *, document: str) -> bool:
     def work(one: _Work) -> list[Entry]:
         return rules.consume(one.stock, one.key, units, one.occasion("consumption", document, one.key.condition))
 
-    return _book(hub, goods, work)
+    return _book(hub, goods, document, work)
 
 
 def assemble(hub: Hub, goods: Goods, units: int, *, document: str, expires_on: date | None = None) -> bool:
@@ -131,7 +134,7 @@ def assemble(hub: Hub, goods: Goods, units: int, *, document: str, expires_on: d
         check_goods(one.connection, one.now, goods.sku, one.key.place.item_id, lot=goods.lot, expires_on=expires_on)
         return rules.assemble(one.stock, one.key, recipe, units, one.occasion("assembly", document))
 
-    return _book(hub, goods, work)
+    return _book(hub, goods, document, work)
 
 
 def disassemble(hub: Hub, goods: Goods, units: int, *, document: str) -> bool:
@@ -149,7 +152,7 @@ def disassemble(hub: Hub, goods: Goods, units: int, *, document: str) -> bool:
             check_goods(one.connection, one.now, skus[part], part, lot="")
         return rules.disassemble(one.stock, one.key.place, recipe, units, one.occasion("disassembly", document))
 
-    return _book(hub, goods, work)
+    return _book(hub, goods, document, work)
 
 
 def used_of(hub: Hub, owner: str, since: datetime, until: datetime) -> list[Used]:
@@ -167,9 +170,10 @@ def _recipe(one: _Work, sku: str) -> dict[int, int]:
     return recipe
 
 
-def _book(hub: Hub, goods: Goods, work: Callable[[_Work], Sequence[Entry]]) -> bool:
+def _book(hub: Hub, goods: Goods, document: str, work: Callable[[_Work], Sequence[Entry]]) -> bool:
     def transaction(connection: Connection) -> bool:
         now = hub.clock.now()
+        check_names(document, owner=goods.owner, lot=goods.lot)
         place = place_of(connection, now, goods.sku, goods.location)
         key = Key(place, goods.owner, goods.condition, goods.lot)
         try:

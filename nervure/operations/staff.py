@@ -7,6 +7,7 @@ from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place
 from nervure.operations.hub import Hub
 from nervure.operations.lots import check_entry
+from nervure.operations.names import check_names
 from nervure.operations.refusals import RefusalError
 from nervure.orders.reseating import reseat
 from nervure.orders.settling import settle
@@ -142,6 +143,7 @@ def _book(
     def work(connection: Connection) -> bool:
         now = hub.clock.now()
         made = entry(place_of(connection, now, sku, location), now)
+        check_names(made.document, owner=made.owner, lot=made.lot)
         check_entry(connection, now, sku, made, expires_on)
         desk = hub.desk(connection)
         booked = book(StockStore(connection, now), [made])

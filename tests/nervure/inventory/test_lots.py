@@ -44,6 +44,8 @@ def test_a_lot_is_promised_until_its_last_day_begins_where_it_lies(zone: str, mo
         (LotTracking.LOT, "", None, "'JAM' is kept by lots: name the lot"),
         (LotTracking.EXPIRY, "", date(2026, 3, 1), "'JAM' is kept by lots with expiry dates: name the lot"),
         (LotTracking.EXPIRY, "L1", None, "lot 'L1' of 'JAM' is new: say when it expires"),
+        (LotTracking.EXPIRY, "L1", date.min, "0001-01-01 is no day on which a lot of 'JAM' expires"),
+        (LotTracking.EXPIRY, "L1", date.max, "9999-12-31 is no day on which a lot of 'JAM' expires"),
     ],
 )
 def test_a_lot_that_is_not_named_as_the_item_asks_is_refused(

@@ -17,6 +17,7 @@ from nervure.operations.movements import (
     disassemble,
     used_of,
 )
+from nervure.operations.names import UnusableNameError
 from nervure.operations.staff import UnknownStockError, adjust, receive, ship_fulfillment
 from nervure.operations.undo import undo
 from nervure.store.catalogue import CatalogueStore
@@ -302,4 +303,28 @@ def test_a_kit_holds_no_stock_of_its_own(filled: Database) -> None:
     hub = scripted_hub(filled, {"shop": ScriptedShop()})
     with pytest.raises(GoodsError, match=r"^'PAIR' is a kit and has no stock of its own: name its parts$"):
         receive(hub, "PAIR", "paris", 1, document="D")
+    assert movements(hub) == 3
+
+
+@pytest.mark.parametrize(
+    ("owner", "document", "lot", "sentence"),
+    [
+        ("a\udcffb", "D", "", "'a\\udcffb' names no owner: use letters, digits, '.', '-' and '_'"),
+        ("", "D", "", "'' names no owner: use letters, digits, '.', '-' and '_'"),
+        ("us", " ", "", "the document needs a name of 1 to 255 printable characters"),
+        ("us", "D\x00", "", "the document needs a name of 1 to 255 printable characters"),
+        ("us", "D" * 256, "", "the document needs a name of 1 to 255 printable characters"),
+        ("us", "D", "L\udcff", "the lot needs a name of 1 to 255 printable characters"),
+    ],
+)
+def test_a_name_that_cannot_be_kept_is_refused(
+    filled: Database, owner: str, document: str, lot: str, sentence: str
+) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    with pytest.raises(UnusableNameError) as refused:
+        consume(hub, Goods("BOLT", "paris", owner, lot=lot), 1, document=document)
+    assert str(refused.value) == sentence
+    if document == "D":
+        with pytest.raises(UnusableNameError):
+            receive(hub, "BOLT", "paris", 1, document=document, owner=owner, lot=lot)
     assert movements(hub) == 3
