@@ -16,7 +16,7 @@ from nervure.operations.movements import (
     disassemble,
     used_of,
 )
-from nervure.operations.staff import MAX_UNITS
+from schemas.base import MAX_UNITS
 from schemas.stock import OUR_OWN, Condition
 
 UnitsArgument = Annotated[int, typer.Argument(min=1, max=MAX_UNITS)]
