@@ -8,7 +8,9 @@ an external partner), RT11 300. OR11 is counted per read, not per page, and not 
 order page display"). OF21, OR21, OR23, OR24, OR28, OR30: as often as the event itself. Pages hold 100 rows at most.
 
 Stock goes through STO01 (quantities only), never OF24, which resets every field that is not sent. An import is
-asynchronous: its number is confirmed by STO02 and STO03, or by reading the offer back.
+asynchronous: its number is confirmed by STO02 and STO03, or by reading the offer back. Imports of stock cannot be
+listed (OF04 and PRI02 list others): one whose id was lost with its answer is known by its effect alone. The contract
+says not how long an import may take, but to ask for it every 5 minutes: LATE_IMPORT_SECONDS is twice that, our choice.
 
 Mirakl takes units off the offer's quantity when an order is created, before anybody accepts it. Neither the contract
 nor its texts say whether a refused or canceled order puts them back: this connector declares that it does; where an
@@ -53,6 +55,9 @@ RETURNS_LOOKBACK = timedelta(days=1)
 STOCK_IMPORT_PERIOD_SECONDS = 60.0
 IMPORT_STATUS_PERIOD_SECONDS = 15.0
 ERROR_REPORT_PERIOD_SECONDS = 60.0
+LATE_IMPORT_SECONDS = 600.0
+"""So long an import whose id nobody knows may still be waiting or running."""
+
 READ_ONE_BY_ONE = 20
 """Up to so many offers are read back by sku; more cost less as a full listing."""
 
@@ -357,6 +362,7 @@ CHANNEL = Channel(
         order_poll_seconds=ORDERS_PERIOD_SECONDS,
         stock_poll_seconds=900.0,
         write_period_seconds=STOCK_IMPORT_PERIOD_SECONDS,
+        late_effect_seconds=LATE_IMPORT_SECONDS,
         order_overlap_seconds=300.0,
     ),
     settings=MiraklSettings,

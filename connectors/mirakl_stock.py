@@ -73,7 +73,7 @@ def outcomes(
 ) -> list[LevelAnswer]:
     """What became of each row of an ended import.
 
-    Where the report does not account for every refused row, the rows it does not name are UNKNOWN, never CONFIRMED.
+    Where the report does not account for every refused row, the others are UNACCOUNTED, never CONFIRMED.
     """
     reasons = {sku: reason for sku, reason in refused if sku is not None}
     known = {write.key.stock_id for write in writes}
@@ -83,7 +83,7 @@ def outcomes(
     elif is_accounted:
         rest, why = WriteOutcome.CONFIRMED, None
     else:
-        rest, why = WriteOutcome.UNKNOWN, "the error report does not name every refused row"
+        rest, why = WriteOutcome.UNACCOUNTED, "the error report does not name every refused row"
     return [
         LevelAnswer(write.key, WriteOutcome.REFUSED, reasons[write.key.stock_id], receipt)
         if write.key.stock_id in reasons

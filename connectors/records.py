@@ -65,6 +65,7 @@ class ChannelConnection(Protocol):
     def read_receipt(self, receipt: str, writes: Sequence[LevelWrite]) -> list[LevelAnswer]:
         """What became of an asynchronous import: SENT while it still runs, else CONFIRMED or REFUSED per row.
 
+        UNACCOUNTED: it has ended without a word about this row. UNKNOWN: the platform does not know the import.
         Only where `capabilities.confirmation` is `import_report`; elsewhere RefusedError.
         """
 

@@ -115,6 +115,8 @@ def _order(plain: PlainOrder, channel: str) -> Order:
         number=plain.name,
         placed_at=plain.created_at,
         updated_at=plain.updated_at,
+        # An order that waits for its payment has left Shopify's number already, and may stand at the till for long.
+        units_left_at=plain.created_at,
         state=_state(plain, lines),
         currency=plain.currency,
         lines=lines,
@@ -132,7 +134,8 @@ def _order(plain: PlainOrder, channel: str) -> Order:
 def _order_line(line: PlainLine, canceled: int) -> OrderLine:
     return OrderLine(
         external_id=line.id,
-        listing_external_id=line.variant or f"line-{line.id}",
+        # A typed-in line has no variant, and a deleted one is named no more.
+        listing_external_id=line.variant,
         sku=catalogue.sku(line.sku),
         title=line.title,
         units=line.units,
@@ -190,7 +193,7 @@ def _customer(plain: PlainOrder) -> Customer | None:
 
 def _returns(plain: PlainOrder, channel: str) -> Iterator[Return]:
     settlements = settle(plain)
-    listings = {line.id: line.variant or f"line-{line.id}" for line in plain.lines}
+    listings = {line.id: line.variant for line in plain.lines}
     for refund in plain.refunds:
         back = tuple(
             _return_line(item, listings[item.line], settlements[item.line].came_back[item.id])
@@ -201,7 +204,7 @@ def _returns(plain: PlainOrder, channel: str) -> Iterator[Return]:
             yield _return(refund, plain.id, back, channel)
 
 
-def _return_line(item: PlainRefundLine, listing: str, units: int) -> ReturnLine:
+def _return_line(item: PlainRefundLine, listing: str | None, units: int) -> ReturnLine:
     return ReturnLine(
         external_id=item.id,
         order_line=item.line,
@@ -240,7 +243,7 @@ def _webhook_refund(body: Any, channel: str) -> Sequence[Fact]:
             return ()
         if item.restock_type == "return":
             variant = source.line_item.variant_id
-            back.append(_return_line(item, f"line-{item.line}" if variant is None else str(variant), item.units))
+            back.append(_return_line(item, None if variant is None else str(variant), item.units))
         elif item.restock_type != "cancel" and source.line_item.fulfillment_status is not None:
             return ()
     if not back and (plain.lines or not plain.refunded):

@@ -121,7 +121,7 @@ def _listings(body: bytes, channel: str) -> Sequence[Fact]:
     kind = item.item_data.product_type or "REGULAR"
     if kind not in _GOODS | _NOT_GOODS:
         raise UnreadableDocumentError(f"item {item.id!r}: unknown product type {kind!r}")
-    if kind in _NOT_GOODS or item.is_deleted:
+    if item.is_deleted:
         return []
     variations = [variation for variation in item.item_data.variations if not variation.is_deleted]
     return [
@@ -132,6 +132,7 @@ def _listings(body: bytes, channel: str) -> Sequence[Fact]:
             sku=(variation.item_variation_data.sku or "").strip() or None,
             gtin=_gtin(variation.item_variation_data.upc),
             title=_title(item.item_data.name, variation.item_variation_data.name if len(variations) > 1 else None),
+            is_goods=kind in _GOODS,
         )
         for variation in variations
     ]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from mappings.errors import UnreadableDocumentError
@@ -39,6 +40,10 @@ class _Charge(Wire):
 
 class _Amount(Wire):
     amount_money: _Money | None = None
+
+
+class _Tender(_Amount):
+    created_at: Stamp | None = None
 
 
 class _Entry(Wire):
@@ -108,11 +113,12 @@ class WireOrder(Wire):
     state: str | None = None
     created_at: Stamp
     updated_at: Stamp
+    closed_at: Stamp | None = None
     line_items: Many[_Line] = ()
     service_charges: Many[_Charge] = ()
     fulfillments: Many[_Fulfillment] = ()
     returns: Many[_Return] = ()
-    tenders: Many[_Amount] = ()
+    tenders: Many[_Tender] = ()
     rounding_adjustment: _Amount | None = None
     total_money: _Money | None = None
     total_tax_money: _Money | None = None
@@ -143,6 +149,7 @@ def _sale(order: WireOrder, channel: str) -> list[Order]:
             number=order.reference_id or order.id,
             placed_at=order.created_at,
             updated_at=order.updated_at,
+            units_left_at=_left_at(order, state),
             state=state,
             currency=_currency(order),
             lines=tuple(_line(line, order, units_canceled=canceled.get(line.uid or "", 0)) for line in goods),
@@ -186,6 +193,14 @@ def _is_paid(order: WireOrder) -> bool:
         return _amount(order.net_amount_due_money, order) <= 0
     paid = sum((_amount(tender.amount_money, order) for tender in order.tenders), Decimal(0))
     return paid >= _amount(order.total_money, order)
+
+
+def _left_at(order: WireOrder, state: OrderState) -> datetime | None:
+    """When the last payment was taken, however late a till without a line sent the ticket; else when it closed."""
+    if state is OrderState.AWAITING_PAYMENT:
+        return None
+    paid = [tender.created_at for tender in order.tenders if tender.created_at is not None]
+    return max(paid, default=order.closed_at)
 
 
 def _is_goods(item_type: str | None, listing: str | None, order: WireOrder) -> bool:

@@ -43,6 +43,8 @@ class Capabilities(Canonical):
     `restocks_on_cancel`: the platform puts the units of a canceled order back on its own number.
     `must_accept_orders`: an order is not ours until every line was accepted.
     `write_batch`: rows in one write call. Periods are seconds between two calls.
+    `late_effect_seconds`: for so long after a write was sent it may still take effect; until then an old number that is
+    read back says nothing about it.
     """
 
     stock_meaning: StockMeaning
@@ -59,4 +61,5 @@ class Capabilities(Canonical):
     order_poll_seconds: float = Field(gt=0)
     stock_poll_seconds: float = Field(gt=0)
     write_period_seconds: float = Field(default=0.0, ge=0)
+    late_effect_seconds: float = Field(default=0.0, ge=0)
     order_overlap_seconds: float = Field(ge=0)

@@ -30,7 +30,8 @@ class WriteOutcome(StrEnum):
 
     CONFIRMED: the platform's answer proves that it shows the number. SENT: taken, to be confirmed by an import
     report or by reading back. STALE: compare-and-set failed, nothing written. REFUSED: this row never will be, with a
-    reason. NOT_APPLIED: nothing written because of another row of the batch; send again. UNKNOWN: no answer.
+    reason. NOT_APPLIED: nothing written because of another row of the batch; send again. UNKNOWN: no answer, it may
+    still take effect. UNACCOUNTED: what was asked for has ended, and does not say what became of this row.
     """
 
     CONFIRMED = "confirmed"
@@ -39,6 +40,7 @@ class WriteOutcome(StrEnum):
     REFUSED = "refused"
     NOT_APPLIED = "not_applied"
     UNKNOWN = "unknown"
+    UNACCOUNTED = "unaccounted"
 
 
 @dataclass(frozen=True, slots=True)

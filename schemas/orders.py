@@ -67,10 +67,12 @@ class OrderLine(Canonical):
 
     `line_total` is what the channel charges for the whole line, discounts taken off, tax as the channel states
     amounts (see `Order.tax_included`). The sku is what the platform writes, for people: the listing id decides.
+    `listing_external_id` None: the channel names nothing of its catalogue (a typed-in line, a deleted article); such a
+    line moves money only, unless it was goods when it was heard before.
     """
 
     external_id: ExternalId
-    listing_external_id: ExternalId
+    listing_external_id: ExternalId | None
     sku: Sku | None = None
     title: str = ""
     units: PositiveUnits
@@ -92,6 +94,9 @@ class Order(Canonical):
     All amounts are in `currency`. `difference` is what the total holds beyond lines, shipping, tax and discount
     (rounding, fees): an explicit amount, never spread over lines. `units_canceled` of the lines and state
     `canceled` both speak of what will not be delivered; goods that come back are a `Return`.
+
+    `units_left_at` is when the units left the channel's own number (at a till: the shelf), however late the order was
+    written or heard; None where the channel does not say.
     """
 
     channel: Code
@@ -99,6 +104,7 @@ class Order(Canonical):
     number: str
     placed_at: UtcDateTime
     updated_at: UtcDateTime
+    units_left_at: UtcDateTime | None = None
     state: OrderState
     currency: Currency
     lines: tuple[OrderLine, ...]
@@ -132,12 +138,13 @@ class Order(Canonical):
 class ReturnLine(Canonical):
     """`units` came back (or were taken off the books) for one order line, or blind where `order_line` is None.
 
-    `restocked` False: only money moved, no goods.
+    `restocked` False: only money moved, no goods. `listing_external_id` None: the channel names it no more; what came
+    back is known by its order line, and without one only money moved.
     """
 
     external_id: ExternalId
     order_line: ExternalId | None = None
-    listing_external_id: ExternalId
+    listing_external_id: ExternalId | None
     units: PositiveUnits
     restocked: bool
     condition: Condition = Condition.SELLABLE

@@ -9,7 +9,8 @@ class ChannelListing(Canonical):
     """A sellable thing as a channel's catalogue shows it, before it is bound to an item.
 
     `external_id` is the id that order lines carry; `stock_id` is the id that stock is written under, where the
-    platform has another one for it (Shopify's inventory item, PrestaShop's stock row).
+    platform has another one for it (Shopify's inventory item, PrestaShop's stock row). `is_goods` False: a service or
+    the like: selling it moves money only.
     """
 
     channel: Code
@@ -19,6 +20,7 @@ class ChannelListing(Canonical):
     gtin: Gtin | None = None
     title: str = ""
     options: dict[str, str] = {}
+    is_goods: bool = True
 
 
 class ChannelPlace(Canonical):

@@ -1,9 +1,6 @@
 """Stock: keys, movements, and what other masters say."""
 
 from enum import StrEnum
-from typing import Self
-
-from pydantic import model_validator
 
 from schemas.base import (
     Canonical,
@@ -12,7 +9,6 @@ from schemas.base import (
     Gtin,
     Money,
     NonNegativeUnits,
-    Sku,
     Units,
     UtcDateTime,
 )
@@ -54,54 +50,6 @@ class AdjustmentReason(StrEnum):
 
 OUTWARD = frozenset({MovementKind.SOLD, MovementKind.SHIPPED, MovementKind.TRANSFERRED_OUT, MovementKind.CONSUMED})
 INWARD = frozenset({MovementKind.RECEIVED, MovementKind.RETURNED, MovementKind.TRANSFERRED_IN})
-
-
-class StockKey(Canonical):
-    """What one stock level is kept for."""
-
-    sku: Sku
-    location: Code
-    owner: Code = OUR_OWN
-    condition: Condition = Condition.SELLABLE
-    lot: str = ""
-
-
-class Cause(Canonical):
-    """Why a movement happened. The same cause twice is one movement."""
-
-    channel: str
-    document: ExternalId
-    line: str = ""
-
-    @property
-    def key(self) -> str:
-        """The unique text of this cause; the parts cannot run into each other."""
-        return "|".join(
-            part.replace("\\", "\\\\").replace("|", "\\|") for part in (self.channel, self.document, self.line)
-        )
-
-
-class StockMovement(Canonical):
-    """One immutable ledger entry. `units` is signed: what leaves is negative."""
-
-    stock_key: StockKey
-    kind: MovementKind
-    units: Units
-    cause: Cause
-    occurred_at: UtcDateTime
-    reason: AdjustmentReason | None = None
-
-    @model_validator(mode="after")
-    def _sign_and_reason_fit_the_kind(self) -> Self:
-        if self.units == 0:
-            raise ValueError("a movement moves at least one unit")
-        if self.kind in OUTWARD and self.units > 0:
-            raise ValueError(f"{self.kind} takes units away: units must be negative")
-        if self.kind in INWARD and self.units < 0:
-            raise ValueError(f"{self.kind} brings units: units must be positive")
-        if (self.kind is MovementKind.ADJUSTED) != (self.reason is not None):
-            raise ValueError("an adjustment, and nothing else, names its reason")
-        return self
 
 
 class ChannelMovement(Canonical):

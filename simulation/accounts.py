@@ -51,8 +51,11 @@ class Account:
         return not capabilities.has_webhooks and period >= SLOW_POLL_SECONDS
 
 
-def open_accounts(*, order_poll_seconds: float | None = None) -> list[Account]:
-    """One account of each kind: web shops and a marketplace sell from everywhere, a till from its own store."""
+def open_accounts(*, order_poll_seconds: float | None = None, lag_seed: int | None = None) -> list[Account]:
+    """One account of each kind: web shops and a marketplace sell from everywhere, a till from its own store.
+
+    `lag_seed`: the tills' orders and counts are stamped apart, see `SquareEmulator`.
+    """
     return [
         Account(
             name="webshop",
@@ -82,7 +85,7 @@ def open_accounts(*, order_poll_seconds: float | None = None) -> list[Account]:
         ),
         Account(
             name="tills",
-            emulator=SquareEmulator(access_token=ACCESS_TOKEN, signature_key=SIGNATURE_KEY),
+            emulator=SquareEmulator(access_token=ACCESS_TOKEN, signature_key=SIGNATURE_KEY, lag_seed=lag_seed),
             stock_points={f"L{place.code.replace('-', '')}": (place.code,) for place in STORES},
             settings={},
             secrets={"access_token": ACCESS_TOKEN, "webhook_secrets": SIGNATURE_KEY},

@@ -20,6 +20,11 @@ LEDGER = "tests/nervure/inventory/test_ledger.py tests/nervure/store/test_ledger
 CLAIM_RACES = "tests/nervure/store/test_claim_races.py"
 RACES = "tests/nervure/orders/test_races.py"
 INTAKE = "tests/nervure/orders/test_intake.py"
+PERMUTATIONS = "tests/nervure/orders/test_permutations.py"
+TILL_SALES = "tests/nervure/operations/test_till_sales.py"
+MESSAGES = "tests/nervure/operations/test_messages.py"
+SUPPLIERS = "tests/nervure/operations/test_suppliers.py"
+FACTS = "tests/nervure/operations/test_facts.py"
 SETTLING = "tests/nervure/orders/test_settling.py"
 SHIPPING = "tests/nervure/orders/test_shipping.py"
 FLIGHTS = "tests/nervure/store/test_flights.py"
@@ -31,6 +36,10 @@ MOVEMENTS = "tests/nervure/operations/test_movements.py"
 UNDO = "tests/nervure/operations/test_undo.py"
 LOTS = "tests/nervure/operations/test_lots.py"
 RETURNS = "tests/nervure/orders/test_returns.py"
+SCOPE = "tests/nervure/store/test_scope.py"
+ANSWERS = "tests/nervure/publication/test_answers.py"
+MESSAGES = "tests/nervure/store/test_messages.py"
+TASKS = "tests/nervure/store/test_tasks.py"
 
 COPIED = ("connectors", "mappings", "migrations", "nervure", "schemas", "simulation", "tests", "pyproject.toml")
 
@@ -272,7 +281,7 @@ BUGS = (
         "a fulfillment order may leave twice, or after it was canceled",
         ORDERS,
         """                FULFILLMENT.c.id == fulfillment_order_id,
-                FULFILLMENT.c.state.in_([FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value]),
+                FULFILLMENT.c.state.in_(_STILL_HERE),
             )
             .values(state=state.value""",
         """                FULFILLMENT.c.id == fulfillment_order_id,
@@ -311,9 +320,93 @@ BUGS = (
     Bug(
         "an edit that lowers a line cancels nothing",
         "nervure/orders/intake.py",
-        "return ordered, ordered - (line.units - line.units_canceled)",
+        "return ordered, ordered - still_open",
         "return ordered, line.units_canceled",
         INTAKE,
+    ),
+    Bug(
+        "of two statements of one second the one heard last stands",
+        "nervure/orders/intake.py",
+        "still_open = min(still_open, known.units_open)",
+        "pass",
+        PERMUTATIONS,
+    ),
+    Bug(
+        "what was short of a completed order stays short",
+        "nervure/orders/intake.py",
+        "        _ship_what_was_short(order_id, order, desk)\n",
+        "",
+        INTAKE,
+    ),
+    Bug(
+        "a shortfall of a completed order is served again",
+        ORDERS,
+        "                .where(ORDER.c.state.not_in(_OVER))\n",
+        "",
+        INTAKE,
+    ),
+    Bug(
+        "a till sale is dated by its ticket, not by its payment",
+        "nervure/orders/intake.py",
+        "at=(None if before else order.units_left_at) or order.updated_at",
+        "at=order.updated_at",
+        TILL_SALES,
+    ),
+    Bug(
+        "the channel's number moves when an order is placed, though it counts when it is paid",
+        "nervure/orders/intake.py",
+        "return order.placed_at if is_at_once else order.updated_at",
+        "return order.placed_at",
+        TILL_SALES,
+    ),
+    Bug(
+        "goods whose listing was deleted are goods no more",
+        "nervure/orders/intake.py",
+        "        if listing is None and earlier is not None:\n",
+        "        if listing is None and earlier is not None and not earlier.external_id:\n",
+        INTAKE,
+    ),
+    Bug(
+        "an order whose rest is canceled is not told as complete",
+        "nervure/orders/intake.py",
+        "        desk.orders.tell_completion(order_id)\n",
+        "        pass\n",
+        MESSAGES,
+    ),
+    Bug(
+        "an order of which something is here is told as complete",
+        ORDERS,
+        "if found is not None and self.is_complete(order_id):",
+        "if found is not None:",
+        MESSAGES,
+    ),
+    Bug(
+        "a supplier's reply ships what lies elsewhere",
+        "nervure/operations/suppliers.py",
+        "if lies_at is None or lies_at != location:",
+        "if lies_at is None:",
+        SUPPLIERS,
+    ),
+    Bug(
+        "a listing stays unbound when its item comes",
+        "nervure/store/catalogue.py",
+        "        bindings.bind_to(self._connection, self._now, ids, [item.gtin for item in items if item.gtin])\n",
+        "",
+        FACTS,
+    ),
+    Bug(
+        "what is no goods waits for a binding for ever",
+        ORDERS,
+        "missing = sorted(set(missing) - self._not_goods(channel, missing))",
+        "pass",
+        FACTS,
+    ),
+    Bug(
+        "the parts of a cause run into each other",
+        "nervure/inventory/stock.py",
+        '.replace("|", "\\\\|") for part in parts',
+        " for part in parts",
+        FACTS,
     ),
     Bug(
         "a line that an edit leaves out is kept",
@@ -438,6 +531,79 @@ BUGS = (
         'frozenset({"40001", "40P01", "55P03"})',
         'frozenset({"40P01", "55P03"})',
         DATABASE,
+    ),
+    Bug(
+        "an old number is believed while the write may still take effect",
+        "nervure/publication/answers.py",
+        "    if now < over_at:\n",
+        "    if False:\n",
+        ANSWERS,
+    ),
+    Bug(
+        "an import that the platform forgot is asked for without end",
+        NUMBERS,
+        """                "flight_until": later,
+                "receipt": None,
+""",
+        """                "flight_until": later,
+""",
+        FLIGHTS,
+    ),
+    Bug(
+        "a number is sent to a stock point that the settings do not name",
+        NUMBERS,
+        "                PUBLICATION.c.revision > 0,\n                IS_NAMED,\n",
+        "                PUBLICATION.c.revision > 0,\n",
+        SCOPE,
+    ),
+    Bug(
+        "a number that was on its way when the settings dropped it is sent again unread",
+        "nervure/store/scope.py",
+        "is_unknown = PUBLICATION.c.sent_revision > PUBLICATION.c.confirmed_revision",
+        "is_unknown = sa.false()",
+        SCOPE,
+    ),
+    Bug(
+        "what the settings name again is sent before its orders are heard",
+        "nervure/store/scope.py",
+        "                    waits_for_orders_since=self._now,\n",
+        "",
+        SCOPE,
+    ),
+    Bug(
+        "whatever was excluded comes back with the settings",
+        "nervure/store/scope.py",
+        "            PUBLICATION.c.reason == NOT_NAMED,\n",
+        "",
+        SCOPE,
+    ),
+    Bug(
+        "a shipment overtakes the acceptance of its order",
+        "nervure/store/messages.py",
+        "                ~_has_open_acceptance(),\n",
+        "",
+        MESSAGES,
+    ),
+    Bug(
+        "a message that arrived is buried by its slower sender",
+        "nervure/store/messages.py",
+        '.where(OUTBOX.c.id == message_id, OUTBOX.c.state == "leased")',
+        ".where(OUTBOX.c.id == message_id)",
+        MESSAGES,
+    ),
+    Bug(
+        "a task is closed over a sale that is just being booked",
+        "nervure/store/tasks.py",
+        "again = sorted(task for task in covered if claimable[places[task]] < 0)",
+        "again: list[int] = []",
+        TASKS,
+    ),
+    Bug(
+        "a refused parcel is forgotten when another one completes the order",
+        "nervure/store/tasks.py",
+        "sa.and_(ORDER.c.state == OrderState.COMPLETED.value, is_only),",
+        "ORDER.c.state == OrderState.COMPLETED.value,",
+        TASKS,
     ),
     Bug(
         "a rebuilt level loses what was booked meanwhile",

@@ -8,6 +8,7 @@ from connectors.errors import ConnectorError
 from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, require_channel
 from nervure.operations.pull import pull_catalogue
 from nervure.operations.webhooks import callback_url
+from nervure.store.bindings import bind_channel
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
 
@@ -50,9 +51,11 @@ def channels_subscribe(settings: SettingsOption = None) -> None:
 
 @app.command("bind")
 def channels_bind(channel: str, settings: SettingsOption = None) -> None:
-    """Pull a channel's catalogue now; the running hub binds it."""
+    """Bind a channel's listings to items, and pull its catalogue now; the running hub binds what is new in it."""
     with opened_hub(settings) as hub:
         require_channel(hub, channel)
+        bound = hub.database.run(lambda c: bind_channel(c, hub.clock.now(), channel))
+        typer.echo(f"{bound} listings bound")
         typer.echo(f"{pull_catalogue(hub, channel)} new documents")
 
 

@@ -25,11 +25,12 @@ def status(settings: SettingsOption = None) -> None:
             report.confirmed,
             report.pending,
             report.error,
+            report.excluded,
             report.problem or ("paused" if report.paused else ""),
         )
         for report in found
     ]
-    print_table(("channel", "platform", "orders", "confirmed", "pending", "error", "problem"), rows)
+    print_table(("channel", "platform", "orders", "confirmed", "pending", "error", "excluded", "problem"), rows)
     for task in tasks:
         typer.echo(f"{task.kind}: {task.about}: {task.text}")
 

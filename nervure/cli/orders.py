@@ -21,3 +21,6 @@ def orders_explain(channel: str, order: str, settings: SettingsOption = None) ->
     print_table(("location", "state", "sku", "units"), rows)
     for row in found["shortfalls"]:
         typer.echo(f"shortfall: {row['units']} of {row['sku']}")
+    for row in found["money_only"]:
+        name = row["title"] or f"line {row['line']}"
+        typer.echo(f"no goods: {row['units']} of {name!r}, {row['amount']} {row['currency']}")

@@ -64,6 +64,8 @@ class Look(Protocol):
 
     def missing_publications(self) -> int: ...
 
+    def stray_publications(self) -> int: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:

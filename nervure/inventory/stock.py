@@ -85,6 +85,11 @@ class Entry:
     compensates: str | None = None
 
 
+def cause_key(*parts: str | int) -> str:
+    """The unique text of a cause; its parts cannot run into each other, whatever skus and documents are called."""
+    return "|".join(str(part).replace("\\", "\\\\").replace("|", "\\|") for part in parts)
+
+
 @dataclass(frozen=True, slots=True)
 class Shortage:
     """What a claim wanted at a place, and what was there."""

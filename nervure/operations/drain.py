@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mappings.errors import UnreadableDocumentError
 from nervure.operations.facts import apply
 from nervure.operations.hub import Hub
-from nervure.operations.suppliers import apply_feed, note_held
+from nervure.operations.suppliers import REPLY_TOPIC, apply_feed, apply_reply, note_held
 from nervure.orders.work import UnboundListingError
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection, RuleBrokenError, savepoint
@@ -103,7 +103,8 @@ def _defect(leased: Leased, error: Exception) -> str:
 def _prepare(hub: Hub, leased: Leased) -> Prepared:
     """Understands a document outside of any transaction."""
     if leased.channel in hub.suppliers:
-        return Prepared(leased, work=lambda connection: apply_feed(hub, connection, leased))
+        work = apply_reply if leased.document.topic == REPLY_TOPIC else apply_feed
+        return Prepared(leased, work=lambda connection: work(hub, connection, leased))
     account = hub.accounts.get(leased.channel)
     if account is None:
         return Prepared(leased, reason=f"channel {leased.channel!r} is not configured")
@@ -133,7 +134,7 @@ def _handle(hub: Hub, connection: Connection, prepared: Sequence[Prepared]) -> d
         if reason is not None:
             reasons[one.leased.id] = reason
             inbox.bury(one.leased.id, reason)
-            if one.leased.channel in hub.suppliers:
+            if one.leased.channel in hub.suppliers and one.leased.document.topic != REPLY_TOPIC:
                 note_held(connection, hub.clock.now(), one.leased.channel, reason)
     inbox.done([one.leased.id for one in prepared if one.leased.id not in reasons])
     return reasons

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry, Place
+from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.hub import Hub
 from nervure.operations.observations import observe
 from nervure.orders.intake import take_in
 from nervure.orders.returns import take_back
 from nervure.orders.settling import settle
+from nervure.store.bindings import replay_unbound
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
-from nervure.store.inbox import InboxStore
 from nervure.store.publications import PublicationStore
 from schemas.documents import Fact
 from schemas.items import Item
@@ -58,8 +58,8 @@ def put_listings(hub: Hub, connection: Connection, listings: Sequence[ChannelLis
     if hub.accounts[channel].creates_items:
         _create_items(connection, listings, now)
     CatalogueStore(connection, now).put_listings(channel, listings)
-    if PublicationStore(connection, now).create_missing(channel):
-        InboxStore(connection, now).replay(reason_like=f"of channel {channel!r} is not bound")
+    if PublicationStore(connection, now).create_missing(channel) or not all(one.is_goods for one in listings):
+        replay_unbound(connection, now, channel)
 
 
 def _create_items(connection: Connection, listings: Sequence[ChannelListing], now: datetime) -> None:
@@ -68,21 +68,23 @@ def _create_items(connection: Connection, listings: Sequence[ChannelListing], no
     fresh = {
         one.sku: Item(sku=one.sku, title=one.title, gtin=one.gtin, options=one.options)
         for one in listings
-        if one.sku and one.sku not in known
+        if one.is_goods and one.sku and one.sku not in known
     }
     catalogue.put_items(list(fresh.values()))
 
 
 def _move(hub: Hub, connection: Connection, fact: ChannelMovement) -> None:
     desk = hub.desk(connection)
-    bound = desk.orders.bind(fact.channel, [fact.listing_external_id])[fact.listing_external_id]
+    bound = desk.orders.bind(fact.channel, [fact.listing_external_id]).get(fact.listing_external_id)
+    if bound is None:
+        return  # no goods
     location = desk.orders.location_of(fact.channel, fact.stock_point)
     entries = [
         Entry(
             place=Place(part, location),
             kind=fact.kind,
             units=fact.units * per,
-            cause_key=f"movement|{fact.channel}|{fact.external_id}|{part}",
+            cause_key=cause_key("movement", fact.channel, fact.external_id, part),
             document=f"movement:{fact.channel}:{fact.external_id}",
             occurred_at=fact.occurred_at,
             reason=fact.reason,

@@ -9,7 +9,7 @@ from nervure.invariants import check_all
 from nervure.operations.drain import drain
 from nervure.operations.hub import Hub
 from nervure.operations.lots import withdraw_expired
-from nervure.operations.messages import send_messages
+from nervure.operations.messages import send_to, targets
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders, pull_stock
 from nervure.operations.suppliers import pull_offers, pull_replies
@@ -18,7 +18,9 @@ from nervure.operations.windows import RETRY_PAUSE_SECONDS, Loops, Turn, Window
 from nervure.store.audit import AuditStore
 from nervure.store.channels import ChannelStore
 from nervure.store.inbox import DeadLetter, InboxStore
+from nervure.store.messages import MessageStore
 from nervure.store.publications import PublicationStore
+from nervure.store.tasks import TaskStore
 from nervure.store.upkeep import UpkeepStore
 
 DRAIN_PAUSE_SECONDS = 0.1
@@ -31,6 +33,7 @@ REPLIES_PERIOD_SECONDS = 30.0
 AGING_PERIOD_SECONDS = 15.0
 EXPIRY_PERIOD_SECONDS = 5.0
 LOTS_PERIOD_SECONDS = 60.0
+TASKS_PERIOD_SECONDS = 15.0
 READ_BACK_PERIOD_SECONDS = 900.0
 
 
@@ -38,8 +41,9 @@ READ_BACK_PERIOD_SECONDS = 900.0
 
 
 def draining(window: Window) -> Loops:
-    """The dispatcher: documents in micro-batches; what leaves for platforms has a loop of its own."""
-    return {"inbox": partial(_drain, window), "messages": partial(_send, window)}
+    """The dispatcher: documents in micro-batches; what leaves has a loop of its own for each platform and supplier."""
+    loops: dict[str, Turn] = {f"{target} messages": partial(_send, window, target) for target in targets(window.hub)}
+    return loops | {"inbox": partial(_drain, window)}
 
 
 def _drain(window: Window) -> float:
@@ -55,9 +59,9 @@ def _drain(window: Window) -> float:
     return 0.0
 
 
-def _send(window: Window) -> float:
-    count = send_messages(window.hub)
-    window.tally.count("outbox", "messages tried", count)
+def _send(window: Window, target: str) -> float:
+    count = send_to(window.hub, target)
+    window.tally.count(target, "messages tried", count)
     return 0.0 if count else MESSAGES_PAUSE_SECONDS
 
 
@@ -206,7 +210,9 @@ def _publish(window: Window, channel: str) -> float:
 
 
 def sweeping(window: Window) -> Loops:
-    """Lets go what expired, keeps subscriptions, and reads every channel back however seldom its stock is pulled."""
+    """Lets go what expired, keeps subscriptions, closes tasks that have settled by themselves, and reads every channel
+    back however seldom its stock is pulled.
+    """
     loops: dict[str, Turn] = {
         f"{channel} read back": partial(_read_back, window, channel)
         for channel, account in window.hub.accounts.items()
@@ -215,8 +221,12 @@ def sweeping(window: Window) -> Loops:
     for channel, account in window.hub.accounts.items():
         if account.record.capabilities.has_webhooks and window.hub.callback_url is not None:
             loops[f"{channel} subscriptions"] = partial(_subscribe, window, channel)
-    kept = {"aging": partial(_age, window), "reservations": partial(_expire, window), "lots": partial(_lots, window)}
-    return loops | kept
+    return loops | {
+        "aging": partial(_age, window),
+        "lots": partial(_lots, window),
+        "reservations": partial(_expire, window),
+        "tasks": partial(_close_tasks, window),
+    }
 
 
 def _subscribe(window: Window, channel: str) -> None:
@@ -240,10 +250,13 @@ def _age(window: Window) -> float:
     with hub.database.read() as connection:
         upkeep = UpkeepStore(connection, hub.clock.now())
         overdue, differing = upkeep.overdue_flights(), upkeep.differing()
+        stranded = MessageStore(connection, hub.clock.now()).stranded(targets(hub))
     for channel, count in overdue.items():
         window.tally.warn(channel, f"{count} numbers were sent and nobody has read them back: is publishing running?")
     for channel, count in differing.items():
         window.tally.warn(channel, f"{count} confirmed numbers differ from what the channel shows")
+    for target, count in stranded.items():
+        window.tally.warn(target, f"{count} messages wait for it, and the settings do not name it")
     return AGING_PERIOD_SECONDS
 
 
@@ -257,6 +270,13 @@ def _expire(window: Window) -> float:
 def _lots(window: Window) -> float:
     window.tally.count("lots", "expired units put on hold", withdraw_expired(window.hub))
     return LOTS_PERIOD_SECONDS
+
+
+def _close_tasks(window: Window) -> float:
+    hub = window.hub
+    count = hub.database.run(lambda c: TaskStore(c, hub.clock.now()).close_settled())
+    window.tally.count("tasks", "closed by themselves", count)
+    return TASKS_PERIOD_SECONDS
 
 
 def forgetting(window: Window) -> Loops:

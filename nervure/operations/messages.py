@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 
 from connectors.errors import ConnectorError, FatalError, RefusedError, ThrottledError
 from nervure.operations.hub import Hub
 from nervure.operations.suppliers import send_drop_ship, take_refusal
 from nervure.store.database import Connection
-from nervure.store.messages import Message, MessageStore
+from nervure.store.messages import LEASE_SECONDS, Message, MessageStore
 from nervure.store.orders import OrderStore
 
 logger = logging.getLogger(__name__)
@@ -16,10 +17,32 @@ FIRST_RETRY_SECONDS = 2.0
 MAX_RETRY_SECONDS = 900.0
 
 
-def send_messages(hub: Hub, limit: int = 20) -> int:
-    """Sends what is due; a failing message waits for its next try, a refused one becomes a task. Answers how many."""
-    taken = hub.database.run(lambda c: MessageStore(c, hub.clock.now()).lease(limit))
-    for message in taken:
+def targets(hub: Hub) -> list[str]:
+    """Everybody to whom messages go: each is sent to by itself, so that a slow one holds nobody else."""
+    return [*hub.accounts, *hub.suppliers]
+
+
+def send_messages(hub: Hub) -> int:
+    """Sends what is due to all targets, one after the other; answers how many were tried."""
+    return sum(send_to(hub, target) for target in targets(hub))
+
+
+def send_to(hub: Hub, target: str, limit: int = 20) -> int:
+    """Sends what is due to one target, in the order in which it was queued; answers how many were tried.
+
+    A failing message waits for its next try, a refused one becomes a task.
+    """
+    with hub.database.read() as connection:
+        if not MessageStore(connection, hub.clock.now()).has_due(target):
+            return 0
+    # Longer than half of the lease, and another window may take what is not tried yet for lost.
+    until = hub.clock.now() + timedelta(seconds=LEASE_SECONDS / 2)
+    taken = hub.database.run(lambda c: MessageStore(c, hub.clock.now()).lease(target, limit))
+    for tried, message in enumerate(taken):
+        if hub.clock.now() > until:
+            left = [one.id for one in taken[tried:]]
+            hub.database.run(lambda c: MessageStore(c, hub.clock.now()).give_back(left))  # noqa: B023 - runs at once
+            return tried
         _send(hub, message)
     return len(taken)
 
@@ -51,7 +74,8 @@ def _bury(hub: Hub, message: Message, reason: str) -> None:
     now = hub.clock.now()
 
     def work(connection: Connection) -> None:
-        MessageStore(connection, now).bury(message.id, reason)
+        if not MessageStore(connection, now).bury(message.id, reason):
+            return
         if message.kind == "drop_ship":
             take_refusal(hub, connection, int(message.payload["fulfillment_order"]))
         OrderStore(connection, now).open_task("message_refused", f"{message.kind}:{message.reference}", reason)

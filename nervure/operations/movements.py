@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from nervure.inventory import movements as rules
 from nervure.inventory.movements import Key, NotThereError, Occasion
-from nervure.inventory.stock import Entry, InsufficientStockError
+from nervure.inventory.stock import Entry, InsufficientStockError, cause_key
 from nervure.inventory.undo import BY_HAND
 from nervure.operations.hub import Hub
 from nervure.operations.lots import check_goods
@@ -49,8 +49,7 @@ class _Work:
         """`details`: what one document may book several times, once each."""
         place = self.key.place
         names = (kind, document, str(place.item_id), str(place.location_id), self.key.owner, self.key.lot, *details)
-        escaped = (name.replace("\\", "\\\\").replace("|", "\\|") for name in names)
-        return Occasion(f"{kind}:{document}", BY_HAND + "|".join(escaped), self.now)
+        return Occasion(f"{kind}:{document}", BY_HAND + cause_key(*names), self.now)
 
 
 def change_condition(

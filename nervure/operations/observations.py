@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from nervure.inventory.ledger import count_difference
-from nervure.inventory.stock import Place
+from nervure.inventory.stock import Place, cause_key
 from nervure.operations.hub import Hub
 from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
@@ -27,7 +27,9 @@ def observe(hub: Hub, connection: Connection, facts: Sequence[StockObservation])
     channel = facts[0].channel
     masters = catalogue.ruled_points(channel)
     listings = catalogue.listing_items(channel, {fact.listing_external_id for fact in facts})
-    ours = [fact for fact in facts if fact.listing_external_id in listings]
+    # A stock point that the settings do not name is not heard, also where it once had been.
+    points = set(ChannelStore(connection, now).stock_points(channel))
+    ours = [fact for fact in facts if fact.listing_external_id in listings and fact.stock_point in points]
     kits = catalogue.kits({listings[fact.listing_external_id][0] for fact in ours})
 
     def is_count(fact: StockObservation) -> bool:
@@ -106,7 +108,7 @@ def _book_count(hub: Hub, connection: Connection, fact: StockObservation, item_i
         place,
         difference,
         counted_at=fact.observed_at,
-        cause_key=f"count|{fact.channel}|{place.item_id}|{place.location_id}|{fact.observed_at.isoformat()}",
+        cause_key=cause_key("count", fact.channel, *place, fact.observed_at.isoformat()),
         document=f"observation:{fact.channel}:{fact.observed_at:%Y-%m-%dT%H:%M:%SZ}",
         reason=AdjustmentReason.CYCLE_COUNT if fact.is_physical_count else AdjustmentReason.CORRECTION,
     )

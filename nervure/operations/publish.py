@@ -57,18 +57,36 @@ def publish(hub: Hub, channel: str) -> PublishReport:
 
 def _settle_unknown(hub: Hub, channel: str, report: PublishReport) -> None:
     flight = uuid4().hex
-    limit = hub.accounts[channel].record.capabilities.write_batch
-    lost = hub.database.run(lambda c: PublicationStore(c, hub.clock.now()).adopt_lost(channel, limit, flight))
-    if not lost:
-        return
+    capabilities = hub.accounts[channel].record.capabilities
+    lost = hub.database.run(
+        lambda c: PublicationStore(c, hub.clock.now()).adopt_lost(channel, capabilities.write_batch, flight)
+    )
+    if lost:
+        _read_back(hub, channel, lost, flight, late_effect_seconds=capabilities.late_effect_seconds)
+        report.outcomes["read back"] += len(lost)
+
+
+def _read_back(hub: Hub, channel: str, numbers: Sequence[Flight], flight: str, *, late_effect_seconds: float) -> None:
     try:
-        shown = _read(hub.connection(channel), [number.key for number in lost])
+        shown = _read(hub.connection(channel), [number.key for number in numbers])
     except ConnectorError as error:
-        _land(hub, [(number, after_failure(error, hub.clock.now(), is_unknown=True)) for number in lost], flight)
+        _land(hub, [(number, after_failure(error, hub.clock.now(), is_unknown=True)) for number in numbers], flight)
         raise
     now = hub.clock.now()
-    _land(hub, [(number, after_reading(shown.get(number.key), number.units, now)) for number in lost], flight)
-    report.outcomes["read back"] += len(lost)
+    landings = [
+        (
+            number,
+            after_reading(
+                shown.get(number.key),
+                number.units,
+                now,
+                sent_at=number.sent_at,
+                late_effect_seconds=late_effect_seconds,
+            ),
+        )
+        for number in numbers
+    ]
+    _land(hub, landings, flight)
 
 
 def _settle_imports(hub: Hub, channel: str, report: PublishReport) -> None:
@@ -85,8 +103,13 @@ def _settle_imports(hub: Hub, channel: str, report: PublishReport) -> None:
             _land(hub, [(number, waiting) for number in numbers], flight)
             raise
         now = hub.clock.now()
-        landings = [(number, after_answer(answer, None, now)) for number, answer in zip(numbers, answers, strict=True)]
-        _land(hub, landings, flight)
+        answered = list(zip(numbers, answers, strict=True))
+        unclear = [number for number, answer in answered if answer.outcome is WriteOutcome.UNACCOUNTED]
+        said = [pair for pair in answered if pair[1].outcome is not WriteOutcome.UNACCOUNTED]
+        _land(hub, [(number, after_answer(answer, None, now)) for number, answer in said], flight)
+        if unclear:
+            # The import is over: what is shown now is what became of them.
+            _read_back(hub, channel, unclear, flight, late_effect_seconds=0.0)
         report.outcomes.update(answer.outcome.value for answer in answers if answer.outcome is not WriteOutcome.SENT)
 
 

@@ -14,12 +14,14 @@ from connectors.registry import suppliers as known_suppliers
 from connectors.transport import Send, httpx_sender
 from nervure.clock import Clock
 from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry, Place
+from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.hub import Account, Hub, SupplierAccount
-from nervure.settings import Settings, SettingsError
+from nervure.settings import LocationSection, Settings, SettingsError
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, open_database
+from nervure.store.inbox import InboxStore
 from nervure.store.migrations import upgrade
+from nervure.store.scope import ScopeStore
 from nervure.store.stock import StockStore
 from schemas.items import Item, ItemKind, KitComponent, LotTracking
 from schemas.locations import Location, LocationKind
@@ -79,7 +81,10 @@ class _Wires:
 
 
 def write_master_data(connection: Connection, settings: Settings, now: datetime) -> None:
-    """Writes locations, items, channels and opening stock as the settings say; done again it changes nothing."""
+    """Writes locations, items, channels and opening stock as the settings say; done again it changes nothing.
+
+    What is in the database and not in the settings is kept, and neither written to nor promised.
+    """
     catalogue = CatalogueStore(connection, now)
     suppliers = {section.location: section.exchange for section in settings.suppliers}
     locations = {}
@@ -90,7 +95,7 @@ def write_master_data(connection: Connection, settings: Settings, now: datetime)
         locations[section.code] = catalogue.put_location(
             Location.model_validate(section.model_dump(exclude={"master"})),
             master=exchange.name if exchange else section.master,
-            ttl_seconds=exchange.ttl_seconds if exchange else None,
+            ttl_seconds=exchange.ttl_seconds if exchange else _ttl_without_exchange(section),
         )
     if settings.hub.items is not None:
         try:
@@ -107,8 +112,25 @@ def write_master_data(connection: Connection, settings: Settings, now: datetime)
             stock_points={point: [locations[code] for code in codes] for point, codes in channel.stock_points.items()},
             orders_since=now,
         )
+    _keep_to(connection, settings, now)
     if settings.hub.opening_stock is not None:
         _open_stock(connection, settings.hub.opening_stock, locations, now)
+
+
+def _ttl_without_exchange(section: LocationSection) -> float | None:
+    """A supplier of whom nobody says what it has (any more) promises nothing."""
+    return 0.0 if section.kind is LocationKind.SUPPLIER and section.master is None else None
+
+
+def _keep_to(connection: Connection, settings: Settings, now: datetime) -> None:
+    """What the settings do not name any more is not written to; what they name again comes back."""
+    scope = ScopeStore(connection, now)
+    scope.keep_locations([section.code for section in settings.locations])
+    scope.keep_channels([channel.account.name for channel in settings.channels])
+    for channel in scope.settle():
+        inbox = InboxStore(connection, now)
+        inbox.replay(reason_like=f"channel {channel!r} is not configured")
+        inbox.replay(reason_like=f"of channel {channel!r} stands for no location")
 
 
 def read_items(path: Path) -> list[Item]:
@@ -161,7 +183,7 @@ def _open_stock(connection: Connection, path: Path, locations: dict[str, int], n
                     place=Place(items[row["sku"]], locations[row["location"]]),
                     kind=MovementKind.RECEIVED,
                     units=int(row["units"]),
-                    cause_key=f"opening|{row['sku']}|{row['location']}",
+                    cause_key=cause_key("opening", row["sku"], row["location"]),
                     document="opening",
                     occurred_at=now,
                 )

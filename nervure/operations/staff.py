@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 
 from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry, Place
+from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.hub import Hub
 from nervure.operations.lots import check_entry
 from nervure.operations.names import check_names
@@ -63,7 +63,7 @@ def adjust(
             kind=MovementKind.ADJUSTED,
             units=units,
             # A delivery note may both bring goods and say what of them was broken.
-            cause_key=f"hub|adjustment|{document}|{sku}|{location}" + _detail(owner, condition, lot),
+            cause_key=cause_key("hub", "adjustment", document, sku, location, *_detail(owner, condition, lot)),
             document=f"adjustment:{document}",
             occurred_at=now,
             reason=reason,
@@ -101,7 +101,7 @@ def receive(
             place=place,
             kind=MovementKind.RECEIVED,
             units=units,
-            cause_key=f"hub|{document}|{sku}|{location}" + _detail(owner, condition, lot),
+            cause_key=cause_key("hub", document, sku, location, *_detail(owner, condition, lot)),
             document=f"receipt:{document}",
             occurred_at=now,
             owner=owner,
@@ -127,9 +127,9 @@ def place_of(connection: Connection, now: datetime, sku: str, location: str) -> 
     return Place(item_id, location_id)
 
 
-def _detail(owner: str, condition: Condition, lot: str) -> str:
+def _detail(owner: str, condition: Condition, lot: str) -> list[str]:
     """What one document may bring several times: each owner, condition and lot once."""
-    return "" if (owner, condition, lot) == (OUR_OWN, Condition.SELLABLE, "") else f"|{owner}|{condition}|{lot}"
+    return [] if (owner, condition, lot) == (OUR_OWN, Condition.SELLABLE, "") else [owner, condition, lot]
 
 
 def _book(

@@ -1,5 +1,7 @@
 """Suppliers: their feed is another master's count with an age; orders go to them, replies come back."""
 
+import hashlib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -8,7 +10,7 @@ from functools import partial
 from connectors.errors import ConnectorError, ContractError, FeedHeldError, NoAnswerError, RefusedError
 from mappings.errors import UnreadableDocumentError
 from nervure.inventory.ledger import count_difference
-from nervure.inventory.stock import Entry, Place
+from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.hub import Hub
 from nervure.orders.settling import cover, release, serve_shortfalls, settle
 from nervure.orders.shipping import ship
@@ -21,9 +23,14 @@ from nervure.store.messages import Handover, MessageStore
 from nervure.store.offers import OfferStore
 from nervure.store.orders import OrderStore, is_fresh
 from nervure.store.stock import StockStore
+from schemas.documents import Heard, RawDocument
 from schemas.dropship import DropShipLine, DropShipOrder, SupplierReply
 from schemas.fulfillment import FulfillmentState
 from schemas.stock import AdjustmentReason, MovementKind, SupplierOffer
+
+REPLY_TOPIC = "reply"
+MAX_DIGITS = 15
+"""Of a fulfillment order's number; a longer one is none of ours."""
 
 
 def pull_offers(hub: Hub, supplier: str) -> int:
@@ -108,7 +115,7 @@ def _book_difference(hub: Hub, connection: Connection, leased: Leased, location:
                 units - expected.get(item, 0),
                 counted_at=as_of,
                 # Not by its time: a feed may be corrected, and still be of the same day.
-                cause_key=f"feed|{supplier}|{item}|{leased.document.event_id}",
+                cause_key=cause_key("feed", supplier, item, leased.document.event_id),
                 document=f"feed:{supplier}:{leased.document.event_id}",
                 reason=AdjustmentReason.CORRECTION,
             )
@@ -182,30 +189,55 @@ def take_refusal(hub: Hub, connection: Connection, fulfillment_order_id: int) ->
 
 
 def pull_replies(hub: Hub, supplier: str) -> int:
-    """Takes in what the supplier says of our orders; reading a reply twice changes nothing. Answers how many."""
+    """Stores what the supplier says of our orders, each reply once; answers how many were read."""
     count = 0
     with hub.supplier(supplier) as exchange:
         for reply in exchange.pull_replies():
-            hub.database.run(partial(_take_reply, hub, reply))
+            document = _reply_document(reply)
+            hub.database.run(partial(_store_reply, hub, supplier, document))
             count += 1
     return count
 
 
-def _take_reply(hub: Hub, reply: SupplierReply, connection: Connection) -> None:
+def _store_reply(hub: Hub, supplier: str, document: RawDocument, connection: Connection) -> None:
+    InboxStore(connection, hub.clock.now()).put(supplier, [document])
+
+
+def _reply_document(reply: SupplierReply) -> RawDocument:
+    body = json.dumps(reply.model_dump(mode="json"), sort_keys=True).encode()
+    event = f"{REPLY_TOPIC}:{hashlib.sha256(body).hexdigest()}"
+    return RawDocument(REPLY_TOPIC, reply.reference, event, body, Heard.POLL, reply.happened_at)
+
+
+def apply_reply(hub: Hub, connection: Connection, leased: Leased) -> None:
+    """Carries one reply out; carried out again it changes nothing.
+
+    Raises:
+        UnreadableDocumentError: it names no order that this supplier was given.
+    """
+    reply = SupplierReply.model_validate_json(leased.document.body)
     prefix, _, number = reply.reference.rpartition("-")
-    if prefix != "nervure" or not number.isdigit():
-        return
-    fulfillment_order_id = int(number)
-    desk = hub.desk(connection)
-    lines = desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
-    for order_id in sorted({line.order_id for line in lines}):
+    if prefix != "nervure":
+        return  # the supplier's other customers, or the merchant's other orders
+    location = CatalogueStore(connection, hub.clock.now()).supplier_location(leased.channel)
+    is_number = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
+    lies_at = MessageStore(connection, hub.clock.now()).location_of(int(number)) if is_number else None
+    if lies_at is None or lies_at != location:
+        raise UnreadableDocumentError(
+            f"{leased.channel} answers order {reply.reference[:80]!r}, which it was never given: nothing was booked"
+        )
+    _take_reply(hub.desk(connection), MessageStore(connection, hub.clock.now()), int(number), reply)
+
+
+def _take_reply(desk: Desk, messages: MessageStore, fulfillment_order_id: int, reply: SupplierReply) -> None:
+    for order_id in messages.order_of(fulfillment_order_id):
         desk.orders.lock(order_id)
     # Whoever answers has the order, also where no answer came when it was handed over.
-    MessageStore(connection, desk.now).sent_to_supplier(fulfillment_order_id)
-    kept = _kept(desk, MessageStore(connection, desk.now), fulfillment_order_id, reply)
+    messages.sent_to_supplier(fulfillment_order_id)
+    kept = _kept(desk, messages, fulfillment_order_id, reply)
     _trust_no_more(desk, _give_up(desk, fulfillment_order_id, kept), fulfillment_order_id, reply.happened_at)
     if reply.tracking_number is not None:
-        MessageStore(connection, desk.now).track(fulfillment_order_id, reply.carrier, reply.tracking_number)
+        messages.track(fulfillment_order_id, reply.carrier, reply.tracking_number)
         ship(fulfillment_order_id, desk, shipped_at=reply.happened_at)
 
 
@@ -261,7 +293,7 @@ def _trust_no_more(
             place=place,
             kind=MovementKind.ADJUSTED,
             units=-units,
-            cause_key=f"refused|{fulfillment_order_id}|{place.item_id}|{place.location_id}",
+            cause_key=cause_key("refused", fulfillment_order_id, place.item_id, place.location_id),
             document=f"fulfillment:{fulfillment_order_id}",
             occurred_at=refused_at or desk.now,
             reason=AdjustmentReason.CORRECTION,

@@ -4,14 +4,18 @@ An order is written as the channel states it, then settled: each line's open uni
 be a shortfall. Settling compares where the line stands with where it must stand, so it can be done again at will.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
 from nervure.inventory.ledger import book
 from nervure.inventory.lots import draw
-from nervure.inventory.stock import Entry, Place
+from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.orders.reseating import reseat
 from nervure.orders.returns import check_units
-from nervure.orders.settling import cover, rebalance, serve_shortfalls, uncover
+from nervure.orders.settling import cover, note_shortfall, rebalance, serve_shortfalls, uncover
 from nervure.orders.shipping import ship
-from nervure.orders.work import Desk, LineState, order_document
+from nervure.orders.work import BoundListing, Desk, KnownOrder, LineState, order_document
 from schemas.capabilities import Capabilities, DecrementMoment
 from schemas.fulfillment import FulfillmentState
 from schemas.orders import DeliveryMethod, Order, OrderLine, OrderState
@@ -24,29 +28,45 @@ def take_in(order: Order, capabilities: Capabilities, desk: Desk) -> bool:
     Raises:
         UnboundListingError: a line's listing is not bound; nothing was written.
     """
-    bound = desk.orders.bind(order.channel, [line.listing_external_id for line in order.lines])
+    named = [line.listing_external_id for line in order.lines if line.listing_external_id is not None]
+    bound = desk.orders.bind(order.channel, named)
     known = desk.orders.upsert(order)
     if known is None:
         return False
-    order_id, is_new, was_counted = known
-    before = {line.external_id: line for line in ([] if is_new else desk.orders.lines(order_id))}
-    desk.orders.put_lines(
-        order_id,
-        [
-            (line, bound[line.listing_external_id], *_ordered_and_canceled(before.get(line.external_id), line))
-            for line in order.lines
-        ],
-    )
+    before = {line.external_id: line for line in ([] if known.is_new else desk.orders.lines(known.id))}
+    _put_lines(known, order, desk, bound, before)
+    if order.state is OrderState.CANCELED:
+        for state in desk.orders.lines(known.id):
+            desk.orders.cancel_units(state.id, state.units_ordered)
+    if known.was_counted or counts(order, capabilities):
+        _count(known.id, order, capabilities, desk, before if known.was_counted else {})
+    check_units(order.channel, order.external_id, desk)
+    return True
+
+
+def _put_lines(
+    known: KnownOrder, order: Order, desk: Desk, bound: Mapping[str, BoundListing], before: Mapping[str, LineState]
+) -> None:
+    """Writes lines as stated. What is not goods moves money only; what was goods once stays goods."""
+    goods: list[tuple[OrderLine, BoundListing, int, int]] = []
+    money: list[OrderLine] = []
+    for line in order.lines:
+        earlier = before.get(line.external_id)
+        listing = bound.get(line.listing_external_id or "")
+        if listing is None and earlier is not None:
+            listing = BoundListing(earlier.listing_id, earlier.item_id)
+        if listing is None:
+            money.append(line)
+        else:
+            goods.append((line, listing, *_ordered_and_canceled(earlier, line, is_tie=known.is_tie)))
+    desk.orders.put_lines(known.id, goods)
+    if money:
+        desk.orders.put_money_lines(known.id, money)
+    if known.is_tie:
+        return  # of two statements of one instant nobody knows whether the other took this line away or added it
     stated = {line.external_id for line in order.lines}
     for gone in (line for line in before.values() if line.external_id not in stated):
         desk.orders.cancel_units(gone.id, gone.units_ordered)
-    if order.state is OrderState.CANCELED:
-        for state in desk.orders.lines(order_id):
-            desk.orders.cancel_units(state.id, state.units_ordered)
-    if was_counted or counts(order, capabilities):
-        _count(order_id, order, capabilities, desk, before if was_counted else {})
-    check_units(order.channel, order.external_id, desk)
-    return True
 
 
 def counts(order: Order, capabilities: Capabilities) -> bool:
@@ -63,10 +83,29 @@ def counts(order: Order, capabilities: Capabilities) -> bool:
     return has_taken and order.state is not OrderState.CANCELED
 
 
-def _ordered_and_canceled(known: LineState | None, line: OrderLine) -> tuple[int, int]:
-    """An edit that lowers a line's units cancels the difference: what was ordered once stays on record."""
+def _ordered_and_canceled(known: LineState | None, line: OrderLine, *, is_tie: bool) -> tuple[int, int]:
+    """An edit that lowers a line's units cancels the difference: what was ordered once stays on record.
+
+    Of two statements made in one instant the one that leaves fewer units open stands, whichever was heard first.
+    """
     ordered = max(line.units, known.units_ordered if known else 0)
-    return ordered, ordered - (line.units - line.units_canceled)
+    still_open = line.units - line.units_canceled
+    if is_tie and known is not None:
+        still_open = min(still_open, known.units_open)
+    return ordered, ordered - still_open
+
+
+def _left_at(order: Order, capabilities: Capabilities, *, is_first: bool) -> datetime:
+    """When the channel took the units off its own number: as it says, else by what is known of its platform.
+
+    `is_first` False: the order was counted before, and what it holds more now came with its newest form.
+    """
+    if not is_first:
+        return order.updated_at
+    if order.units_left_at is not None:
+        return order.units_left_at
+    is_at_once = capabilities.decrements_at in {DecrementMoment.CART, DecrementMoment.ORDER}
+    return order.placed_at if is_at_once else order.updated_at
 
 
 def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, before: dict[str, LineState]) -> None:
@@ -87,9 +126,10 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
     if capabilities.decrements_at is not DecrementMoment.NEVER:
         moved = channels_own_moves(lines, before, restocks_on_cancel=capabilities.restocks_on_cancel)
         if moved:
-            desk.orders.channel_moved(order_id, moved, order.updated_at if before else order.placed_at)
+            desk.orders.channel_moved(order_id, moved, _left_at(order, capabilities, is_first=not before))
     if order.delivery.method is DeliveryMethod.HANDED_OVER:
-        _hand_over(order_id, order, desk, lines)
+        # A sale that waits for its payment is at the till still, also where the platform counts orders at once.
+        _hand_over(order_id, order, desk, lines, at=(None if before else order.units_left_at) or order.updated_at)
         return
     cover(order_id, desk, lines, may_split=order.delivery.method is DeliveryMethod.SHIP)
     given_back = desk.stock.parts_of({line.item_id for line in stated if line.units_served > line.units_open})
@@ -100,6 +140,14 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
     if order.state is OrderState.COMPLETED:
         for number in sorted({line.fulfillment_order_id for line in desk.orders.fulfillment_lines(order_id=order_id)}):
             ship(number, desk, shipped_at=order.updated_at, tell_channel=False)
+        _ship_what_was_short(order_id, order, desk)
+    elif order.state is OrderState.OPEN and _is_less_open(lines, before):
+        desk.orders.tell_completion(order_id)
+
+
+def _is_less_open(lines: list[LineState], before: Mapping[str, LineState]) -> bool:
+    """Whether units were canceled that had not left."""
+    return any(line.external_id in before and line.units_open < before[line.external_id].units_open for line in lines)
 
 
 def channels_own_moves(
@@ -115,18 +163,41 @@ def channels_own_moves(
     return moved
 
 
-def _hand_over(order_id: int, order: Order, desk: Desk, lines: list[LineState]) -> None:
+def _hand_over(order_id: int, order: Order, desk: Desk, lines: list[LineState], *, at: datetime) -> None:
     """A till sale is a fact: it is booked whatever our numbers say; who had claimed the units is served elsewhere."""
-    sold = {line.id: line.units_open - line.units_served for line in lines if line.units_open > line.units_served}
-    if not sold:
+    sold = {line: line.units_open - line.units_served for line in lines if line.units_open > line.units_served}
+    if sold:
+        _book_gone(order_id, order, desk, sold, Gone(FulfillmentState.HANDED_OVER, MovementKind.SOLD, at))
+
+
+def _ship_what_was_short(order_id: int, order: Order, desk: Desk) -> None:
+    """The channel says that all of it left: also what had no source here, from the place that its number stands for."""
+    short = {line: line.units_short for line in desk.orders.lines(order_id) if line.units_short}
+    if not short:
         return
+    _book_gone(order_id, order, desk, short, Gone(FulfillmentState.SHIPPED, MovementKind.SHIPPED, order.updated_at))
+    for line in short:
+        note_shortfall(desk, line, 0)
+
+
+class Gone(NamedTuple):
+    """How units left that nobody had claimed."""
+
+    state: FulfillmentState
+    kind: MovementKind
+    at: datetime
+
+
+def _book_gone(order_id: int, order: Order, desk: Desk, units: Mapping[LineState, int], how: Gone) -> None:
+    """Books units of order lines as gone from the place of the channel's stock point, though it may owe them then."""
     location = desk.orders.location_of(order.channel, order.delivery.stock_point)
-    written = desk.orders.add_fulfillment(order_id, location, FulfillmentState.HANDED_OVER, sold)
-    parts_of = desk.stock.parts_of({line.item_id for line in lines})
+    written = desk.orders.add_fulfillment(
+        order_id, location, how.state, {line.id: count for line, count in units.items()}
+    )
+    parts_of = desk.stock.parts_of({line.item_id for line in units})
     wanted = [
-        (written[line.id], Place(part, location), sold[line.id] * per)
-        for line in lines
-        if line.id in sold
+        (written[line.id], Place(part, location), count * per)
+        for line, count in units.items()
         for part, per in parts_of[line.item_id].items()
     ]
     places = {place for _, place, _ in wanted}
@@ -134,11 +205,11 @@ def _hand_over(order_id: int, order: Order, desk: Desk, lines: list[LineState]) 
     entries = [
         Entry(
             place=place,
-            kind=MovementKind.SOLD,
+            kind=how.kind,
             units=-one.units,
-            cause_key=f"fulfillment|{line}|{place.item_id}" + (f"|{number}" if number else ""),
+            cause_key=cause_key("fulfillment", line, place.item_id, *([number] if number else [])),
             document=order_document(order.channel, order.external_id),
-            occurred_at=order.updated_at,
+            occurred_at=how.at,
             owner=one.owner,
             lot=one.lot,
         )

@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry, Place
+from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.orders.settling import settle
-from nervure.orders.work import Desk, ReturnState
+from nervure.orders.work import BoundListing, Desk, ReturnState
 from schemas.orders import Return, ReturnLine
 from schemas.stock import AdjustmentReason, Condition, MovementKind
 
@@ -26,13 +26,15 @@ def take_back(goods: Return, desk: Desk) -> bool:
     Raises:
         UnboundListingError: a line's listing is not bound; nothing was written.
     """
-    bound = desk.orders.bind(goods.channel, [line.listing_external_id for line in goods.lines])
+    bound = _listings(goods, desk)
     return_id = desk.orders.put_return(goods)
     entries: list[Entry] = []
     restocked: set[int] = set()
     is_new = False
     for line in goods.lines:
-        listing = bound[line.listing_external_id]
+        listing = bound.get(line.external_id)
+        if listing is None:
+            continue  # no goods of ours: its money is in the refund
         was_added, state = desk.orders.return_line(return_id, line, listing.item_id)
         location = desk.orders.location_of(goods.channel, line.stock_point) if line.restocked else None
         stated = hear(state, line, location, goods.occurred_at)
@@ -83,7 +85,7 @@ def check_units(channel: str, order: str, desk: Desk) -> None:
 
 def _movements(goods: Return, line: ReturnLine, before: ReturnState, after: ReturnState) -> Iterator[Entry]:
     """What has to be booked for one line, for an item of one part, which `_of_part` puts in."""
-    cause = f"return|{goods.channel}|{goods.external_id}|{line.external_id}"
+    cause = cause_key("return", goods.channel, goods.external_id, line.external_id)
     here = after.location_id or 0
     # What was booked before places were kept is taken to lie where it is said to lie now.
     there = before.location_id or here
@@ -124,3 +126,16 @@ def _of_part(entry: Entry, part: int, per: int) -> Entry:
         units=entry.units * per,
         cause_key=f"{entry.cause_key}|{part}",
     )
+
+
+def _listings(goods: Return, desk: Desk) -> dict[str, BoundListing]:
+    """What came back, by the return's line: by its listing, else as its order line was bound when it was sold."""
+    named = [line.listing_external_id for line in goods.lines if line.listing_external_id is not None]
+    bound = desk.orders.bind(goods.channel, named)
+    found = {line.external_id: bound[name] for line in goods.lines if (name := line.listing_external_id or "") in bound}
+    if len(found) < len(goods.lines) and goods.order is not None:
+        sold = {line.external_id: line for line in desk.orders.lines_of(goods.channel, goods.order)}
+        for line in goods.lines:
+            if line.external_id not in found and (known := sold.get(line.order_line or "")) is not None:
+                found[line.external_id] = BoundListing(known.listing_id, known.item_id)
+    return found

@@ -38,7 +38,7 @@ def cover(
     else:
         missing = {}
     for line in lines:
-        _note_shortfall(desk, line, missing.get(line.id, 0))
+        note_shortfall(desk, line, missing.get(line.id, 0))
     desk.orders.release(order_id)
 
 
@@ -81,7 +81,8 @@ def _deal(
     return dealt
 
 
-def _note_shortfall(desk: Desk, line: LineState, units: int) -> None:
+def note_shortfall(desk: Desk, line: LineState, units: int) -> None:
+    """Says how many units of a line have no source; each such line has an open task, and no other."""
     if units == line.units_short:
         return
     desk.orders.set_shortfall(line.id, units, NOT_HERE)

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry
+from nervure.inventory.stock import Entry, cause_key
 from nervure.orders.work import Desk, order_document
 from schemas.fulfillment import FulfillmentState
 from schemas.stock import MovementKind
@@ -32,7 +32,7 @@ def ship(
                 place=claim.place,
                 kind=MovementKind.SHIPPED,
                 units=-claim.units,
-                cause_key=f"claim|{claim.id}",
+                cause_key=cause_key("claim", claim.id),
                 document=document,
                 occurred_at=shipped_at,
                 owner=owner,

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nervure.inventory.availability import Parts
 from nervure.inventory.stock import HeldClaim, Place, StockRepository, Take
@@ -23,6 +23,15 @@ class BoundListing:
 
     listing_id: int
     item_id: int
+
+
+class KnownOrder(NamedTuple):
+    """An order under its lock. `is_tie`: another statement of the same instant was heard before."""
+
+    id: int
+    is_new: bool
+    was_counted: bool
+    is_tie: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,19 @@ def is_older(order: Order, known_at: datetime, known_state: OrderState) -> bool:
     return (order.updated_at, stages.index(order.state)) < (known_at, stages.index(known_state))
 
 
+def is_tie(order: Order, known_at: datetime, known_state: OrderState) -> bool:
+    """Whether two statements were made in one instant and stage: neither can be told to be the newer."""
+    return (order.updated_at, order.state) == (known_at, known_state)
+
+
+def is_behind(order: Order, known: Sequence[LineState]) -> bool:
+    """Whether a statement of the same instant was made before a cancellation that is known: it says nothing new."""
+    open_units = {line.external_id: line.units_open for line in known}
+    stated = {line.external_id: line.units - line.units_canceled for line in order.lines}
+    news = [stated[name] - units for name, units in open_units.items() if name in stated]
+    return not stated.keys() - open_units.keys() and min(news, default=0) >= 0 and max(news, default=0) > 0
+
+
 def order_document(channel: str, external_id: str) -> str:
     """What the ledger calls an order."""
     return f"order:{channel}:{external_id}"
@@ -109,11 +131,8 @@ class ClaimRepository(StockRepository, Protocol):
 class OrderRepository(Protocol):
     """Orders in storage, within one transaction."""
 
-    def upsert(self, order: Order) -> tuple[int, bool, bool] | None:
-        """Locks the order and writes its newest form; None: a newer one is known already.
-
-        Answers its id, whether it is new, and whether it was counted before.
-        """
+    def upsert(self, order: Order) -> KnownOrder | None:
+        """Locks the order and writes its newest form; None: a newer one is known already."""
 
     def lock(self, order_id: int) -> None:
         """Whoever changes what serves an order holds its lock first, and reads under it."""
@@ -121,12 +140,21 @@ class OrderRepository(Protocol):
     def mark_counted(self, order_id: int) -> None: ...
 
     def bind(self, channel: str, listing_external_ids: Collection[str]) -> Mapping[str, BoundListing]:
-        """Raises UnboundListingError, naming them, when one is not bound."""
+        """Bound listings by external id; those that are known to be no goods are left out.
+
+        Raises UnboundListingError, naming them, when another is not bound.
+        """
 
     def lines(self, order_id: int) -> list[LineState]: ...
 
+    def lines_of(self, channel: str, order_external_id: str) -> list[LineState]:
+        """The lines of an order by its channel's id; none where it is not known."""
+
     def put_lines(self, order_id: int, lines: Sequence[tuple[OrderLine, BoundListing, int, int]]) -> None:
         """Inserts or rewrites lines: (as stated, its binding, units ordered, units canceled)."""
+
+    def put_money_lines(self, order_id: int, lines: Sequence[OrderLine]) -> None:
+        """Notes the lines of an order that move money only."""
 
     def cancel_units(self, line_id: int, units_canceled: int) -> None: ...
 
@@ -177,6 +205,9 @@ class OrderRepository(Protocol):
 
     def tell_shipment(self, fulfillment_order_id: int) -> None:
         """Queues the shipment's notice to the channel."""
+
+    def tell_completion(self, order_id: int) -> None:
+        """Queues that an order is complete, once, if some of it has left and nothing more is to come."""
 
     def put_return(self, goods: Return) -> int:
         """Writes the return's header if it is new; answers its id."""

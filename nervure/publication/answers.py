@@ -9,6 +9,9 @@ from schemas.publications import PublicationState
 READ_BACK_SECONDS = 2.0
 """How long after an unknown write the number is read back."""
 
+LONGEST_READ_BACK_SECONDS = 60.0
+"""While an unknown write may still take effect, the number is read back more and more seldom, but as often as this."""
+
 IMPORT_POLL_SECONDS = 5.0
 RETRY_SECONDS = 5.0
 
@@ -44,18 +47,29 @@ def after_answer(answer: LevelAnswer, shown_units: int | None, now: datetime) ->
             return Landing(PublicationState.PENDING)
         case WriteOutcome.REFUSED:
             return Landing(PublicationState.FAILED, reason=answer.reason or "refused by the channel without a reason")
-        case WriteOutcome.UNKNOWN:
+        case WriteOutcome.UNKNOWN | WriteOutcome.UNACCOUNTED:
             return Landing(
                 PublicationState.UNKNOWN, reason=answer.reason, next_at=now + timedelta(seconds=READ_BACK_SECONDS)
             )
 
 
-def after_reading(shown_units: int | None, sent_units: int, now: datetime) -> Landing:
-    """What reading back an unknown write says."""
+def after_reading(
+    shown_units: int | None, sent_units: int, now: datetime, *, sent_at: datetime, late_effect_seconds: float
+) -> Landing:
+    """What reading back an unknown write says, which may take effect until `late_effect_seconds` after `sent_at`."""
     if shown_units is None:
         return Landing(PublicationState.FAILED, reason="the channel does not know this listing at this stock point")
     if shown_units == sent_units:
         return Landing(PublicationState.CONFIRMED, channel_units=shown_units)
+    over_at = sent_at + timedelta(seconds=late_effect_seconds)
+    if now < over_at:
+        # A number sent now could be overwritten by the older one, as soon as that takes effect.
+        seconds = min(max((now - sent_at).total_seconds(), READ_BACK_SECONDS), LONGEST_READ_BACK_SECONDS)
+        return Landing(
+            PublicationState.UNKNOWN,
+            reason=f"sent without an answer, and may still take effect until {over_at:%Y-%m-%d %H:%M:%S} UTC",
+            next_at=min(now + timedelta(seconds=seconds), over_at),
+        )
     return Landing(PublicationState.PENDING, channel_units=shown_units, waits_for_orders_since=now)
 
 

@@ -52,11 +52,11 @@ def _channels(channels: Sequence[ChannelReport], now: datetime) -> str:
             f"<tr><td>{escape(channel.name)}</td><td class=quiet>{escape(channel.platform)}</td>"
             f"<td class=n>{channel.orders}</td><td>{_ago(channel.last_publication, now)}</td>"
             f"<td class=n>{channel.confirmed}</td><td class=n>{channel.pending}</td><td class=n>{error}</td>"
-            f"<td>{mark}</td></tr>"
+            f"<td class=n>{channel.excluded}</td><td>{mark}</td></tr>"
         )
     head = (
         "<tr><th>channel<th>platform<th class=n>orders<th>last confirmed<th class=n>confirmed<th class=n>pending"
-        "<th class=n>error<th>state</tr>"
+        "<th class=n>error<th class=n>excluded<th>state</tr>"
     )
     return f"<table>{head}{''.join(rows)}</table>"
 

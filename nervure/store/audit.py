@@ -12,6 +12,7 @@ from nervure.store.orders import (
     CHANNEL,
     FULFILLMENT,
     FULFILLMENT_LINE,
+    IS_NAMED,
     LINE,
     LISTING,
     LOCATION,
@@ -22,6 +23,7 @@ from nervure.store.orders import (
 )
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import CLAIM, KIT, LEVEL, MOVEMENT
+from schemas.publications import PublicationState
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,16 @@ class AuditStore:
                 isouter=True,
             )
             .where(LISTING.c.item_id.is_not(None), PUBLICATION.c.id.is_(None))
+        )
+        return int(self._connection.execute(query).scalar_one())
+
+    def stray_publications(self) -> int:
+        """Numbers of stock points that the settings do not name, and that are not excluded: they might be sent."""
+        query = (
+            sa.select(sa.func.count())
+            .select_from(PUBLICATION)
+            .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
+            .where(~IS_NAMED, PUBLICATION.c.state != PublicationState.EXCLUDED.value)
         )
         return int(self._connection.execute(query).scalar_one())
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store import tables
+from nervure.store import bindings, tables
 from nervure.store.orders import CHANNEL, LISTING, LOCATION, POINT, POINT_LOCATION
 from nervure.store.statements import CHANGE, KIT, SAFETY, chunks, insert_new
 from schemas.items import Item
@@ -14,7 +14,7 @@ from schemas.levels import LevelKey
 from schemas.locations import Location
 from schemas.publications import ChannelListing
 
-ITEM = tables.of(tables.ItemRow)
+ITEM = bindings.ITEM
 RECIPE = tables.of(tables.RecipePartRow)
 
 
@@ -31,7 +31,9 @@ class CatalogueStore:
     # -- items -------------------------------------------------------------------------------------------------
 
     def put_items(self, items: Sequence[Item]) -> int:
-        """Writes items by sku, kits after their parts; answers how many were new.
+        """Writes items by sku, kits after their parts, and binds the listings that waited for them.
+
+        Answers how many items were new.
 
         Raises:
             KeyError: a kit names a part that does not exist.
@@ -64,6 +66,7 @@ class CatalogueStore:
         after = self._recipes(ids.values())
         self._touch({item for item in ids.values() if before.get(item) != after.get(item)})
         self._put_recipes(items, ids)
+        bindings.bind_to(self._connection, self._now, ids, [item.gtin for item in items if item.gtin])
         return new
 
     def _put_recipes(self, items: Sequence[Item], ids: Mapping[str, int]) -> None:
@@ -93,11 +96,7 @@ class CatalogueStore:
 
     def item_ids(self, skus: Collection[str]) -> dict[str, int]:
         """Internal ids by sku; unknown skus are left out."""
-        found: dict[str, int] = {}
-        for batch in chunks(sorted(set(skus))):
-            query = sa.select(ITEM.c.sku, ITEM.c.id).where(ITEM.c.sku.in_(batch))
-            found.update((row.sku, row.id) for row in self._connection.execute(query))
-        return found
+        return bindings.item_ids(self._connection, skus)
 
     def skus(self) -> dict[int, str]:
         """Every item's sku by internal id."""
@@ -105,12 +104,7 @@ class CatalogueStore:
 
     def items_by_gtin(self, gtins: Collection[str]) -> dict[str, list[int]]:
         """Items that carry a GTIN; more than one is ambiguous."""
-        found: dict[str, list[int]] = {}
-        for batch in chunks(sorted(set(gtins))):
-            query = sa.select(ITEM.c.gtin, ITEM.c.id).where(ITEM.c.gtin.in_(batch))
-            for gtin, item in self._connection.execute(query):
-                found.setdefault(gtin, []).append(item)
-        return found
+        return bindings.items_by_gtin(self._connection, gtins)
 
     def put_safety_stock(self, item_id: int, location_id: int, units: int) -> None:
         """Units held back from promises at one place."""
@@ -191,6 +185,7 @@ class CatalogueStore:
     ) -> int:
         """Writes a channel and which locations each of its stock points stands for; answers its internal id.
 
+        A stock point of it that is not among them stands for none any more.
         `orders_since`: where the first pull of a new channel begins; a known channel keeps its own watermark.
         """
         row = {"name": name, "platform": platform, "buffer_units": buffer_units, "is_paused": False}
@@ -204,6 +199,10 @@ class CatalogueStore:
                 .returning(CHANNEL.c.id)
             ).scalar_one()
         )
+        points = sa.select(POINT.c.id).where(
+            POINT.c.channel_id == channel, POINT.c.external_id.not_in(sorted(stock_points))
+        )
+        self._connection.execute(POINT_LOCATION.delete().where(POINT_LOCATION.c.stock_point_id.in_(points)))
         for external_id, locations in stock_points.items():
             insert_new(self._connection, POINT, [{"channel_id": channel, "external_id": external_id}])
             point = self._connection.execute(
@@ -249,7 +248,9 @@ class CatalogueStore:
         by_gtin = self.items_by_gtin([one.gtin for one in listings if one.gtin])
         rows = []
         for one in listings:
-            item, reason = _bind(one, by_sku, by_gtin)
+            item, reason = bindings.item_of(one.sku, one.gtin, by_sku, by_gtin)
+            if not one.is_goods:
+                item, reason = None, bindings.NO_GOODS
             rows.append(
                 {
                     "channel_id": channel_id,
@@ -259,6 +260,7 @@ class CatalogueStore:
                     "sku": one.sku,
                     "gtin": one.gtin,
                     "title": one.title,
+                    "is_goods": one.is_goods,
                     "unbound_reason": reason,
                 }
             )
@@ -270,10 +272,8 @@ class CatalogueStore:
             self._connection.execute(
                 statement.values(stock_id=row["stock_id"], sku=row["sku"], gtin=row["gtin"], title=row["title"])
             )
-            if row["item_id"] is not None:
-                self._connection.execute(
-                    statement.where(LISTING.c.item_id.is_(None)).values(item_id=row["item_id"], unbound_reason=None)
-                )
+            binding = {name: row[name] for name in ("item_id", "is_goods", "unbound_reason")}
+            self._connection.execute(statement.where(LISTING.c.item_id.is_(None)).values(**binding))
         bound = sum(row["item_id"] is not None for row in rows)
         return bound, len(rows) - bound
 
@@ -298,11 +298,11 @@ class CatalogueStore:
         return found
 
     def unbound(self, channel: str) -> list[tuple[str, str]]:
-        """Listings of a channel without a binding: external id and reason."""
+        """Goods of a channel that belong to no item: external id and reason."""
         query = (
             sa.select(LISTING.c.external_id, LISTING.c.unbound_reason)
             .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
-            .where(CHANNEL.c.name == channel, LISTING.c.item_id.is_(None))
+            .where(CHANNEL.c.name == channel, LISTING.c.item_id.is_(None), LISTING.c.is_goods.is_(True))
             .order_by(LISTING.c.external_id)
         )
         return [(row.external_id, row.unbound_reason) for row in self._connection.execute(query)]
@@ -322,19 +322,3 @@ def _item_row(item: Item) -> dict[str, object]:
         "weight_grams": item.weight_grams,
         "lot_tracking": item.lot_tracking.value,
     }
-
-
-def _bind(
-    listing: ChannelListing, by_sku: Mapping[str, int], by_gtin: Mapping[str, Sequence[int]]
-) -> tuple[int | None, str | None]:
-    if listing.sku and listing.sku in by_sku:
-        return by_sku[listing.sku], None
-    candidates = by_gtin.get(listing.gtin or "", ())
-    if len(candidates) == 1:
-        return candidates[0], None
-    if candidates:
-        return None, f"GTIN {listing.gtin} belongs to {len(candidates)} items"
-    return (
-        None,
-        "no item has this sku or GTIN" if listing.sku or listing.gtin else "the listing has neither sku nor GTIN",
-    )

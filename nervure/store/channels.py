@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.orders import CHANNEL, POINT
+from nervure.store.orders import CHANNEL, IS_NAMED, POINT
 from nervure.store.statements import insert_new
 
 CEILING = tables.of(tables.CallCeilingRow)
@@ -53,11 +53,11 @@ class ChannelStore:
         )
 
     def stock_points(self, name: str) -> list[str]:
-        """External ids of a channel's stock points."""
+        """External ids of the stock points that the settings name of a channel."""
         query = (
             sa.select(POINT.c.external_id)
             .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
-            .where(CHANNEL.c.name == name)
+            .where(CHANNEL.c.name == name, IS_NAMED)
             .order_by(POINT.c.id)
         )
         return list(self._connection.execute(query).scalars())

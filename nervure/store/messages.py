@@ -1,6 +1,6 @@
 """Messages for platforms and suppliers: written with the change that caused them, sent afterwards, each done once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from nervure.store.orders import (
     ORDER,
     OUTBOX,
     PERSON,
-    SHORTFALL,
+    OrderStore,
 )
 from nervure.store.statements import CLAIM, LEVEL
 from nervure.store.tables import SupplierOfferRow, of
@@ -25,6 +25,7 @@ from schemas.fulfillment import FulfillmentLine, FulfillmentState, Parcel, Shipm
 
 OFFER = of(SupplierOfferRow)
 LEASE_SECONDS = 120
+OPEN = ("waiting", "leased")
 
 _WITH_SUPPLIER = (FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value)
 
@@ -53,6 +54,24 @@ class Handover(NamedTuple):
     is_first_try: bool
 
 
+def _has_open_acceptance() -> sa.Exists:
+    """Whether a shipment of the outbox belongs to an order whose acceptance is still to be told."""
+    number = sa.func.substr(OUTBOX.c.reference, len("fulfillment:") + 1)
+    shipped = sa.case((OUTBOX.c.kind == "shipment", sa.cast(number, FULFILLMENT.c.id.type)))
+    order = sa.select(FULFILLMENT.c.order_id).where(FULFILLMENT.c.id == shipped).correlate(OUTBOX).scalar_subquery()
+    older = OUTBOX.alias("acceptance")
+    return (
+        sa.select(older.c.id)
+        .where(
+            older.c.kind == "accept_order",
+            older.c.reference == sa.literal("order:") + sa.cast(order, sa.String),
+            older.c.state.in_(OPEN),
+            older.c.id < OUTBOX.c.id,
+        )
+        .exists()
+    )
+
+
 class MessageStore:
     """The outbox of one transaction at one time of the hub's clock."""
 
@@ -60,19 +79,17 @@ class MessageStore:
         self._connection = connection
         self._now = now
 
-    def lease(self, limit: int) -> list[Message]:
-        """Takes messages that are due; an expired lease is free again."""
-        free = sa.or_(
-            OUTBOX.c.state == "waiting", sa.and_(OUTBOX.c.state == "leased", OUTBOX.c.lease_until < self._now)
-        )
-        query = (
-            sa.select(OUTBOX)
-            .where(OUTBOX.c.state.in_(["waiting", "leased"]), free, OUTBOX.c.next_at <= self._now)
-            .order_by(OUTBOX.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        rows = self._connection.execute(query).all()
+    def has_due(self, target: str) -> bool:
+        """Whether there is something to send to this target now."""
+        return self._connection.execute(self._due(target).limit(1)).first() is not None
+
+    def lease(self, target: str, limit: int) -> list[Message]:
+        """Takes messages to one target that are due, oldest first; an expired lease is free again.
+
+        A shipment is not due while the acceptance of its order is open: no channel takes a parcel of an order that it
+        does not know to be accepted. Nothing else needs an order.
+        """
+        rows = self._connection.execute(self._due(target).limit(limit).with_for_update(skip_locked=True)).all()
         if rows:
             self._connection.execute(
                 OUTBOX.update()
@@ -85,25 +102,67 @@ class MessageStore:
             )
         return [Message(row.id, row.kind, row.target, row.reference, row.payload, row.attempts + 1) for row in rows]
 
+    def _due(self, target: str) -> sa.Select[*tuple[Any, ...]]:
+        free = sa.or_(
+            OUTBOX.c.state == "waiting", sa.and_(OUTBOX.c.state == "leased", OUTBOX.c.lease_until < self._now)
+        )
+        return (
+            sa.select(OUTBOX)
+            .where(
+                OUTBOX.c.state.in_(OPEN),
+                OUTBOX.c.target == target,
+                free,
+                OUTBOX.c.next_at <= self._now,
+                ~_has_open_acceptance(),
+            )
+            .order_by(OUTBOX.c.id)
+        )
+
+    def give_back(self, message_ids: Collection[int]) -> None:
+        """These were taken and not tried: whoever comes next may take them at once."""
+        self._connection.execute(
+            OUTBOX.update()
+            .where(OUTBOX.c.id.in_(sorted(message_ids)), OUTBOX.c.state == "leased")
+            .values(state="waiting", lease_until=None, attempts=OUTBOX.c.attempts - 1)
+        )
+
     def done(self, message_id: int) -> None:
-        """The message arrived."""
-        self._set(message_id, state="done", done_at=self._now, reason=None)
+        """The message arrived, whatever another sender of it was told."""
+        self._connection.execute(
+            OUTBOX.update()
+            .where(OUTBOX.c.id == message_id)
+            .values(state="done", done_at=self._now, reason=None, lease_until=None)
+        )
 
     def later(self, message_id: int, seconds: float, reason: str) -> None:
         """The message is tried again after `seconds`."""
-        self._set(message_id, state="waiting", next_at=self._now + timedelta(seconds=seconds), reason=reason)
+        self._end_lease(message_id, state="waiting", next_at=self._now + timedelta(seconds=seconds), reason=reason)
 
-    def bury(self, message_id: int, reason: str) -> None:
-        """The message can never arrive; a person must look."""
-        self._set(message_id, state="dead", done_at=self._now, reason=reason)
+    def bury(self, message_id: int, reason: str) -> bool:
+        """The message can never arrive, a person must look; False: another sender has brought it to its end."""
+        return self._end_lease(message_id, state="dead", done_at=self._now, reason=reason)
 
-    def _set(self, message_id: int, **values: object) -> None:
-        self._connection.execute(OUTBOX.update().where(OUTBOX.c.id == message_id).values(lease_until=None, **values))
+    def _end_lease(self, message_id: int, **values: object) -> bool:
+        changed = self._connection.execute(
+            OUTBOX.update()
+            .where(OUTBOX.c.id == message_id, OUTBOX.c.state == "leased")
+            .values(lease_until=None, **values)
+        )
+        return changed.rowcount == 1
 
     def open_count(self) -> int:
         """Messages not sent yet."""
-        query = sa.select(sa.func.count()).select_from(OUTBOX).where(OUTBOX.c.state.in_(["waiting", "leased"]))
+        query = sa.select(sa.func.count()).select_from(OUTBOX).where(OUTBOX.c.state.in_(OPEN))
         return int(self._connection.execute(query).scalar_one())
+
+    def stranded(self, targets: Collection[str]) -> dict[str, int]:
+        """Open messages by target, to all but these."""
+        query = (
+            sa.select(OUTBOX.c.target, sa.func.count())
+            .where(OUTBOX.c.state.in_(OPEN), OUTBOX.c.target.not_in(sorted(targets)))
+            .group_by(OUTBOX.c.target)
+        )
+        return {target: int(count) for target, count in self._connection.execute(query)}
 
     # -- what messages say -------------------------------------------------------------------------------------
 
@@ -132,20 +191,13 @@ class MessageStore:
             parcel=Parcel(carrier=head.carrier or "", tracking_number=head.tracking_number)
             if head.tracking_number
             else None,
-            completes_order=self._is_complete(head.order_id),
+            completes_order=OrderStore(self._connection, self._now).is_complete(head.order_id),
         )
 
-    def _is_complete(self, order_id: int) -> bool:
-        still_here = sa.select(FULFILLMENT.c.id).where(
-            FULFILLMENT.c.order_id == order_id,
-            FULFILLMENT.c.state.in_(_WITH_SUPPLIER),
-        )
-        short = (
-            sa.select(SHORTFALL.c.id)
-            .join(LINE, LINE.c.id == SHORTFALL.c.order_line_id)
-            .where(LINE.c.order_id == order_id, SHORTFALL.c.units > 0)
-        )
-        return not self._connection.execute(sa.select(sa.or_(still_here.exists(), short.exists()))).scalar_one()
+    def location_of(self, fulfillment_order_id: int) -> int | None:
+        """Where a fulfillment order is to be done; None: there is none of this number."""
+        query = sa.select(FULFILLMENT.c.location_id).where(FULFILLMENT.c.id == fulfillment_order_id)
+        return self._connection.execute(query).scalar_one_or_none()
 
     def order_of(self, fulfillment_order_id: int) -> list[int]:
         """The order that a fulfillment order belongs to; none where there is none."""

@@ -13,10 +13,13 @@ from nervure.orders.routing import Candidate
 from nervure.orders.work import (
     BoundListing,
     FulfillmentLineState,
+    KnownOrder,
     LineState,
     ReturnState,
     UnboundListingError,
+    is_behind,
     is_older,
+    is_tie,
 )
 from nervure.store import tables
 from nervure.store.statements import CHANGE, KIT, chunks, insert_new
@@ -41,6 +44,18 @@ LOCATION = tables.of(tables.LocationRow)
 POINT = tables.of(tables.StockPointRow)
 POINT_LOCATION = tables.of(tables.StockPointLocationRow)
 
+IS_NAMED = (
+    sa.select(POINT_LOCATION.c.location_id)
+    .where(POINT_LOCATION.c.stock_point_id == POINT.c.id)
+    .correlate(POINT)
+    .exists()
+)
+"""The settings name this stock point: it stands for some location."""
+
+_LEFT = (FulfillmentState.SHIPPED.value, FulfillmentState.HANDED_OVER.value)
+_STILL_HERE = (FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value)
+_OVER = (OrderState.COMPLETED.value, OrderState.CANCELED.value)
+
 RELEASED_STATES = (OrderState.OPEN.value, OrderState.COMPLETED.value)
 """Only these orders may be sent: others wait for a payment or an acceptance, and may have no address yet."""
 
@@ -58,7 +73,7 @@ class OrderStore:
 
     # -- orders ------------------------------------------------------------------------------------------------
 
-    def upsert(self, order: Order) -> tuple[int, bool, bool] | None:
+    def upsert(self, order: Order) -> KnownOrder | None:
         channel_id = self._channel_id(order.channel)
         header = _header(order)
         is_new = bool(
@@ -73,12 +88,15 @@ class OrderStore:
             .where(ORDER.c.channel_id == channel_id, ORDER.c.external_id == order.external_id)
             .with_for_update()
         ).one()
+        ties = not is_new and is_tie(order, known.updated_at, OrderState(known.state))
         if not is_new:
             if is_older(order, known.updated_at, OrderState(known.state)):
                 return None
+            if ties and is_behind(order, self.lines(known.id)):
+                return None
             self._connection.execute(ORDER.update().where(ORDER.c.id == known.id).values(**header))
         self._put_person(known.id, order)
-        return known.id, is_new, known.is_counted
+        return KnownOrder(known.id, is_new=is_new, was_counted=known.is_counted, is_tie=ties)
 
     def _put_person(self, order_id: int, order: Order) -> None:
         customer, address = order.customer, order.delivery.address
@@ -116,10 +134,31 @@ class OrderStore:
             )
         missing = sorted(set(listing_external_ids) - found.keys())
         if missing:
+            missing = sorted(set(missing) - self._not_goods(channel, missing))
+        if missing:
             raise UnboundListingError(
                 f"listing {', '.join(repr(one) for one in missing[:5])} of channel {channel!r} is not bound to an item"
             )
         return found
+
+    def _not_goods(self, channel: str, listing_external_ids: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for batch in chunks(listing_external_ids):
+            query = (
+                sa.select(LISTING.c.external_id)
+                .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+                .where(CHANNEL.c.name == channel, LISTING.c.external_id.in_(batch), LISTING.c.is_goods.is_(False))
+            )
+            found.update(self._connection.execute(query).scalars())
+        return found
+
+    def lines_of(self, channel: str, order_external_id: str) -> list[LineState]:
+        query = (
+            sa.select(ORDER.c.id)
+            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+            .where(CHANNEL.c.name == channel, ORDER.c.external_id == order_external_id)
+        )
+        return [line for order_id in self._connection.execute(query).scalars() for line in self.lines(order_id)]
 
     def lines(self, order_id: int) -> list[LineState]:
         served = (
@@ -182,6 +221,13 @@ class OrderStore:
         if fresh:
             self._connection.execute(LINE.insert(), fresh)
 
+    def put_money_lines(self, order_id: int, lines: Sequence[OrderLine]) -> None:
+        rows = [
+            {"line": line.external_id, "title": line.title, "units": line.units, "amount": str(line.line_total)}
+            for line in lines
+        ]
+        self._connection.execute(ORDER.update().where(ORDER.c.id == order_id).values(money_lines=rows))
+
     def cancel_units(self, line_id: int, units_canceled: int) -> None:
         self._connection.execute(LINE.update().where(LINE.c.id == line_id).values(units_canceled=units_canceled))
 
@@ -243,7 +289,7 @@ class OrderStore:
                 location_id=location_id,
                 state=state.value,
                 created_at=self._now,
-                ended_at=self._now if state is FulfillmentState.HANDED_OVER else None,
+                ended_at=self._now if state.value in _LEFT else None,
             )
             .returning(FULFILLMENT.c.id)
         ).scalar_one()
@@ -309,7 +355,7 @@ class OrderStore:
             FULFILLMENT.update()
             .where(
                 FULFILLMENT.c.id == fulfillment_order_id,
-                FULFILLMENT.c.state.in_([FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value]),
+                FULFILLMENT.c.state.in_(_STILL_HERE),
             )
             .values(state=state.value, ended_at=at)
         )
@@ -344,6 +390,8 @@ class OrderStore:
             query = (
                 sa.select(LINE.c.order_id, LINE.c.id)
                 .join(SHORTFALL, SHORTFALL.c.order_line_id == LINE.c.id)
+                .join(ORDER, ORDER.c.id == LINE.c.order_id)
+                .where(ORDER.c.state.not_in(_OVER))
                 .where(SHORTFALL.c.units > 0, LINE.c.item_id.in_(batch) | LINE.c.item_id.in_(kits))
                 .order_by(LINE.c.order_id)
             )
@@ -465,13 +513,13 @@ class OrderStore:
         order = self._connection.execute(
             sa.select(ORDER.c.channel_id, ORDER.c.stock_point).where(ORDER.c.id == order_id)
         ).one()
-        points = dict(
-            self._connection.execute(
-                sa.select(POINT.c.external_id, POINT.c.id).where(POINT.c.channel_id == order.channel_id)
-            ).all()
-        )
-        here = points.get(order.stock_point)
-        moved = [here] if here is not None else list(points.values())
+        points = self._connection.execute(
+            sa.select(POINT.c.external_id, POINT.c.id, IS_NAMED.label("is_named")).where(
+                POINT.c.channel_id == order.channel_id
+            )
+        ).all()
+        here = [point.id for point in points if point.external_id == order.stock_point]
+        moved = here or [point.id for point in points if point.is_named]
         # With several stock points and none named, nobody knows which of its numbers the channel moved.
         is_known = len(moved) == 1
         self._note_moves(moved, {k: v if is_known else None for k, v in units_by_listing.items()}, moved_at)
@@ -535,6 +583,32 @@ class OrderStore:
             "shipment", channel, f"fulfillment:{fulfillment_order_id}", {"fulfillment_order": fulfillment_order_id}
         )
 
+    def is_complete(self, order_id: int) -> bool:
+        """Whether nothing of an order is still to be sent, here or by a supplier, or has no source."""
+        still_here = sa.select(FULFILLMENT.c.id).where(
+            FULFILLMENT.c.order_id == order_id, FULFILLMENT.c.state.in_(_STILL_HERE)
+        )
+        short = (
+            sa.select(SHORTFALL.c.id)
+            .join(LINE, LINE.c.id == SHORTFALL.c.order_line_id)
+            .where(LINE.c.order_id == order_id, SHORTFALL.c.units > 0)
+        )
+        return not self._connection.execute(sa.select(sa.or_(still_here.exists(), short.exists()))).scalar_one()
+
+    def tell_completion(self, order_id: int) -> None:
+        query = (
+            sa.select(CHANNEL.c.name, sa.func.max(FULFILLMENT.c.id).label("last"))
+            .join(ORDER, ORDER.c.channel_id == CHANNEL.c.id)
+            .join(FULFILLMENT, FULFILLMENT.c.order_id == ORDER.c.id)
+            .where(ORDER.c.id == order_id, FULFILLMENT.c.state.in_(_LEFT))
+            .group_by(CHANNEL.c.name)
+        )
+        found = self._connection.execute(query).one_or_none()
+        if found is not None and self.is_complete(order_id):
+            # The last parcel is told once more: only now does it complete the order.
+            payload = {"fulfillment_order": found.last}
+            self.enqueue("shipment", found.name, f"fulfillment:{found.last}:completes", payload)
+
     def enqueue(self, kind: str, target: str, reference: str, payload: Mapping[str, Any]) -> None:
         """Queues one message; the same kind and reference is queued once for ever."""
         row = {
@@ -581,6 +655,7 @@ def _header(order: Order) -> dict[str, object]:
         "tax_included": order.tax_included,
         "discount_amount": order.discount_amount,
         "difference": order.difference,
+        "money_lines": [],
         "delivery_method": order.delivery.method.value,
         "stock_point": order.delivery.stock_point,
         "country": address.country if address else None,

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.availability import salable_quantity
 from nervure.publication.answers import Landing
 from nervure.store import tables
-from nervure.store.orders import CHANNEL, LISTING, LOCATION, POINT, POINT_LOCATION, is_fresh
+from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT, POINT_LOCATION, is_fresh
 from nervure.store.statements import CHANGE, KIT, LEVEL, chunks, insert_new
 from nervure.store.stock import StockStore
 from schemas.levels import LevelKey
@@ -20,6 +20,9 @@ from schemas.publications import PublicationState
 
 PUBLICATION = tables.of(tables.PublicationRow)
 INBOX = tables.of(tables.InboxRow)
+
+NOT_NAMED = "the settings do not name its stock point"
+"""Why a number is excluded until they do (again)."""
 
 FLIGHT_SECONDS = 120
 """After this a write without a recorded answer is unknown and is read back."""
@@ -35,6 +38,7 @@ class Flight:
     units: int
     expected_units: int | None
     sku: str
+    sent_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class PublicationStore:
     def create_missing(self, channel: str) -> int:
         """Makes a publication for each bound listing and stock point of a channel; answers how many were new."""
         query = (
-            sa.select(LISTING.c.id, POINT.c.id, LISTING.c.item_id)
+            sa.select(LISTING.c.id, POINT.c.id, IS_NAMED)
             .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
             .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
             .where(CHANNEL.c.name == channel, LISTING.c.item_id.is_not(None))
@@ -98,12 +102,13 @@ class PublicationStore:
                 "stock_point_id": point,
                 "revision": 0,
                 "salable_quantity": 0,
-                "state": PublicationState.PENDING.value,
+                "state": (PublicationState.PENDING if is_named else PublicationState.EXCLUDED).value,
+                "reason": None if is_named else NOT_NAMED,
                 "sent_revision": 0,
                 "confirmed_revision": 0,
                 "attempts": 0,
             }
-            for listing, point, _ in missing
+            for listing, point, is_named in missing
         ]
         made = insert_new(self._connection, PUBLICATION, rows)
         moved = [
@@ -282,6 +287,7 @@ class PublicationStore:
                 CHANNEL.c.is_paused.is_(False),
                 PUBLICATION.c.state == PublicationState.PENDING.value,
                 PUBLICATION.c.revision > 0,
+                IS_NAMED,
                 sa.or_(PUBLICATION.c.next_at.is_(None), PUBLICATION.c.next_at <= self._now),
                 has_heard,
             )
@@ -314,6 +320,7 @@ class PublicationStore:
                 row.salable_quantity,
                 row.channel_units,
                 row.sku or "",
+                self._now,
             )
             for row in rows
         ]
@@ -398,6 +405,7 @@ class PublicationStore:
                 row.sent_units or 0,
                 row.channel_units,
                 row.sku or "",
+                row.sent_at,
             )
             for row in rows
         ]
@@ -537,7 +545,12 @@ def _landing(form: _Form) -> sa.Update:
         case PublicationState.SENT:
             values = {"receipt": sa.bindparam("said_receipt"), "flight_until": later}
         case PublicationState.UNKNOWN:
-            values = {"state": PublicationState.UNKNOWN.value, "flight_until": later}
+            values = {
+                "state": PublicationState.UNKNOWN.value,
+                "flight_until": later,
+                "receipt": None,
+                "reason": sa.bindparam("why"),
+            }
         case PublicationState.FAILED:
             values |= {
                 "state": sa.case((is_newest, PublicationState.FAILED.value), else_=PublicationState.PENDING.value)

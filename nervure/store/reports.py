@@ -13,6 +13,7 @@ from nervure.store.orders import (
     CHANNEL,
     FULFILLMENT,
     FULFILLMENT_LINE,
+    IS_NAMED,
     LINE,
     LISTING,
     LOCATION,
@@ -154,7 +155,7 @@ class ReportStore:
             .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
             .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
             .join(ITEM, ITEM.c.id == LISTING.c.item_id)
-            .where(CHANNEL.c.name == channel, ITEM.c.sku == sku)
+            .where(CHANNEL.c.name == channel, ITEM.c.sku == sku, IS_NAMED)
         )
         rows = self._connection.execute(query).all()
         if not rows:
@@ -223,9 +224,9 @@ class ReportStore:
         return list(self._connection.execute(query).scalars())
 
     def routing(self, channel: str, order: str) -> dict[str, Any] | None:
-        """Why an order is served from where it is; None: unknown order."""
+        """Why an order is served from where it is, and what of it is no goods; None: unknown order."""
         row = self._connection.execute(
-            sa.select(ORDER.c.id, ORDER.c.routing)
+            sa.select(ORDER.c.id, ORDER.c.routing, ORDER.c.money_lines, ORDER.c.currency)
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
             .where(CHANNEL.c.name == channel, sa.or_(ORDER.c.external_id == order, ORDER.c.number == order))
         ).first()
@@ -249,6 +250,7 @@ class ReportStore:
             "reasons": (row.routing or {}).get("locations", {}),
             "served": [{"location": s.code, "state": s.state, "sku": s.sku, "units": s.units} for s in served],
             "shortfalls": [{"sku": s.sku, "units": s.units} for s in short],
+            "money_only": [{**line, "currency": row.currency} for line in row.money_lines],
         }
 
     def _count(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:

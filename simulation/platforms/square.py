@@ -28,6 +28,8 @@ class SquareEmulator:
         access_token: the token that the API takes.
         signature_key: signs the webhooks of every subscription.
         page_limit: rows of a page at most, below what the API allows, so that paging is seen.
+        lag_seed: rows are stamped up to half a second before they are seen, orders and counts each on their own, and
+            sales are rung up before both. None: everything is stamped at once.
     """
 
     platform = "square"
@@ -38,8 +40,9 @@ class SquareEmulator:
         access_token: str = ACCESS_TOKEN,
         signature_key: str = SIGNATURE_KEY,
         page_limit: int = 1000,
+        lag_seed: int | None = None,
     ) -> None:
-        self._account = Account("MLEMULATED001", signature_key)
+        self._account = Account("MLEMULATED001", signature_key, lag_seed)
         self._returned: Counter[str] = Counter()
         self._api = SquareApi(self._account, access_token, page_limit)
 
@@ -133,7 +136,7 @@ class SquareEmulator:
         taken, refused = self._on_shelf(basket, point)
         if not taken:
             return Purchase(None, now, point, (), refused)
-        order = tickets.ticket(self._account, taken, point, sold_at)
+        order = tickets.ticket(self._account, taken, point, self._account.rung_up_at(sold_at))
         self._pay(order, now, sold_at=sold_at)
         return Purchase(order["id"], now, point, taken, refused)
 
@@ -165,7 +168,7 @@ class SquareEmulator:
         self, basket: Sequence[BasketLine], shopper: Shopper, stock_point: str, now: datetime, *, kind: str = "PICKUP"
     ) -> str:
         """An order is paid online and fulfilled later (`kind`: PICKUP or SHIPMENT). Answers its id."""
-        order = tickets.ticket(self._account, basket, stock_point, now)
+        order = tickets.ticket(self._account, basket, stock_point, self._account.rung_up_at(now))
         order |= {
             "version": 1,
             "source": {"name": "Square Online"},
@@ -181,7 +184,7 @@ class SquareEmulator:
 
     def _pay(self, order: Wire, now: datetime, *, sold_at: datetime) -> None:
         account = self._account
-        paid = tickets.tender(account, order, sold_at)
+        paid = tickets.tender(account, order, account.rung_up_at(sold_at))
         order |= {"tenders": [paid], "net_amount_due_money": account.money(0)}
         if "fulfillments" not in order:
             order |= {"state": "COMPLETED", "closed_at": stamp(now)}

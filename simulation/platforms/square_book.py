@@ -62,13 +62,15 @@ class _Shelf:
 
 
 class InventoryBook:
-    """What Square knows to be in stock. `changed` hears every number that moved."""
+    """What Square knows to be in stock. `changed` hears every number that moved; `written_at` stamps them."""
 
     def __init__(
         self,
         new_id: Callable[[str], str],
         changed: Callable[[Key, Decimal, ShelfCause, datetime], None],
+        written_at: Callable[[datetime], datetime] = lambda now: now,
     ) -> None:
+        self._written_at = written_at
         self._new_id = new_id
         self._changed = changed
         self._shelves: dict[Key, _Shelf] = {}
@@ -143,7 +145,7 @@ class InventoryBook:
 
     def _recorded(self, change: Change, before: Decimal, cause: ShelfCause) -> Wire:
         shelf = self._shelves[change.key]
-        shelf.calculated_at = change.created_at
+        shelf.calculated_at = max(shelf.calculated_at, self._written_at(change.created_at))
         self.history.append(change)
         if shelf.units != before:
             self._changed(change.key, shelf.units, cause, change.created_at)

@@ -121,7 +121,7 @@ class Bench:
             units[self.sku_of(line.listing_external_id)] += line.units - line.units_canceled
         return {sku: count for sku, count in units.items() if count}
 
-    def sku_of(self, listing: str) -> str:
+    def sku_of(self, listing: str | None) -> str:
         [sku] = [sku for sku, one in self.listings().items() if one.external_id == listing]
         return sku
 

@@ -239,6 +239,18 @@ class LevelLaws(Laws):
             if answer.outcome is not SENT:  # an import takes effect when it likes, with its report
                 assert units == (before if answer.outcome is NOT_APPLIED else after)
 
+    @pytest.mark.requirement("R36")
+    def test_a_write_without_an_answer_takes_effect_by_the_time_declared(self) -> None:
+        calls = self._requests_of_a_write(1)
+        bench, writes = self._three_writes(1)
+        [answer] = bench.write_all(writes, hub=Disturbed(bench, unanswered, calls - 1).connect())
+        assert answer.outcome is UNKNOWN
+        bench.clock.advance(bench.capabilities.late_effect_seconds)
+        assert bench.units(A) == 11
+        bench.stock((A, 4))
+        bench.clock.advance(3600)
+        assert bench.units(A) == 4, "not a second time, and not later"
+
     def _three_writes(self, rows: int) -> tuple[Bench, list[LevelWrite]]:
         bench = self.bench()
         bench.stock((A, 5), (B, 5), (C, 5))

@@ -334,6 +334,7 @@ CANCELED = "test_canceled_units_are_told_and_restocked_as_declared"
 CAME_BACK = "test_goods_that_come_back_are_one_return"
 SIGNED = "test_a_delivery_is_believed_only_as_it_was_signed"
 SILENCE = "test_a_time_out_is_unknown_and_reading_back_tells"
+LATE = "test_a_write_without_an_answer_takes_effect_by_the_time_declared"
 UNKNOWN_ROW = "test_an_unknown_row_is_refused_and_holds_no_other_back"
 LONG_WAIT = "test_a_long_wait_is_the_callers_and_nothing_was_written"
 HIDDEN = "test_no_message_and_no_log_record_tells_a_secret_or_a_person"
@@ -537,6 +538,12 @@ BUGS: tuple[Bug, ...] = (
         ),
     ),
     Bug("declares restocking the other way", CANCELED, record=declaring(restocks_on_cancel=lambda now: not now)),
+    Bug(
+        "declares that an import is over at once",
+        LATE,
+        ("mirakl",),
+        record=declaring(late_effect_seconds=lambda _: 0.0),
+    ),
     Bug(
         "declares units on hand",
         "test_the_number_means_what_is_declared",

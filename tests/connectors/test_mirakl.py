@@ -574,19 +574,23 @@ def test_rows_that_cannot_be_are_not_sent(rig: MiraklRig) -> None:
     [
         ({"status": "QUEUED"}, b"", ["sent", "sent"]),
         ({"status": "FAILED"}, b"", ["not_applied", "not_applied"]),
-        ({"status": "COMPLETE", "lines_in_error": 1}, b"", ["unknown", "unknown"]),
+        ({"status": "COMPLETE", "lines_in_error": 1}, b"", ["unaccounted", "unaccounted"]),
         (
             {"status": "COMPLETE", "has_error_report": True, "lines_in_error": 1},
             b"\xef\xbb\xbferror-line,error-message,offer-sku,quantity\r\n2,bad,A,1\r\n",
             ["refused", "confirmed"],
         ),
-        ({"status": "COMPLETE", "has_error_report": True}, b"line;reason\n2;bad\n", ["unknown", "unknown"]),
+        ({"status": "COMPLETE", "has_error_report": True}, b"line;reason\n2;bad\n", ["unaccounted", "unaccounted"]),
         (
             {"status": "COMPLETE", "has_error_report": True, "lines_in_error": 2},
             b"error-line;error-message;offer-sku\n2;bad;A\n",
-            ["refused", "unknown"],
+            ["refused", "unaccounted"],
         ),
-        ({"status": "COMPLETE", "has_error_report": True}, b"l;m;offer-sku\n2;bad;C\n", ["unknown", "unknown"]),
+        (
+            {"status": "COMPLETE", "has_error_report": True},
+            b"l;m;offer-sku\n2;bad;C\n",
+            ["unaccounted", "unaccounted"],
+        ),
         ({"status": "COMPLETE", "has_error_report": True}, b"", ["confirmed", "confirmed"]),
         (
             {"status": "COMPLETE", "has_error_report": True},

@@ -20,7 +20,7 @@ def test_a_server_that_is_not_there_can_be_asked_again_later() -> None:
 
 @pytest.mark.parametrize("url", ["", "localhost:80", "ftp://shop.example", "http://[::1", "https://", "https:///path"])
 def test_an_address_names_a_server_that_speaks_http(url: str) -> None:
-    with pytest.raises(ValueError, match="is not an address|must start with https"):
+    with pytest.raises(ValueError, match=r"is not an address|must start with https"):
         checked_address(url)
 
 

@@ -188,7 +188,7 @@ def test_a_captured_order_is_read() -> None:
     assert (order.shipping_amount, order.tax_amount, order.tax_included) == (Decimal("12.0"), Decimal("12.5"), False)
     assert [(item.external_id, item.listing_external_id) for item in order.lines] == [
         ("7001", "8001"),
-        ("7002", "line-7002"),
+        ("7002", None),
     ]
     # The mug is refunded as returned, but no fulfillment holds it: it never left.
     assert [item.units_canceled for item in order.lines] == [0, 1]
@@ -240,6 +240,7 @@ def test_an_order_is_read_exactly() -> None:
             number="#1007",
             placed_at=datetime(2026, 3, 2, 9, 0, tzinfo=UTC),
             updated_at=datetime(2026, 3, 2, 9, 5, tzinfo=UTC),
+            units_left_at=datetime(2026, 3, 2, 9, 0, tzinfo=UTC),
             state=OrderState.OPEN,
             currency="EUR",
             lines=(
@@ -342,7 +343,29 @@ def test_zero_fields_may_be_missing_or_null() -> None:
     body["line_items"] = [{"id": 71, "quantity": 3, "price": "10.00", "sku": None, "tax_lines": None}]
     order = order_in("orders/create", body)
     assert (order.total, order.shipping_amount, order.tax_amount) == (Decimal("30.00"), Decimal(0), Decimal(0))
-    assert order.lines[0].listing_external_id == "line-71"
+    assert order.lines[0].listing_external_id is None
+
+
+def test_a_line_without_a_variant_names_no_listing_and_its_refund_neither() -> None:
+    wrap = line(id=72, variant_id=None, sku=None, title="Gift wrap", quantity=1, current_quantity=1, price="5.00")
+    back = refund(
+        {"id": 96, "line_item_id": 72, "quantity": 1, "restock_type": "return", "line_item": wrap},
+        {"id": 95, "line_item_id": 71, "quantity": 1, "restock_type": "return", "line_item": line()},
+    )
+    left = sent(3)
+    left["line_items"].append({"id": 72, "quantity": 1})
+    body = rest_order(line_items=[line(), wrap], total_price="39.90", fulfillments=[left], refunds=[back])
+    order, goods = read("orders/updated", body)
+    assert isinstance(order, Order)
+    assert isinstance(goods, Return)
+    assert [(one.external_id, one.listing_external_id, one.line_total) for one in order.lines] == [
+        ("71", "81", Decimal("30.00")),
+        ("72", None, Decimal("5.00")),
+    ]
+    assert sorted((one.order_line, one.listing_external_id) for one in goods.lines) == [("71", "81"), ("72", None)]
+    [alone] = read("refunds/create", back)
+    assert isinstance(alone, Return)
+    assert [one.listing_external_id for one in alone.lines] == [None, "81"]
 
 
 def test_a_line_of_no_units_is_none() -> None:

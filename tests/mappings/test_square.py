@@ -235,6 +235,34 @@ def shipped_to(state: str, **more: Any) -> Wire:
     return {"uid": "F", "type": "SHIPMENT", "state": state, "shipment_details": {"recipient": recipient}, **more}
 
 
+@pytest.mark.parametrize(
+    ("said", "left_at"),
+    [
+        ({"tenders": [{"amount_money": eur(1500), "created_at": "2026-03-02T08:00:00Z"}]}, "08:00:00"),
+        (
+            {
+                "closed_at": "2026-03-02T09:00:05Z",
+                "tenders": [
+                    {"amount_money": eur(500), "created_at": "2026-03-02T08:30:00Z"},
+                    {"amount_money": eur(1000), "created_at": "2026-03-02T08:00:00Z"},
+                ],
+            },
+            "08:30:00",
+        ),
+        ({"closed_at": "2026-03-02T09:00:03Z"}, "09:00:03"),
+        ({"closed_at": "2026-03-02T09:00:03Z", "tenders": [{"amount_money": eur(1500)}]}, "09:00:03"),
+        ({"state": "OPEN"}, None),
+        ({"state": "OPEN", "tenders": [{"amount_money": eur(500), "created_at": "2026-03-02T08:00:00Z"}]}, None),
+        ({}, None),
+    ],
+)
+def test_units_leave_when_the_last_payment_is_taken_however_late_the_ticket_is_written(
+    said: Wire, left_at: str | None
+) -> None:
+    stamp = sale(**said).units_left_at
+    assert (stamp and f"{stamp:%H:%M:%S}") == left_at
+
+
 PAID: Wire = {"state": "OPEN", "tenders": [{"amount_money": eur(1500)}], "net_amount_due_money": eur(0)}
 
 
@@ -541,8 +569,10 @@ def test_a_variation_is_a_listing() -> None:
     assert single.title == "Mug"
 
 
-def test_only_goods_are_listed() -> None:
-    assert read(ITEM, item(variation("V1", "1 h"), product_type="APPOINTMENTS_SERVICE")) == []
+def test_only_goods_are_listed_as_goods() -> None:
+    [service] = read(ITEM, item(variation("V1", "1 h"), product_type="APPOINTMENTS_SERVICE"))
+    assert isinstance(service, ChannelListing)
+    assert not service.is_goods
     assert read(ITEM, {**item(variation("V1", "x")), "is_deleted": True}) == []
     assert read(ITEM, item(product_type="FOOD_AND_BEV")) == []
     assert refused(ITEM, item(product_type="HOLOGRAM")) == "item 'ITEM1': unknown product type 'HOLOGRAM'"

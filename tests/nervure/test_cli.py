@@ -177,15 +177,15 @@ def test_a_file_that_is_no_database_is_said_in_one_sentence(shell: Shell) -> Non
 
 def test_status_shows_every_channel_and_what_is_to_do(shell: Shell) -> None:
     assert shell.says("status").splitlines() == [
-        "channel   platform    orders  confirmed  pending  error  problem",
-        "boutique  prestashop  0       0          0        0             ",
+        "channel   platform    orders  confirmed  pending  error  excluded  problem",
+        "boutique  prestashop  0       0          0        0      0                ",
     ]
     bound(shell)
     with shell.hub() as hub, hub.database.write() as connection:
         World(connection).orders.open_task("shortfall", "order_line:1", "1 unit is missing")
         World(connection).connection.exec_driver_sql("UPDATE channel SET problem = 'sign-in refused'")
     lines = shell.says("status").splitlines()
-    assert lines[1].split() == ["boutique", "prestashop", "0", "0", "3", "0", "sign-in", "refused"]
+    assert lines[1].split() == ["boutique", "prestashop", "0", "0", "3", "0", "0", "sign-in", "refused"]
     assert lines[2] == "shortfall: order_line:1: 1 unit is missing"
 
 
@@ -266,8 +266,8 @@ def test_subscriptions_need_an_address(shell: Shell) -> None:
 
 
 def test_a_catalogue_is_pulled_and_bound(shell: Shell) -> None:
-    assert shell.says("channels", "bind", "boutique") != "0 new documents\n"
-    assert shell.says("channels", "bind", "boutique") == "0 new documents\n"
+    assert shell.says("channels", "bind", "boutique") != "0 listings bound\n0 new documents\n"
+    assert shell.says("channels", "bind", "boutique") == "0 listings bound\n0 new documents\n"
     bound(shell)
     assert shell.says("channels", "unbound", "boutique") == "every listing is bound\n"
 
@@ -398,14 +398,17 @@ def test_an_order_is_explained(shell: Shell) -> None:
     with shell.hub() as hub, hub.database.write() as connection:
         world = World(connection, hub.clock.now())
         world.list_on("boutique", "MUG")
-        world.take_in(an_order("1", {"MUG": 7}, channel="boutique"))
+        order = an_order("1", {"MUG": 7, "WRAP": 1}, channel="boutique")
+        wrap = order.lines[1].model_copy(update={"listing_external_id": None, "title": "Gift wrap"})
+        world.take_in(order.model_copy(update={"lines": (order.lines[0], wrap)}))
     for name in ("1", "#1"):
         said = shell.says("orders", "explain", "boutique", name).splitlines()
         assert said[0].startswith("WH: ")
-        assert [line.split() for line in said[-2:]] == [
+        assert [line.split() for line in said[-3:-1]] == [
             ["WH", "allocated", "MUG", "5"],
             ["shortfall:", "2", "of", "MUG"],
         ]
+        assert said[-1] == "no goods: 1 of 'Gift wrap', 19.90 EUR"
     assert shell.fails("orders", "explain", "boutique", "2") == "channel 'boutique' has no order '2'"
 
 

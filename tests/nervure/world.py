@@ -36,6 +36,7 @@ from nervure.store.orders import (
     LINE,
     LOCATION,
     ORDER,
+    POINT,
     SHORTFALL,
     TASK,
     OrderStore,
@@ -98,9 +99,13 @@ def an_order(
     channel: str = "shop",
     state: OrderState = OrderState.OPEN,
     minute: float = 0,
+    left: float | None = None,
     delivery: Delivery | None = None,
 ) -> Order:
-    """An order as the shop states it at `minute`; lines are named by their position, and cost the same each."""
+    """An order as the shop states it at `minute`; lines are named by their position, and cost the same each.
+
+    `left`: the minute at which, as the shop says, the units left its number.
+    """
     bought = [Bought(sku, units) for sku, units in lines.items()] if isinstance(lines, Mapping) else list(lines)
     return Order(
         channel=channel,
@@ -108,6 +113,7 @@ def an_order(
         number=f"#{external_id}",
         placed_at=START,
         updated_at=at(minute),
+        units_left_at=None if left is None else at(left),
         state=state,
         currency="EUR",
         lines=tuple(
@@ -460,6 +466,11 @@ class World:
             for number in self.publications.numbers(channel)
             if (number.sku, number.key.stock_point) == (sku, point)
         )
+
+    def point_id(self, channel: str, point: str) -> int:
+        query = sa.select(POINT.c.id).join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+        query = query.where(CHANNEL.c.name == channel, POINT.c.external_id == point)
+        return int(self.connection.execute(query).scalar_one())
 
     def publication(self, publication_id: int) -> sa.RowMapping:
         return (

@@ -1,16 +1,12 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.items import Item
 from schemas.locations import Coordinates, Location
-from schemas.stock import INWARD, OUTWARD, AdjustmentReason, Cause, MovementKind, StockMovement, SupplierOffer
+from schemas.stock import SupplierOffer
 
-KEY = {"sku": "BOLT", "location": "paris"}
-CAUSE = {"channel": "shop", "document": "1"}
 MOMENT = "2026-03-02T10:00:00Z"
 
 
@@ -49,45 +45,6 @@ def test_a_kit_takes_whole_units_of_its_parts(units: Any) -> None:
 def test_a_weight_is_in_whole_grams(grams: float) -> None:
     with pytest.raises(ValidationError):
         Item.model_validate({"sku": "BOLT", "title": "Bolt", "weight_grams": grams})
-
-
-def movement(kind: MovementKind, units: int, reason: AdjustmentReason | None = None) -> StockMovement:
-    said = {"stock_key": KEY, "kind": kind, "units": units, "cause": CAUSE, "occurred_at": MOMENT, "reason": reason}
-    return StockMovement.model_validate(said)
-
-
-@pytest.mark.parametrize("kind", list(MovementKind))
-def test_a_movement_has_the_sign_of_its_kind(kind: MovementKind) -> None:
-    reason = AdjustmentReason.FOUND if kind is MovementKind.ADJUSTED else None
-    for units, forbidden in ((1, OUTWARD), (-1, INWARD)):
-        if kind in forbidden:
-            with pytest.raises(ValidationError, match=f"{kind} (takes units away|brings units)"):
-                movement(kind, units, reason)
-        else:
-            assert movement(kind, units, reason).units == units
-
-
-@pytest.mark.parametrize("kind", list(MovementKind))
-def test_a_movement_of_nothing_is_refused(kind: MovementKind) -> None:
-    with pytest.raises(ValidationError, match="a movement moves at least one unit"):
-        movement(kind, 0)
-
-
-def test_an_adjustment_and_nothing_else_names_its_reason() -> None:
-    with pytest.raises(ValidationError, match="an adjustment, and nothing else, names its reason"):
-        movement(MovementKind.ADJUSTED, 1)
-    with pytest.raises(ValidationError, match="an adjustment, and nothing else, names its reason"):
-        movement(MovementKind.RECEIVED, 1, AdjustmentReason.FOUND)
-
-
-NAMES = st.text("ab|\\", min_size=1, max_size=4)
-
-
-@pytest.mark.requirement("R22")
-@given(st.tuples(NAMES, NAMES, NAMES), st.tuples(NAMES, NAMES, NAMES))
-def test_two_causes_never_share_a_key(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
-    keys = [Cause(channel=channel, document=document, line=line).key for channel, document, line in (one, other)]
-    assert (keys[0] == keys[1]) == (one == other)
 
 
 @pytest.mark.requirement("R34")

@@ -152,11 +152,13 @@ class Merchant:
         return {sku: units for (sku, point), units in shelf.items() if point == POINTS[account]}
 
 
-def open_merchant(database: Database, stock: Mapping[tuple[str, str], int] | None = None) -> Merchant:
-    """The merchant with an empty hub: nothing is bound yet."""
+def open_merchant(
+    database: Database, stock: Mapping[tuple[str, str], int] | None = None, *, lag_seed: int = 1
+) -> Merchant:
+    """The merchant with an empty hub: nothing is bound yet. `lag_seed`: how the tills' stamps lie apart."""
     there = dict(STOCK if stock is None else stock)
     clock = ManualClock(START)
-    accounts = {account.name: account for account in open_accounts()}
+    accounts = {account.name: account for account in open_accounts(lag_seed=lag_seed)}
     world = World(GOODS, there, accounts, open_supplier(), clock)
     world.open()
     hub = Hub(

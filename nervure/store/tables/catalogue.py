@@ -68,7 +68,10 @@ class LocationRow(SQLModel, table=True):
 
 
 class ListingRow(SQLModel, table=True):
-    """A listing and its binding. `item_id` NULL: not bound, for the reason given."""
+    """A listing and its binding. `item_id` NULL: not bound, for the reason given.
+
+    `is_goods` false: a service, a gift card: it moves money only, and is never bound.
+    """
 
     __tablename__ = "listing"
     __table_args__ = (
@@ -84,4 +87,5 @@ class ListingRow(SQLModel, table=True):
     sku: str | None = None
     gtin: str | None = None
     title: str = ""
+    is_goods: bool = True
     unbound_reason: str | None = None

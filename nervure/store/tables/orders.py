@@ -15,6 +15,7 @@ class SalesOrderRow(SQLModel, table=True):
     """The newest form of an order. `routing` holds why its locations were chosen.
 
     `is_counted`: the channel has taken the units off its own number, so ours are claimed.
+    `money_lines`: what was bought and is no goods of ours.
     """
 
     __tablename__ = "sales_order"
@@ -41,6 +42,7 @@ class SalesOrderRow(SQLModel, table=True):
     country: str | None = None
     postal_code: str | None = None
     routing: dict[str, Any] | None = json(nullable=True)
+    money_lines: list[dict[str, Any]] = json()
 
 
 class OrderPersonRow(SQLModel, table=True):

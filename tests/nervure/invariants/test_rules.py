@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from nervure.invariants import RULES, check_all
 from nervure.inventory.stock import ClaimKind, Take
 from nervure.store.audit import AuditStore
-from nervure.store.orders import FULFILLMENT_LINE, LINE, SHORTFALL, TASK
+from nervure.store.orders import FULFILLMENT_LINE, LINE, POINT_LOCATION, SHORTFALL, TASK
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import CLAIM, LEVEL, MOVEMENT
 from schemas.orders import OrderState
@@ -132,6 +132,12 @@ CORRUPTIONS: dict[str, tuple[Callable[[World], None], list[tuple[str, str, str]]
     "a publication is gone": (
         lambda w: run(w, PUBLICATION.delete().where(PUBLICATION.c.id == w.publication_id("shop", "BOLT", "web"))),
         [(PUBLISHED, "publications", "1 bound listings have none at a stock point of their channel")],
+    ),
+    "a stock point stands for nothing, and its numbers go on": (
+        lambda w: run(
+            w, POINT_LOCATION.delete().where(POINT_LOCATION.c.stock_point_id == w.point_id("till", "counter"))
+        ),
+        [(PUBLISHED, "publications", "3 are open at stock points that the settings do not name")],
     ),
 }
 

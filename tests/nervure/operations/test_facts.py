@@ -1,17 +1,25 @@
 """From what a document says to what the hub does about it."""
 
+from typing import Any
+
 import pytest
+import sqlalchemy as sa
 
 from nervure.operations.drain import drain
 from nervure.operations.hub import Hub
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import store
 from nervure.operations.staff import receive
+from nervure.store.bindings import ITEM, bind_channel
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
+from nervure.store.orders import ORDER
 from nervure.store.publications import PUBLICATION
+from nervure.store.scope import ScopeStore
 from schemas.documents import RawDocument
-from schemas.publications import ChannelPlace
+from schemas.items import Item
+from schemas.orders import OrderState
+from schemas.publications import ChannelListing, ChannelPlace
 from schemas.stock import AdjustmentReason, ChannelMovement, Condition, MovementKind, StockObservation
 from tests.nervure.operations.scripted import (
     ScriptedShop,
@@ -262,6 +270,20 @@ def test_a_kit_cannot_be_counted(filled: Database) -> None:
         assert (world.on_hand("PAIR", "lyon"), world.movements("BOLT", "lyon")) == (0, [("received", 2)])
 
 
+def test_what_is_counted_at_a_stock_point_that_was_taken_out_is_not_heard(both: Database) -> None:
+    hub, _ = tills(both)
+    advance(hub, 600)
+    with both.write() as connection:
+        World(connection).channel("till", {})
+        assert ScopeStore(connection, at(5)).settle() == []
+    before = len(dead(hub))
+    hear(hub, "till", counts(50, 6), counts(50, 6, counted=False))
+    with looking(hub) as world:
+        assert world.movements("BOLT", "lyon") == [("received", 2)]
+        assert {number.state.value for number in world.publications.numbers("till")} == {"excluded"}
+    assert len(dead(hub)) == before
+
+
 def test_an_observation_of_an_excluded_number_changes_nothing(filled: Database) -> None:
     hub, _ = tills(filled)
     with filled.write() as connection:
@@ -273,3 +295,107 @@ def test_an_observation_of_an_excluded_number_changes_nothing(filled: Database) 
     hear(hub, "shop", document("o1", fact))
     with looking(hub) as world:
         assert {number.state.value for number in world.publications.numbers("shop")} == {"excluded"}
+
+
+# -- bindings that come late, and what is no goods -------------------------------------------------------------
+
+
+def listed(sku: str | None, *, gtin: str | None = None, name: str = "NEW", is_goods: bool = True) -> RawDocument:
+    fact = ChannelListing(
+        channel="shop", external_id=f"L-{name}", stock_id=f"S-{name}", sku=sku, gtin=gtin, title=name, is_goods=is_goods
+    )
+    return document(f"listing {name} {sku} {gtin}", fact)
+
+
+@pytest.mark.parametrize(("sku", "gtin"), [("NEW", None), (None, "04006381333931")])
+def test_a_listing_heard_before_its_item_is_bound_with_the_item_and_what_waited_is_carried_out(
+    filled: Database, sku: str | None, gtin: str | None
+) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    hear(hub, "shop", listed(sku, gtin=gtin))
+    hear(hub, "shop", order_of(an_order("9", {"NEW": 1, "BOLT": 1})))
+    assert [letter.reason for letter in dead(hub)] == ["listing 'L-NEW' of channel 'shop' is not bound to an item"]
+    with filled.write() as connection:
+        World(connection).catalogue.put_items([Item(sku="NEW", title="new", gtin=gtin)])
+    settle(hub)
+    assert dead(hub) == []
+    with looking(hub) as world:
+        assert world.catalogue.unbound("shop") == []
+        assert world.published()["shop", "web", sku or ""] == 0
+        assert world.lines("9") == {"9-1": (1, 0, 1), "9-2": (1, 1, 0)}
+        must_hold(world)
+
+
+def test_binding_a_channel_again_binds_what_has_an_item_and_says_how_many(filled: Database) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    hear(hub, "shop", listed("NEW"), listed("LOST", name="LOST"), listed("FIX", name="FIX", is_goods=False))
+    with filled.write() as connection:
+        # As an older version of the hub left it: the item came, and nobody looked.
+        connection.execute(sa.insert(ITEM).values(sku="NEW", title="new", kind="simple", options={}))
+    with filled.write() as connection:
+        assert [bind_channel(connection, at(1), "shop") for _ in range(2)] == [1, 0]
+    settle(hub)
+    with looking(hub) as world:
+        assert world.catalogue.unbound("shop") == [("L-LOST", "no item has this sku or GTIN")]
+        assert world.published()["shop", "web", "NEW"] == 0
+
+
+def test_an_ambiguous_listing_stays_unbound_until_one_item_is_left(filled: Database) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    gtin = "04006381333931"
+    hear(hub, "shop", listed(None, gtin=gtin))
+    with filled.write() as connection:
+        catalogue = World(connection).catalogue
+        catalogue.put_items([Item(sku=sku, title=sku, gtin=gtin) for sku in ("ONE", "TWO")])
+        assert [name for name, _ in catalogue.unbound("shop")] == ["L-NEW"]
+        catalogue.put_items([Item(sku="TWO", title="TWO")])
+        assert bind_channel(connection, at(1), "shop") == 1
+
+
+def test_a_service_beside_goods_moves_money_and_the_goods_are_booked(filled: Database) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    sale = order_of(an_order("1", {"BOLT": 2, "REPAIR": 1}))
+    hear(hub, "shop", sale)
+    assert len(dead(hub)) == 1, "nobody said yet what it is"
+    hear(hub, "shop", listed("REPAIR", name="REPAIR", is_goods=False))
+    settle(hub)
+    assert dead(hub) == []
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "paris", "allocated"): 2}
+        assert [line["title"] for line in money_lines(world, "1")] == [""]
+        assert world.catalogue.unbound("shop") == []
+        must_hold(world)
+    hear(hub, "shop", document("back", a_return("R1", {"REPAIR": 1, "BOLT": 1}, minute=2)))
+    assert dead(hub) == []
+    with looking(hub) as world:
+        assert world.on_hand("BOLT", "paris") == 6
+
+
+def money_lines(world: World, order: str) -> list[dict[str, Any]]:
+    query = sa.select(ORDER.c.money_lines).where(ORDER.c.external_id == order)
+    return list(world.connection.execute(query).scalar_one())
+
+
+def test_what_comes_back_of_a_deleted_listing_is_known_by_its_order_line(filled: Database) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 2}, state=OrderState.COMPLETED)))
+    back = a_return("R1", {"BOLT": 1, "WRAP": 1}, minute=2)
+    lines = [
+        line.model_copy(update={"listing_external_id": None, "order_line": order_line})
+        for line, order_line in zip(back.lines, ("1-1", "1-2"), strict=True)
+    ]
+    hear(hub, "shop", document("back", back.model_copy(update={"order": "1", "lines": tuple(lines)})))
+    assert dead(hub) == []
+    with looking(hub) as world:
+        assert world.movements("BOLT", "paris") == [("received", 5), ("shipped", -2), ("returned", 1)]
+
+
+@pytest.mark.requirement("R22")
+def test_two_documents_whose_names_run_into_each_other_are_both_booked(filled: Database) -> None:
+    with filled.write() as connection:
+        World(connection).items("A|B", "B")
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    assert receive(hub, "A|B", "paris", 5, document="D")
+    assert receive(hub, "B", "paris", 5, document="D|A")
+    with looking(hub) as world:
+        assert (world.on_hand("A|B", "paris"), world.on_hand("B", "paris")) == (5, 5)

@@ -1,20 +1,22 @@
 """What the outbox holds is told once; what cannot be told now is told later, what never can becomes a task."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from connectors.errors import CredentialsError, RefusedError, ThrottledError, UnavailableError
 from nervure.operations.hub import Hub
-from nervure.operations.messages import send_messages
+from nervure.operations.messages import send_messages, send_to
 from nervure.operations.staff import ship_fulfillment
 from nervure.store.database import Database
 from nervure.store.messages import LEASE_SECONDS
 from nervure.store.orders import OUTBOX
-from schemas.fulfillment import Parcel
+from schemas.fulfillment import Parcel, Shipment
 from schemas.orders import OrderState
 from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub, tasks
-from tests.nervure.world import START, an_order, at, capable
+from tests.nervure.world import START, Bought, an_order, at, capable, must_hold
 
 
 def shipped(database: Database, shop: ScriptedShop, **capabilities: object) -> Hub:
@@ -116,6 +118,50 @@ def test_one_failing_message_holds_back_no_other(filled: Database) -> None:
     assert [one.order for one in market.shipments.values()] == ["2"]
 
 
+def test_a_slow_channel_gives_back_what_it_had_no_time_for(filled: Database) -> None:
+    @dataclass
+    class Slow(ScriptedShop):
+        """Every parcel takes it 50 seconds."""
+
+        def push_shipment(self, shipment: Shipment) -> None:
+            advance(hub, 50)
+            super().push_shipment(shipment)
+
+    shop = Slow()
+    hub = scripted_hub(filled, {"shop": shop})
+    for order in "1234":
+        hear(hub, "shop", order_of(an_order(order, {"BOLT": 1})))
+        with looking(hub) as world:
+            [number] = world.fulfillment_numbers(order)
+        ship_fulfillment(hub, number)
+    assert send_to(hub, "shop") == 2, "the next one would begin in the second half of the lease"
+    assert [(state, attempts) for state, attempts, _ in outbox(hub)] == [
+        ("done", 1),
+        ("done", 1),
+        ("waiting", 0),
+        ("waiting", 0),
+    ]
+    assert [send_to(hub, "shop") for _ in range(2)] == [2, 0]
+    assert [one.order for one in shop.shipments.values()] == ["1", "2", "3", "4"]
+
+
+def test_nobody_is_called_about_a_refusal_that_came_after_the_message_had_arrived(filled: Database) -> None:
+    shop = ScriptedShop()
+    hub = shipped(filled, shop)
+
+    def slow(shipment: Shipment) -> None:
+        """While this one waits for an answer its lease ends, and another window tells the same shipment."""
+        shop.shipments[shipment.external_id] = shipment
+        advance(hub, LEASE_SECONDS + 1)
+        del shop.push_shipment
+        assert send_to(hub, "shop") == 1
+        raise RefusedError("it has left already")
+
+    shop.push_shipment = slow  # type: ignore[method-assign]  # once
+    assert send_to(hub, "shop") == 1
+    assert (outbox(hub)[0][0], tasks(hub)) == ("done", [])
+
+
 def test_a_message_whose_sender_died_is_sent_when_its_lease_is_over(
     filled: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,3 +191,69 @@ def test_every_line_is_accepted_that_can_be_served_and_only_once(filled: Databas
     while send_messages(hub):
         pass
     assert shop.accepted == [("1", {"1-1": True, "1-2": False})]
+
+
+def partly_shipped(database: Database, shop: ScriptedShop, bought: list[Bought]) -> Hub:
+    """An order of which everything that is in Paris has left, and the channel was told."""
+    hub = scripted_hub(database, {"shop": shop})
+    hear(hub, "shop", order_of(an_order("1", bought)))
+    with looking(hub) as world:
+        first = world.fulfillment_numbers("1")[0]
+    parcel = Parcel(carrier="Colissimo", tracking_number="6A1")
+    assert ship_fulfillment(hub, first, parcel=parcel, shipped_at=at(1))
+    send_messages(hub)
+    assert [shipment.completes_order for shipment in shop.shipments.values()] == [False]
+    advance(hub, 60)
+    return hub
+
+
+def test_an_order_whose_rest_is_canceled_is_told_as_complete_once(filled: Database) -> None:
+    shop = ScriptedShop()
+    hub = partly_shipped(filled, shop, [Bought("BOLT", 6)])  # five in Paris, two in Lyon
+    [before] = shop.shipments.values()
+    for minute in (1, 2):
+        hear(hub, "shop", order_of(an_order("1", [Bought("BOLT", 6, 1)], minute=minute)))
+    send_messages(hub)
+    [after] = shop.shipments.values()
+    assert (after.completes_order, after.lines, after.parcel) == (True, before.lines, before.parcel)
+    with looking(hub) as world:
+        references = list(world.connection.execute(sa.select(OUTBOX.c.reference).order_by(OUTBOX.c.id)).scalars())
+        [number] = world.fulfillment_numbers("1")
+        must_hold(world)
+    assert references == [f"fulfillment:{number}", f"fulfillment:{number}:completes"]
+
+
+def test_an_order_whose_shortfall_is_canceled_is_told_as_complete(filled: Database) -> None:
+    shop = ScriptedShop()
+    hub = partly_shipped(filled, shop, [Bought("BOLT", 5), Bought("NUT", 50)])
+    with looking(hub) as world:
+        assert world.open_tasks()["shortfall"] == 1
+        short = world.lines("1")["1-2"][2]
+        rest = world.fulfillment_numbers("1")[1:]
+    for number in rest:
+        ship_fulfillment(hub, number)
+    send_messages(hub)
+    assert not any(shipment.completes_order for shipment in shop.shipments.values())
+    hear(hub, "shop", order_of(an_order("1", [Bought("BOLT", 5), Bought("NUT", 50, short)], minute=1)))
+    send_messages(hub)
+    assert [shipment.completes_order for shipment in shop.shipments.values()].count(True) == 1
+    with looking(hub) as world:
+        assert world.open_tasks() == {}
+
+
+def test_an_order_of_which_something_is_still_here_is_not_told_as_complete(filled: Database) -> None:
+    shop = ScriptedShop()
+    hub = partly_shipped(filled, shop, [Bought("BOLT", 7)])
+    hear(hub, "shop", order_of(an_order("1", [Bought("BOLT", 7, 1)], minute=1)))
+    assert send_messages(hub) == 0
+    with looking(hub) as world:
+        assert world.rows(OUTBOX) == 1
+
+
+def test_an_order_that_is_canceled_before_anything_left_is_not_told_as_shipped(filled: Database) -> None:
+    shop = ScriptedShop()
+    hub = scripted_hub(filled, {"shop": shop})
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 2})))
+    hear(hub, "shop", order_of(an_order("1", [Bought("BOLT", 2, 2)], minute=1)))
+    with looking(hub) as world:
+        assert world.rows(OUTBOX) == 0

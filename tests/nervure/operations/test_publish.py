@@ -372,6 +372,68 @@ def test_an_import_whose_report_cannot_be_had_is_asked_for_again(filled: Databas
     assert (states(hub)["BOLT"], len(shop.writes)) == ("confirmed", 1)
 
 
+@pytest.mark.requirement("R36")
+def test_a_write_that_may_still_take_effect_is_not_overtaken_by_another(both: Database) -> None:
+    shop = ScriptedShop()
+    hub = opened(both, shop, late_effect_seconds=600)
+    receive(hub, "BOLT", "paris", 1, document="1")
+    refresh(hub)
+    shop.script.append(raising(NoAnswerError("no answer")))
+    publish(hub, "shop")
+    receive(hub, "BOLT", "paris", 1, document="2")
+    refresh(hub)
+    for second in range(5, 600, 5):
+        advance(hub, 5)
+        with both.write() as connection:
+            now = START + timedelta(seconds=second)
+            ChannelStore(connection, now).heard_orders("shop", watermark=None, until=now, next_at=at(99))
+        publish(hub, "shop")
+    assert (states(hub)["BOLT"], sent(shop)[1:]) == ("unknown", [{"BOLT": 8}])
+    assert len(shop.reads) == 13, "more and more seldom"
+    shop.shown[BOLT] = 8  # the import ran at last
+    advance(hub, 5)
+    publish(hub, "shop")
+    assert sent(shop)[1:] == [{"BOLT": 8}, {"BOLT": 9}]
+    assert states(hub)["BOLT"] == "confirmed"
+
+
+@pytest.mark.requirement("R36")
+def test_a_write_that_never_took_effect_is_sent_again_when_its_time_is_over(both: Database) -> None:
+    shop = ScriptedShop()
+    hub = opened(both, shop, late_effect_seconds=600)
+    receive(hub, "BOLT", "paris", 1, document="1")
+    refresh(hub)
+    shop.script.append(raising(NoAnswerError("no answer")))
+    publish(hub, "shop")
+    advance(hub, 599)
+    publish(hub, "shop")
+    assert states(hub)["BOLT"] == "unknown"
+    advance(hub, 1)
+    publish(hub, "shop")
+    assert (states(hub)["BOLT"], len(shop.writes)) == ("pending", 2), "orders are heard first"
+    with both.write() as connection:
+        ChannelStore(connection, at(11)).heard_orders("shop", watermark=None, until=at(11), next_at=at(99))
+    publish(hub, "shop")
+    assert (states(hub)["BOLT"], sent(shop)[1:], shop.shown[BOLT]) == ("confirmed", [{"BOLT": 8}] * 2, 8)
+
+
+@pytest.mark.requirement("R31", "R36")
+@pytest.mark.parametrize("shown", [7, 8], ids=["was not written", "was written"])
+def test_a_row_that_an_ended_import_does_not_account_for_is_read_back_at_once(filled: Database, shown: int) -> None:
+    shop = ScriptedShop(imports={"import 1": {}})
+    hub = opened(filled, shop, confirmation=Confirmation.IMPORT_REPORT, late_effect_seconds=600)
+    receive(hub, "BOLT", "paris", 1, document="1")
+    refresh(hub)
+    shop.script.append(lambda writes: [LevelAnswer(w.key, WriteOutcome.SENT, receipt="import 1") for w in writes])
+    publish(hub, "shop")
+    shop.shown[BOLT] = shown
+    shop.imports["import 1"] = {BOLT: LevelAnswer(BOLT, WriteOutcome.UNACCOUNTED, "not in the report")}
+    advance(hub, 5)
+    publish(hub, "shop")
+    assert (shop.reads, states(hub)["BOLT"]) == ([[BOLT]], "confirmed" if shown == 8 else "pending")
+    assert row(hub)["receipt"] is None
+
+
 @pytest.mark.requirement("R27", "R36")
 @pytest.mark.parametrize("has_effect", [True, False], ids=["after the effect", "before the effect"])
 def test_a_crash_between_sending_and_recording_is_settled_by_reading_back(

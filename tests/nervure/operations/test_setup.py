@@ -8,12 +8,24 @@ import pytest
 
 from connectors.transport import HttpResponse, Send
 from nervure.clock import ManualClock
+from nervure.invariants import check_all
 from nervure.operations import setup
+from nervure.operations.facts import apply, put_listings
+from nervure.operations.hub import Hub
+from nervure.operations.pull import store
 from nervure.operations.setup import open_hub, read_items
+from nervure.orders.work import UnboundListingError
+from nervure.publication.answers import Landing
 from nervure.settings import Settings, SettingsError, load_text
+from nervure.store.audit import AuditStore
 from nervure.store.database import DatabaseError
+from nervure.store.inbox import InboxStore
 from nervure.store.statements import LEVEL, MOVEMENT
+from schemas.documents import Heard, RawDocument
 from schemas.items import ItemKind
+from schemas.publications import ChannelListing, PublicationState
+from schemas.stock import ChannelMovement, MovementKind
+from tests.nervure.operations.scripted import dead, hear, settle
 from tests.nervure.world import START, World
 
 HUB = '[hub]\nitems = "items.csv"\nopening_stock = "stock.csv"\n'
@@ -186,6 +198,130 @@ def test_a_database_that_cannot_be_used_is_said(folder: Path) -> None:
     text = (HUB + PLACES).replace("[hub]", '[hub]\ndatabase = "mysql://host/hub"')
     with pytest.raises(DatabaseError), open_hub(settings(folder, text), ManualClock(START)):
         pass
+
+
+# -- what is taken out of the settings ---------------------------------------------------------------------------
+
+
+TWO_POINTS = CHANNEL.replace('"1" = ["WH", "SUP"]', '"1" = ["WH"], "group-2" = ["WH"]').replace("buffer_units = 1", "")
+
+
+def listed(hub: Hub) -> None:
+    """The boutique lists a mug, and every number of it is confirmed."""
+    with hub.database.write() as connection:
+        mug = ChannelListing(channel="boutique", external_id="9", stock_id="9", sku="MUG", title="Mug")
+        put_listings(hub, connection, [mug])
+    settle(hub)
+    with hub.database.write() as connection:
+        publications = World(connection).publications
+        flights = publications.launch("boutique", 9, "one")
+        publications.land([(flight, Landing(PublicationState.CONFIRMED)) for flight in flights], "one")
+
+
+def published(hub: Hub) -> dict[str, dict[str, int]]:
+    with hub.database.read() as connection:
+        assert check_all(AuditStore(connection)) == []
+        return World(connection).publications.coverage()
+
+
+@pytest.mark.requirement("R33")
+@pytest.mark.parametrize(
+    ("left", "coverage", "returned"),
+    [
+        (
+            HUB + PLACES + TWO_POINTS.replace(', "group-2" = ["WH"]', ""),
+            {"confirmed": 1, "excluded": 1},
+            {"confirmed": 1, "pending": 1},
+        ),
+        (HUB + PLACES, {"excluded": 2}, {"pending": 2}),
+    ],
+    ids=["stock point", "channel"],
+)
+def test_what_is_taken_out_of_the_settings_is_excluded_and_comes_back(
+    folder: Path, left: str, coverage: dict[str, int], returned: dict[str, int]
+) -> None:
+    clock = ManualClock(START)
+    with open_hub(settings(folder, HUB + PLACES + TWO_POINTS), clock) as hub:
+        listed(hub)
+        assert published(hub) == {"boutique": {"confirmed": 2}}
+    for _ in range(2):
+        with open_hub(settings(folder, left), clock) as hub:
+            settle(hub)
+            assert published(hub) == {"boutique": coverage}
+    with open_hub(settings(folder, HUB + PLACES + TWO_POINTS), clock) as hub:
+        settle(hub)
+        assert published(hub) == {"boutique": returned}
+
+
+@pytest.mark.requirement("R33")
+def test_documents_that_waited_for_the_settings_are_heard_when_they_come_back(folder: Path) -> None:
+    clock = ManualClock(START)
+    with open_hub(settings(folder, HUB + PLACES + TWO_POINTS), clock) as hub:
+        listed(hub)
+    with open_hub(settings(folder, HUB + PLACES), clock) as hub:
+        hear(hub, "boutique", RawDocument("product", "9", "p1", b"{", Heard.POLL))
+        assert [letter.reason for letter in dead(hub)] == ["channel 'boutique' is not configured"]
+    with open_hub(settings(folder, HUB + PLACES), clock) as hub:
+        assert len(dead(hub)) == 1, "not tried again while nothing changed"
+    with open_hub(settings(folder, HUB + PLACES + TWO_POINTS), clock) as hub:
+        assert dead(hub) == []
+        settle(hub)
+        assert [letter.reason for letter in dead(hub)] != ["channel 'boutique' is not configured"]
+
+
+def test_what_happened_at_a_stock_point_that_nobody_had_named_is_heard_once_it_is(folder: Path) -> None:
+    clock = ManualClock(START)
+    with open_hub(settings(folder, HUB + PLACES + CHANNEL), clock) as hub:
+        listed(hub)
+        moved = ChannelMovement(
+            channel="boutique",
+            external_id="m1",
+            listing_external_id="9",
+            stock_point="group-2",
+            kind=MovementKind.RECEIVED,
+            units=3,
+            occurred_at=START,
+        )
+        with pytest.raises(UnboundListingError) as refused, hub.database.write() as connection:
+            apply(hub, connection, [moved])
+        store(hub, "boutique", (RawDocument("movement", "m1", "m1", b"{", Heard.POLL),))
+        with hub.database.write() as connection:
+            inbox = InboxStore(connection, START)
+            [leased] = inbox.lease(1)
+            inbox.bury(leased.id, str(refused.value))
+    with open_hub(settings(folder, HUB + PLACES + TWO_POINTS), clock) as hub:
+        assert dead(hub) == []
+        assert published(hub)["boutique"]["pending"] == 1
+
+
+def test_a_supplier_moves_to_another_location_and_is_not_the_master_of_two(folder: Path) -> None:
+    with open_hub(settings(folder), ManualClock(START)):
+        pass
+    moved = (HUB + PLACES + CHANNEL + SUPPLIER).replace('"SUP"', '"NEW"')
+    (folder / "stock.csv").write_text("sku,location,units\n", "utf-8")
+    with open_hub(settings(folder, moved), ManualClock(START)) as hub, hub.database.read() as connection:
+        catalogue = World(connection).catalogue
+        assert catalogue.supplier_location("acme") == catalogue.location_ids()["NEW"]
+
+
+def test_what_a_supplier_had_is_promised_no_more_when_the_supplier_is_taken_out(folder: Path) -> None:
+    clock = ManualClock(START)
+    with open_hub(settings(folder), clock) as hub, hub.database.write() as connection:
+        world = World(connection)
+        world.catalogue.set_as_of(world.catalogue.location_ids()["SUP"], START)
+        put_listings(
+            hub,
+            connection,
+            [ChannelListing(channel="boutique", external_id="8", stock_id="8", sku="TRAY", title="Tray")],
+        )
+        world.publications.note_aging()
+        world.refresh()
+        assert world.published()["boutique", "1", "TRAY"] == 1
+    with open_hub(settings(folder, HUB + PLACES + CHANNEL), clock) as hub, hub.database.write() as connection:
+        world = World(connection)
+        assert world.publications.note_aging() == 1
+        world.refresh()
+        assert (world.published()["boutique", "1", "TRAY"], world.on_hand("TRAY", "SUP")) == (0, 2)
 
 
 def test_kits_come_after_their_parts(folder: Path) -> None:

@@ -68,6 +68,13 @@ def read(hub: Hub, acme: ScriptedSupplier, *feeds: RawDocument) -> None:
     settle(hub)
 
 
+def hear_replies(hub: Hub) -> int:
+    """The supplier's replies are read and carried out; answers how many were read."""
+    count = pull_replies(hub, "acme")
+    settle(hub)
+    return count
+
+
 def at_acme(hub: Hub, sku: str = "BOLT") -> tuple[int, int, int]:
     """Units on hand there, claimable there, and what the shop may show."""
     with looking(hub) as world:
@@ -295,7 +302,7 @@ def test_a_refusal_of_an_order_whose_handing_over_got_no_answer_is_not_lost(sqli
     send_messages(hub)
     number, line = the_order(hub)
     acme.replies = [reply(number, 1, refused={line: "sold out"})]
-    pull_replies(hub, "acme")
+    hear_replies(hub)
     acme.replies, acme.fails_after_effect = [], None
     advance(hub, 60)
     send_messages(hub)
@@ -310,7 +317,7 @@ def test_a_confirmed_order_stays_where_it_is(sqlite: Database) -> None:
     hub, _ = opened(sqlite, acme)
     number, line = sent(hub, acme, 2)
     acme.replies = [reply(number, 1, confirmed={line: 2}), reply(number, 1, confirmed={})]
-    assert pull_replies(hub, "acme") == 2
+    assert hear_replies(hub) == 2
     with looking(hub) as world:
         assert world.served("1") == {("1-1", "acme", "sent_to_supplier"): 2}
 
@@ -326,7 +333,7 @@ def test_what_the_supplier_will_not_send_is_served_from_elsewhere_at_once(databa
     said = {"confirmed": {line: kept}} if kept else {"refused": {line: "sold out"}}
     acme.replies = [reply(number, 1, **said)]
     for _ in range(3):
-        pull_replies(hub, "acme")
+        hear_replies(hub)
     with looking(hub) as world:
         served = {("1-1", "acme", "sent_to_supplier"): kept} if kept else {}
         assert world.served("1") == served | {("1-1", "paris", "allocated"): 1}
@@ -341,7 +348,7 @@ def test_one_refusal_read_by_two_at_once_gives_the_units_back_once(postgresql: D
     hub, _ = opened(postgresql, acme)
     number, line = sent(hub, acme, 3)
     acme.replies = [reply(number, 1, confirmed={line: 1})]
-    assert at_once([lambda: pull_replies(hub, "acme")] * 4) == [1] * 4
+    assert at_once([lambda: hear_replies(hub)] * 4) == [1] * 4
     with looking(hub) as world:
         assert world.lines("1") == {"1-1": (3, 1, 2)}
         assert (world.claimable("BOLT", "acme"), world.allocated("BOLT", "acme")) == (0, 1)
@@ -354,7 +361,7 @@ def test_a_ship_notice_books_the_shipment_once_and_tells_the_channel_once(databa
     number, line = sent(hub, acme, 2)
     acme.replies = [reply(number, 30, confirmed={line: 2}, carrier="Colissimo", tracking_number="6A1")]
     for _ in range(3):
-        pull_replies(hub, "acme")
+        hear_replies(hub)
         send_messages(hub)
     with looking(hub) as world:
         assert world.movements("BOLT", "acme") == [("adjusted", 9), ("shipped", -2)]
@@ -372,7 +379,7 @@ def test_a_ship_notice_that_a_feed_had_already_seen_is_compensated(sqlite: Datab
     number, line = sent(hub, acme, 2)
     read(hub, acme, feed("2", at(40), BOLT=7, NUT=3))  # two have left, and nobody told us yet
     acme.replies = [reply(number, 30, confirmed={line: 2}, tracking_number="6A1")]
-    pull_replies(hub, "acme")
+    hear_replies(hub)
     refresh(hub)
     assert at_acme(hub) == (7, 7, 7)
     with looking(hub) as world:
@@ -391,7 +398,7 @@ def test_a_ship_notice_after_the_feed_is_not_compensated(sqlite: Database) -> No
     number, line = sent(hub, acme, 2)
     read(hub, acme, feed("2", at(20), BOLT=9, NUT=3))
     acme.replies = [reply(number, 30, confirmed={line: 2}, tracking_number="6A1")]
-    pull_replies(hub, "acme")
+    hear_replies(hub)
     read(hub, acme, feed("3", at(40), BOLT=7, NUT=3))
     assert at_acme(hub) == (7, 7, 7)
     with looking(hub) as world:
@@ -405,7 +412,7 @@ def test_a_feed_that_is_already_without_our_orders_takes_nothing_off_twice(sqlit
     read(hub, acme, feed("2", at(20), BOLT=7, NUT=3))
     assert at_acme(hub) == (9, 7, 7)
     acme.replies = [reply(number, 30, confirmed={line: 2}, tracking_number="6A1")]
-    pull_replies(hub, "acme")
+    hear_replies(hub)
     read(hub, acme, feed("3", at(40), BOLT=7, NUT=3))
     assert at_acme(hub) == (7, 7, 7)
 
@@ -428,13 +435,66 @@ def test_a_feed_with_less_than_is_promised_moves_the_promise(sqlite: Database) -
 def test_replies_about_what_is_not_ours_say_nothing(sqlite: Database) -> None:
     acme = ScriptedSupplier()
     hub, _ = opened(sqlite, acme)
-    acme.replies = [
-        SupplierReply(reference=reference, happened_at=at(1), tracking_number="6A1")
-        for reference in ("PO-4711", "nervure-x", "nervure-99", "nervure-")
-    ]
-    assert pull_replies(hub, "acme") == 4
+    acme.replies = [SupplierReply(reference="PO-4711", happened_at=at(1), tracking_number="6A1")]
+    assert hear_replies(hub) == 1
+    assert dead(hub) == []
     with looking(hub) as world:
         assert world.rows(TASK) == 0
+
+
+STRANGE = ["nervure-x", "nervure-99", "nervure-", "nervure-0", "nervure-\u00b2", "nervure-99999999999999999999"]
+
+
+@pytest.mark.parametrize("reference", STRANGE)
+def test_a_reply_to_an_order_that_nobody_gave_is_a_dead_letter_and_the_others_are_taken(
+    database: Database, reference: str
+) -> None:
+    acme = ScriptedSupplier()
+    hub, _ = opened(database, acme)
+    number, line = sent(hub, acme, 2)
+    strange = SupplierReply(reference=reference, happened_at=at(1), tracking_number="6A1")
+    acme.replies = [strange, reply(number, 30, confirmed={line: 2}, tracking_number="6A2")]
+    assert hear_replies(hub) == 2
+    assert [letter.reason for letter in dead(hub)] == [
+        f"acme answers order {reference!r}, which it was never given: nothing was booked"
+    ]
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "acme", "shipped"): 2}
+        must_hold(world)
+    assert hear_replies(hub) == 2
+    assert len(dead(hub)) == 1, "read again it is the same reply"
+
+
+def test_a_suppliers_reply_ships_nothing_that_lies_elsewhere(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, shop = opened(database, acme, in_paris=5)
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 2})))
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "paris", "allocated"): 2}
+        [number] = world.fulfillment_numbers("1")
+    acme.replies = [reply(number, 1, tracking_number="TYPO"), reply(number, 2, refused={"1": "sold out"})]
+    hear_replies(hub)
+    send_messages(hub)
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "paris", "allocated"): 2}
+        assert (world.on_hand("BOLT", "paris"), world.allocated("BOLT", "paris")) == (5, 2)
+        must_hold(world)
+    assert shop.shipments == {}
+    assert [letter.channel for letter in dead(hub)] == ["acme", "acme"]
+
+
+def test_a_reply_is_kept_as_it_came_before_anybody_acts_on_it(sqlite: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, _ = opened(sqlite, acme)
+    number, line = sent(hub, acme, 2)
+    acme.replies = [reply(number, 30, confirmed={line: 2}, tracking_number="6A1")]
+    pull_replies(hub, "acme")
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "acme", "sent_to_supplier"): 2}
+        assert InboxStore(world.connection, world.now).open_count("acme") == 1
+    settle(hub)
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "acme", "shipped"): 2}
 
 
 def test_a_supplier_that_cannot_be_reached_gets_the_order_later(sqlite: Database) -> None:
@@ -495,8 +555,8 @@ def test_what_a_supplier_refused_is_promised_again_only_by_its_next_feed(databas
     hub, shop = opened(database, acme)
     number, line = sent(hub, acme, 3)
     acme.replies = [reply(number, 1, refused={line: "sold out"})]
-    pull_replies(hub, "acme")
-    pull_replies(hub, "acme")
+    hear_replies(hub)
+    hear_replies(hub)
     refresh(hub)
     publish(hub, "shop")
     assert (at_acme(hub), shop.units()["BOLT"]) == ((0, 0, 0), 0)
@@ -566,7 +626,7 @@ def test_a_kit_that_the_supplier_can_send_only_in_part_is_confirmed_by_its_scarc
     everything = {line.line: line.units for line in order.lines}
     number = int(order.reference.removeprefix("nervure-"))
     acme.replies = [reply(number, 1, confirmed=everything | {nuts: 3})]
-    pull_replies(hub, "acme")
+    hear_replies(hub)
     with looking(hub) as world:
         assert world.lines("1") == {"1-1": (2, 1, 1), "1-2": (1, 1, 0)}
         assert (world.allocated("BOLT", "acme"), world.allocated("NUT", "acme")) == (2, 2)

@@ -13,17 +13,19 @@ from connectors.errors import CredentialsError, ThrottledError, UnavailableError
 from nervure.clock import ManualClock, SystemClock
 from nervure.inventory.stock import ClaimKind, Take
 from nervure.operations import loops, windows
+from nervure.operations.drain import drain
 from nervure.operations.pull import store
 from nervure.operations.results import Results
+from nervure.operations.staff import ship_fulfillment
 from nervure.operations.windows import Loops, Window
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
 from nervure.store.inbox import BODY, InboxStore
-from nervure.store.orders import ORDER, PERSON
+from nervure.store.orders import ORDER, OUTBOX, PERSON
 from nervure.store.publications import PublicationStore
 from nervure.store.statements import CLAIM
 from tests.nervure.operations.fake_shops import FakeShop, broken_document, fake_hub, fill, order_document
-from tests.nervure.world import START, World, an_order, at, fresh_sqlite
+from tests.nervure.world import START, World, a_till_sale, an_order, at, fresh_sqlite
 
 
 @pytest.fixture
@@ -113,6 +115,44 @@ def test_a_channel_that_hangs_holds_neither_the_others_nor_the_end(
             thread.join(5)
 
 
+def test_messages_to_a_channel_that_hangs_hold_those_to_the_others_no_longer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "GRACE_SECONDS", 0.1)
+    gate = threading.Event()
+    shop, market = FakeShop(), FakeShop(gate=gate)
+    hub = fake_hub(database, SystemClock(), {"shop": shop, "market": market})
+    for channel in ("market", "shop"):
+        store(hub, channel, (order_document(an_order(f"of {channel}", {"BOLT": 1}, channel=channel)),))
+    while drain(hub).handled:
+        pass
+    with database.read() as connection:
+        numbers = [World(connection).fulfillment_numbers(f"of {channel}") for channel in ("market", "shop")]
+    for [number] in numbers:
+        ship_fulfillment(hub, number)
+    results = run(Window(hub, 1.5), loops.draining)
+    with database.read() as connection:
+        query = sa.select(OUTBOX.c.target, OUTBOX.c.state).order_by(OUTBOX.c.id)
+        assert [tuple(row) for row in connection.execute(query)] == [("market", "leased"), ("shop", "done")]
+    gate.set()
+    assert results.counts == Counter({("shop", "messages tried"): 1})
+    assert list(results.warnings) == ["market messages"]
+    for thread in threading.enumerate():
+        if thread.daemon and thread.name.startswith("Thread-"):
+            thread.join(5)
+
+
+def test_messages_to_whom_the_settings_do_not_name_wait_and_are_warned_of(database: Database) -> None:
+    with database.write() as connection:
+        World(connection).orders.enqueue("shipment", "gone", "fulfillment:1", {"fulfillment_order": 1})
+    hub = fake_hub(database, ManualClock(START), {"shop": FakeShop()})
+    assert run(Window(hub, 30), loops.draining).counts == Counter()
+    warnings = run(Window(hub, 5), loops.sweeping).warnings
+    assert warnings == {"gone": "1 messages wait for it, and the settings do not name it"}
+    with database.read() as connection:
+        assert [row.state for row in connection.execute(OUTBOX.select())] == ["waiting"]
+
+
 def test_a_window_ends_soon_when_it_is_told_to(database: Database) -> None:
     hub = fake_hub(database, SystemClock(), {"shop": FakeShop()})
     window = Window(hub, 600)
@@ -162,6 +202,19 @@ def test_an_expired_reservation_gives_its_units_back(database: Database) -> None
     with database.read() as connection:
         assert World(connection).claimable("BOLT", "paris") == 5
         assert [row.state for row in connection.execute(CLAIM.select())] == ["released"]
+
+
+def test_what_was_oversold_and_is_covered_again_is_no_task_any_more(database: Database) -> None:
+    with database.write() as connection:
+        World(connection).take_in(a_till_sale("t1", {"NUT": 1}, "counter", channel="till"))
+    hub = fake_hub(database, ManualClock(START), {})
+    assert run(Window(hub, 30), loops.sweeping).counts == Counter()
+    with database.write() as connection:
+        World(connection).receive("NUT", "lyon", 1)
+    results = run(Window(fake_hub(database, ManualClock(START), {}), 30), loops.sweeping)
+    assert results.counts == Counter({("tasks", "closed by themselves"): 1})
+    with database.read() as connection:
+        assert World(connection).open_tasks() == {}
 
 
 def test_personal_data_is_forgotten_when_its_time_is_over_and_not_before(database: Database) -> None:

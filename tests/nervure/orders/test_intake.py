@@ -7,7 +7,7 @@ from nervure.store.orders import FULFILLMENT, LINE, ORDER, OUTBOX, PERSON
 from nervure.store.statements import CHANGE, CLAIM
 from schemas.capabilities import DecrementMoment
 from schemas.locations import Address
-from schemas.orders import Customer, Delivery, DeliveryMethod, OrderState
+from schemas.orders import Customer, Delivery, DeliveryMethod, Order, OrderState
 from tests.nervure.world import Bought, World, a_till_sale, an_order, capable, merchant, must_hold
 
 
@@ -361,6 +361,102 @@ def test_a_channel_that_restocks_has_raised_its_own_number_by_what_was_canceled(
 @pytest.mark.requirement("R30")
 def test_a_statement_that_changes_no_units_moved_no_number() -> None:
     assert channels_own_moves([line(1, 5, 3)], {"line 1": line(1, 5, 3)}, restocks_on_cancel=True) == {}
+
+
+# -- what the channel says has left ----------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("R02")
+def test_what_was_short_of_an_order_that_its_channel_calls_completed_left_from_the_channels_place(world: World) -> None:
+    merchant(world, bolt_paris=5, bolt_lyon=2)
+    world.take_in(an_order("1", {"BOLT": 9}))
+    assert (world.lines("1"), world.open_tasks()) == ({"1-1": (9, 7, 2)}, {"shortfall": 1})
+    done = an_order("1", {"BOLT": 9}, state=OrderState.COMPLETED, minute=1)
+    for _ in range(2):
+        world.take_in(done)
+    assert world.lines("1") == {"1-1": (9, 9, 0)}
+    assert world.served("1") == {("1-1", "paris", "shipped"): 7, ("1-1", "lyon", "shipped"): 2}
+    assert (world.on_hand("BOLT", "paris"), world.on_hand("BOLT", "lyon")) == (-2, 0)
+    assert world.open_tasks() == {"oversold": 1}
+    must_hold(world, oversold=[("BOLT", "paris")])
+    world.goods_in("BOLT", "paris", 10)
+    assert world.served("1") == {("1-1", "paris", "shipped"): 7, ("1-1", "lyon", "shipped"): 2}, "it is not sent again"
+    assert (world.claimable("BOLT", "paris"), world.allocated("BOLT", "paris")) == (8, 0)
+    must_hold(world)
+
+
+@pytest.mark.parametrize("state", [OrderState.COMPLETED, OrderState.CANCELED])
+def test_a_shortfall_that_an_older_hub_left_on_an_order_that_is_over_is_not_served(
+    world: World, state: OrderState
+) -> None:
+    merchant(world, bolt_paris=1)
+    world.take_in(an_order("1", {"BOLT": 3}))
+    world.connection.execute(ORDER.update().values(state=state.value))
+    world.goods_in("BOLT", "paris", 5)
+    assert world.lines("1") == {"1-1": (3, 1, 2)}
+    assert world.allocated("BOLT", "paris") == 1
+
+
+def test_who_was_promised_what_left_with_a_completed_order_is_served_elsewhere(world: World) -> None:
+    merchant(world, bolt_paris=3, bolt_lyon=1)
+    world.take_in(an_order("2", {"BOLT": 3}))
+    world.take_in(an_order("1", {"BOLT": 2}, state=OrderState.COMPLETED))
+    assert world.served("1") == {("1-1", "lyon", "shipped"): 1, ("1-1", "paris", "shipped"): 1}
+    assert world.lines("2") == {"2-1": (3, 2, 1)}
+    assert world.served("2") == {("2-1", "paris", "allocated"): 2}
+    must_hold(world)
+
+
+def test_a_completed_orders_kit_takes_its_parts_along(world: World) -> None:
+    merchant(world, bolt_paris=1, nut_paris=9)
+    world.take_in(an_order("1", {"PAIR": 2}, state=OrderState.COMPLETED))
+    assert world.movements("NUT", "paris") == [("received", 9), ("shipped", -2), ("shipped", -2)]
+    assert (world.on_hand("BOLT", "paris"), world.on_hand("NUT", "paris")) == (-1, 5)
+    must_hold(world, oversold=[("BOLT", "paris")])
+
+
+# -- what is no goods ------------------------------------------------------------------------------------------
+
+
+def with_listing(order: Order, *listings: str | None) -> Order:
+    """The order with its lines' listings as the channel names them."""
+    lines = [
+        line.model_copy(update={"listing_external_id": name}) for line, name in zip(order.lines, listings, strict=True)
+    ]
+    return order.model_copy(update={"lines": tuple(lines)})
+
+
+def money_lines(world: World, order: str) -> list[tuple[str, int, str]]:
+    found = world.connection.execute(sa.select(ORDER.c.money_lines).where(ORDER.c.external_id == order)).scalar_one()
+    return [(line["line"], line["units"], line["amount"]) for line in found]
+
+
+def test_a_line_that_names_nothing_of_the_catalogue_moves_money_and_the_goods_beside_it_are_claimed(
+    world: World,
+) -> None:
+    merchant(world, bolt_paris=5)
+    order = with_listing(an_order("1", {"BOLT": 2, "WRAP": 1}), "L-BOLT", None)
+    for _ in range(2):
+        world.take_in(order)
+    assert world.served("1") == {("1-1", "paris", "allocated"): 2}
+    assert world.lines("1") == {"1-1": (2, 2, 0)}
+    assert money_lines(world, "1") == [("1-2", 1, "19.90")]
+    must_hold(world)
+
+
+def test_an_order_of_money_alone_is_kept_and_claims_nothing(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    world.take_in(with_listing(an_order("1", {"WRAP": 2}, state=OrderState.COMPLETED), None))
+    assert (world.lines("1"), world.served("1"), money_lines(world, "1")) == ({}, {}, [("1-1", 2, "39.80")])
+    assert (world.rows(FULFILLMENT), world.open_tasks()) == (0, {})
+
+
+def test_goods_whose_listing_was_deleted_since_stay_goods(world: World) -> None:
+    merchant(world, bolt_paris=5)
+    world.take_in(an_order("1", {"BOLT": 2}))
+    world.take_in(with_listing(an_order("1", [Bought("BOLT", 2, 1)], minute=1), None))
+    assert world.served("1") == {("1-1", "paris", "allocated"): 1}
+    assert (world.lines("1"), money_lines(world, "1")) == ({"1-1": (1, 1, 0)}, [])
 
 
 @pytest.mark.requirement("R09")

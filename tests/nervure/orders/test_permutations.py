@@ -1,13 +1,28 @@
 """Every order of arrival of one order's documents ends in one state (R23)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import permutations
+from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from nervure.store.database import Database
 from schemas.capabilities import DecrementMoment
 from schemas.orders import Order, OrderState
-from tests.nervure.world import Bought, World, a_return, a_till_sale, an_order, capable, merchant, must_hold
+from tests.nervure.world import (
+    Bought,
+    World,
+    a_return,
+    a_till_sale,
+    an_order,
+    capable,
+    merchant,
+    must_hold,
+    thrown_away,
+)
 
 CREATED = an_order("1", {"BOLT": 3, "PAIR": 2}, state=OrderState.AWAITING_PAYMENT)
 EDITED = an_order("1", {"BOLT": 2, "PAIR": 2}, minute=2)
@@ -98,4 +113,78 @@ def test_refund_return_and_order_end_the_same_in_every_order(world: World) -> No
                 one(world)
             assert (world.on_hand("BOLT", "paris"), world.claimable("BOLT", "paris")) == (8, 8)
             assert world.served("1") == {("1-1", "paris", "shipped"): 2}
+            must_hold(world)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What somebody does to an order within its second: cancels of a line, or adds a line."""
+
+    line: int
+    canceled: int
+
+
+def stated_in_one_second(lines: Sequence[int], steps: Sequence[Step]) -> list[Order]:
+    """An order as it stands after each step; all of its forms carry one stamp."""
+    bought = [Bought(("BOLT", "NUT", "PAIR")[at % 3], units) for at, units in enumerate(lines)]
+    found = [an_order("1", bought[:1])]
+    shown = 1
+    for step in steps:
+        if step.canceled == 0:
+            shown = min(shown + 1, len(bought))
+        else:
+            at = step.line % shown
+            line = bought[at]
+            bought[at] = Bought(line.sku, line.units, min(line.units, line.canceled + step.canceled))
+        found.append(an_order("1", bought[:shown]))
+    return found
+
+
+@pytest.mark.requirement("R23")
+@settings(max_examples=40)
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    st.lists(st.builds(Step, st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=3),
+    st.randoms(use_true_random=False),
+)
+def test_statements_of_one_second_end_where_the_last_of_them_stood_in_every_order(
+    shared_sqlite: Database, lines: list[int], steps: list[Step], random: Random
+) -> None:
+    documents = stated_in_one_second(lines, steps)
+    last = {line.external_id: line.units - line.units_canceled for line in documents[-1].lines}
+    with thrown_away(shared_sqlite) as connection:
+        world = World(connection)
+        merchant(world, bolt_paris=9, nut_paris=9)
+        for _ in range(4):
+            with world.undone():
+                for document in random.sample(documents * 2, 2 * len(documents)):
+                    world.take_in(document)
+                must_hold(world)
+                assert {name: numbers[0] for name, numbers in world.lines("1").items()} == last
+
+
+@pytest.mark.requirement("R23")
+def test_an_older_document_of_the_same_second_does_not_undo_a_cancellation(world: World) -> None:
+    merchant(world, bolt_paris=5, nut_paris=5)
+    ordered = an_order("1", [Bought("BOLT", 2), Bought("NUT", 1)])
+    canceled = an_order("1", [Bought("BOLT", 2, 2), Bought("NUT", 1)])
+    for arrival in permutations([ordered, canceled, ordered]):
+        with world.undone():
+            for document in arrival:
+                world.take_in(document)
+            assert world.lines("1") == {"1-1": (0, 0, 0), "1-2": (1, 1, 0)}
+            assert (world.allocated("BOLT", "paris"), world.allocated("NUT", "paris")) == (0, 1)
+            must_hold(world)
+
+
+@pytest.mark.requirement("R23")
+def test_two_statements_of_one_second_that_each_know_of_another_cancellation_are_both_believed(world: World) -> None:
+    merchant(world, bolt_paris=5, nut_paris=5)
+    one = an_order("1", [Bought("BOLT", 2, 1), Bought("NUT", 2)])
+    other = an_order("1", [Bought("BOLT", 2), Bought("NUT", 2, 2)])
+    for arrival in permutations([one, other, one]):
+        with world.undone():
+            for document in arrival:
+                world.take_in(document)
+            assert world.lines("1") == {"1-1": (1, 1, 0), "1-2": (0, 0, 0)}
             must_hold(world)

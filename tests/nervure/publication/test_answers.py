@@ -59,6 +59,7 @@ def test_every_outcome_is_known() -> None:
         WriteOutcome.REFUSED: PublicationState.FAILED,
         WriteOutcome.NOT_APPLIED: PublicationState.PENDING,
         WriteOutcome.UNKNOWN: PublicationState.UNKNOWN,
+        WriteOutcome.UNACCOUNTED: PublicationState.UNKNOWN,
     }
 
 
@@ -76,7 +77,30 @@ def test_every_outcome_is_known() -> None:
     ],
 )
 def test_reading_back_decides_what_an_unknown_write_did(shown: int | None, landing: Landing) -> None:
-    assert after_reading(shown, 5, START) == landing
+    for sent_at, late_effect_seconds in ((START, 0.0), (START - timedelta(seconds=600), 600.0)):
+        assert after_reading(shown, 5, START, sent_at=sent_at, late_effect_seconds=late_effect_seconds) == landing
+
+
+@pytest.mark.requirement("R36")
+@pytest.mark.parametrize(
+    ("age", "wait"), [(0.5, 2.0), (2.0, 2.0), (30.0, 30.0), (61.0, 60.0), (500.0, 60.0), (580.0, 20.0), (599.5, 0.5)]
+)
+@pytest.mark.parametrize("shown", [0, 4, 6])
+def test_another_number_says_nothing_while_the_write_may_still_take_effect(shown: int, age: float, wait: float) -> None:
+    now = START + timedelta(seconds=age)
+    landing = after_reading(shown, 5, now, sent_at=START, late_effect_seconds=600.0)
+    assert landing == Landing(
+        PublicationState.UNKNOWN,
+        reason="sent without an answer, and may still take effect until 2026-03-02 09:10:00 UTC",
+        next_at=now + timedelta(seconds=wait),
+    )
+
+
+@pytest.mark.requirement("R31", "R36")
+def test_what_is_shown_as_sent_or_not_known_at_all_needs_no_waiting() -> None:
+    shown = after_reading(5, 5, START, sent_at=START, late_effect_seconds=600.0)
+    gone = after_reading(None, 5, START, sent_at=START, late_effect_seconds=600.0)
+    assert (shown.state, gone.state) == (PublicationState.CONFIRMED, PublicationState.FAILED)
 
 
 @pytest.mark.requirement("R27")

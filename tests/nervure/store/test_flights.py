@@ -39,7 +39,7 @@ def state(world: World, number: int) -> tuple[str, int, int, int]:
 def test_a_number_is_in_flight_once(world: World) -> None:
     number = ready(world)
     flights = launch(world, "one")
-    assert flights["BOLT"] == Flight(number, 1, LevelKey("S-BOLT", "web"), 5, None, "BOLT")
+    assert flights["BOLT"] == Flight(number, 1, LevelKey("S-BOLT", "web"), 5, None, "BOLT", START)
     assert launch(world, "two") == {}
     assert state(world, number) == ("sent", 1, 1, 0)
 
@@ -159,6 +159,20 @@ def test_an_import_is_asked_for_by_its_receipt_and_not_taken_for_lost(world: Wor
     world.publications.land([(one, CONFIRMED) for one in imports["import 1"]], "two")
     assert state(world, number) == ("confirmed", 1, 1, 1)
     assert world.publication(number)["receipt"] is None
+
+
+@pytest.mark.requirement("R36")
+def test_an_import_that_the_platform_forgot_is_read_back_and_not_asked_for_again(world: World) -> None:
+    number = ready(world)
+    flight = launch(world, "one")["BOLT"]
+    world.publications.land([(flight, Landing(PublicationState.SENT, receipt="import 1", next_at=at(1)))], "one")
+    later = world.later(1)
+    [[adopted]] = later.publications.adopt_imports("shop", 10, "two").values()
+    later.publications.land([(adopted, Landing(PublicationState.UNKNOWN, reason="forgotten", next_at=at(2)))], "two")
+    assert (world.publication(number)["state"], world.publication(number)["reason"]) == ("unknown", "forgotten")
+    assert world.later(3).publications.adopt_imports("shop", 10, "three") == {}
+    [lost] = [one for one in world.later(3).publications.adopt_lost("shop", 10, "three") if one.sku == "BOLT"]
+    assert (lost.publication_id, lost.sent_at) == (number, START)
 
 
 @pytest.mark.requirement("R28", "R33")

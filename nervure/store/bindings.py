@@ -1,0 +1,94 @@
+"""Bindings: which item a listing sells. Bound by sku, else by GTIN, never by title; a binding once made is kept."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from nervure.store import tables
+from nervure.store.inbox import InboxStore
+from nervure.store.orders import CHANNEL, LISTING
+from nervure.store.publications import PublicationStore
+from nervure.store.statements import chunks
+
+ITEM = tables.of(tables.ItemRow)
+
+NO_GOODS = "it is no goods: it moves money only"
+
+
+def item_ids(connection: Connection, skus: Collection[str]) -> dict[str, int]:
+    """Internal ids by sku; unknown skus are left out."""
+    found: dict[str, int] = {}
+    for batch in chunks(sorted(set(skus))):
+        query = sa.select(ITEM.c.sku, ITEM.c.id).where(ITEM.c.sku.in_(batch))
+        found.update((row.sku, row.id) for row in connection.execute(query))
+    return found
+
+
+def items_by_gtin(connection: Connection, gtins: Collection[str]) -> dict[str, list[int]]:
+    """Items that carry a GTIN; more than one is ambiguous."""
+    found: dict[str, list[int]] = {}
+    for batch in chunks(sorted(set(gtins))):
+        query = sa.select(ITEM.c.gtin, ITEM.c.id).where(ITEM.c.gtin.in_(batch))
+        for gtin, item in connection.execute(query):
+            found.setdefault(gtin, []).append(item)
+    return found
+
+
+def item_of(
+    sku: str | None, gtin: str | None, by_sku: Mapping[str, int], by_gtin: Mapping[str, Sequence[int]]
+) -> tuple[int | None, str | None]:
+    """The item that a listing sells, or why none can be told."""
+    if sku and sku in by_sku:
+        return by_sku[sku], None
+    candidates = by_gtin.get(gtin or "", ())
+    if len(candidates) == 1:
+        return candidates[0], None
+    if candidates:
+        return None, f"GTIN {gtin} belongs to {len(candidates)} items"
+    return None, "no item has this sku or GTIN" if sku or gtin else "the listing has neither sku nor GTIN"
+
+
+def bind_channel(connection: Connection, now: datetime, channel: str) -> int:
+    """Tries again to bind every unbound listing of a channel; answers how many were bound."""
+    return _bind(connection, now, [CHANNEL.c.name == channel])
+
+
+def bind_to(connection: Connection, now: datetime, skus: Iterable[str], gtins: Iterable[str]) -> int:
+    """Binds the listings that waited for items of these skus and GTINs; answers how many."""
+    wanted = [
+        LISTING.c[name].in_(batch)
+        for name, values in (("sku", skus), ("gtin", gtins))
+        for batch in chunks(sorted(set(values)))
+    ]
+    return sum(_bind(connection, now, [one]) for one in wanted)
+
+
+def _bind(connection: Connection, now: datetime, where: Sequence[sa.ColumnElement[bool]]) -> int:
+    """Binds, publishes what is bound, and gives what waited for the binding another chance."""
+    query = (
+        sa.select(LISTING.c.id, LISTING.c.sku, LISTING.c.gtin, CHANNEL.c.name)
+        .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+        .where(LISTING.c.item_id.is_(None), LISTING.c.is_goods.is_(True), *where)
+    )
+    rows = connection.execute(query).all()
+    by_sku = item_ids(connection, [row.sku for row in rows if row.sku])
+    by_gtin = items_by_gtin(connection, [row.gtin for row in rows if row.gtin])
+    bound = 0
+    channels: set[str] = set()
+    for row in rows:
+        item, _ = item_of(row.sku, row.gtin, by_sku, by_gtin)
+        if item is not None:
+            statement = LISTING.update().where(LISTING.c.id == row.id, LISTING.c.item_id.is_(None))
+            bound += connection.execute(statement.values(item_id=item, unbound_reason=None)).rowcount
+            channels.add(row.name)
+    for channel in sorted(channels):
+        PublicationStore(connection, now).create_missing(channel)
+        replay_unbound(connection, now, channel)
+    return bound
+
+
+def replay_unbound(connection: Connection, now: datetime, channel: str) -> int:
+    """Puts back the documents that waited for a binding of this channel."""
+    return InboxStore(connection, now).replay(reason_like=f"of channel {channel!r} is not bound")
