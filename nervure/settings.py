@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -16,7 +17,7 @@ from connectors.records import ChannelSettings, SupplierSettings
 from connectors.registry import channels as known_channels
 from connectors.registry import suppliers as known_suppliers
 from schemas.base import Code
-from schemas.locations import Location
+from schemas.locations import Location, LocationKind
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -41,7 +42,8 @@ class _Section(BaseModel):
 class HubSection(_Section):
     """The hub itself. `callback_url` is where platforms reach `/webhooks/…` from outside; None: no webhooks.
 
-    `items` and `opening_stock` name CSV files. `ui_port` is Prefect's.
+    `items` and `opening_stock` name CSV files. `ui_port` is Prefect's. `count_limit_...`: a counted difference above
+    one of them (units, share of the expected units, value at the supplier's price) needs a second person.
     """
 
     database: str = "sqlite:///nervure.db"
@@ -53,6 +55,9 @@ class HubSection(_Section):
     items: Path | None = None
     opening_stock: Path | None = None
     personal_data_days: int = Field(default=90, gt=0)
+    count_limit_units: int | None = Field(default=5, ge=0)
+    count_limit_share: float | None = Field(default=None, ge=0)
+    count_limit_value: Decimal | None = Field(default=None, ge=0)
 
 
 class LocationSection(Location):
@@ -142,6 +147,8 @@ def load_text(text: str, *, folder: Path, name: str = FILE_NAME) -> Settings:
     except ValidationError as error:
         raise SettingsError(f"{name}: {_sentence(error)}") from error
     _check_names(settings, name)
+    for location in settings.locations:
+        _check_master(settings, location, name)
     return settings
 
 
@@ -260,17 +267,42 @@ def _check_names(settings: Settings, name: str) -> None:
             raise SettingsError(f"{name}: {kind} {sorted(twice)[0]!r} is there twice")
     if not locations:
         raise SettingsError(f"{name}: at least one [[locations]] is needed")
-    for channel in settings.channels:
-        for point, codes in channel.stock_points.items():
-            for code in codes:
-                if code not in locations:
-                    raise SettingsError(
-                        f"{name}: stock point {point!r} of channel {channel.account.name!r} names location {code!r},"
-                        " which is not declared"
-                    )
+    _check_stock_points(settings, name)
     for supplier in settings.suppliers:
         if supplier.location not in locations:
             raise SettingsError(
                 f"{name}: supplier {supplier.exchange.name!r} names location {supplier.location!r},"
                 " which is not declared"
             )
+
+
+def _check_stock_points(settings: Settings, name: str) -> None:
+    """A stock point stands for places that are declared, and from which something can be sold."""
+    kinds = {location.code: location.kind for location in settings.locations}
+    for channel in settings.channels:
+        for point, codes in channel.stock_points.items():
+            for code in codes:
+                where = f"{name}: stock point {point!r} of channel {channel.account.name!r} names location {code!r}"
+                if code not in kinds:
+                    raise SettingsError(f"{where}, which is not declared")
+                if kinds[code] is LocationKind.IN_TRANSIT:
+                    raise SettingsError(f"{where}: what is in transit cannot be sold")
+
+
+def _check_master(settings: Settings, location: LocationSection, name: str) -> None:
+    """Who counts at a location must have a number for it alone; a supplier's location has no other master."""
+    if location.master is None:
+        return
+    where = f"{name}: location {location.code!r} has master {location.master!r}"
+    for supplier in settings.suppliers:
+        if supplier.location == location.code and supplier.exchange.name != location.master:
+            raise SettingsError(f"{where}, and is the place of supplier {supplier.exchange.name!r}")
+        if supplier.exchange.name == location.master and supplier.location != location.code:
+            raise SettingsError(f"{where}, which is the supplier of {supplier.location!r}")
+    accounts = {channel.account.name: channel for channel in settings.channels}
+    if location.master in {supplier.exchange.name for supplier in settings.suppliers}:
+        return
+    if location.master not in accounts:
+        raise SettingsError(f"{where}, which is no channel and no supplier")
+    if (location.code,) not in accounts[location.master].stock_points.values():
+        raise SettingsError(f"{where}, which has no stock point for this location alone")

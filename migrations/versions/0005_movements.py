@@ -1,6 +1,6 @@
 """lots, recipes, and what is booked of a return
 
-Revision: 0005, after 0011
+Revision: 0005, after 0006
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from nervure.store.columns import BigId, Utc
 
 revision = "0005"
-down_revision = "0011"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

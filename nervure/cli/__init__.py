@@ -3,7 +3,23 @@
 import typer
 
 from connectors.errors import ConnectorError
-from nervure.cli import channels, database, inbox, looking, lots, movements, orders, running, stock, tasks, undo
+from nervure.cli import (
+    channels,
+    counts,
+    database,
+    inbox,
+    incoming,
+    looking,
+    lots,
+    movements,
+    orders,
+    purchases,
+    running,
+    stock,
+    tasks,
+    transfers,
+    undo,
+)
 from nervure.cli.common import fail
 from nervure.operations.refusals import RefusalError
 from nervure.rehearsals import RehearsalError
@@ -27,9 +43,17 @@ app = typer.Typer(
 )
 for commands in (running, looking, undo):
     app.add_typer(commands.app)
-GROUPS = {"db": database, "inbox": inbox, "channels": channels, "stock": stock, "orders": orders, "tasks": tasks}
-MORE_OF_STOCK = (lots, movements)
-"""Modules that add commands to `nervure stock` when they are imported."""
+for more in (purchases, transfers, incoming, movements, lots):
+    stock.app.add_typer(more.app)
+GROUPS = {
+    "db": database,
+    "inbox": inbox,
+    "channels": channels,
+    "stock": stock,
+    "count": counts,
+    "orders": orders,
+    "tasks": tasks,
+}
 for name, module in GROUPS.items():
     app.add_typer(module.app, name=name)
 

@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from nervure.cli.common import SettingsOption, fail, opened_hub, print_table
-from nervure.cli.stock import ExpiresOption, app
+from nervure.cli.stock import ExpiresOption
 from nervure.operations.lots import correct_lot, lots_of
+
+app = typer.Typer()
 
 
 @app.command("lots")

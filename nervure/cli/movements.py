@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nervure.cli.common import SettingsOption, fail, opened_hub, print_table
-from nervure.cli.stock import ConditionOption, DocumentOption, ExpiresOption, LotOption, OwnerOption, app
+from nervure.cli.stock import ConditionOption, DocumentOption, ExpiresOption, LotOption, OwnerOption
 from nervure.operations.movements import (
     Goods,
     assemble,
@@ -18,6 +18,8 @@ from nervure.operations.movements import (
 )
 from schemas.base import MAX_UNITS
 from schemas.stock import OUR_OWN, Condition
+
+app = typer.Typer()
 
 UnitsArgument = Annotated[int, typer.Argument(min=1, max=MAX_UNITS)]
 DayOption = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="A day, such as 2026-11-01; days are UTC.")]

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table
-from nervure.operations.staff import adjust, receive
+from nervure.inventory.purchases import Receipt
+from nervure.operations.purchases import receive
+from nervure.operations.staff import adjust, book_receipt
 from nervure.store.reports import ReportStore
 from schemas.base import MAX_UNITS
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition
@@ -38,6 +40,7 @@ def stock_receive(  # noqa: PLR0917 - a command's arguments are positional
     location: str,
     units: Annotated[int, typer.Argument(min=1, max=MAX_UNITS)],
     document: Annotated[str, typer.Option(help="What it came with; the same document again changes nothing.")],
+    purchase: Annotated[str | None, typer.Option(help="The purchase that it counts against.")] = None,
     owner: OwnerOption = OUR_OWN,
     condition: ConditionOption = Condition.SELLABLE,
     lot: LotOption = "",
@@ -46,11 +49,17 @@ def stock_receive(  # noqa: PLR0917 - a command's arguments are positional
 ) -> None:
     """Book goods that came in."""
     day = expires_on.date() if expires_on else None
+    receipt = Receipt(document, sku, location, units, condition, lot, owner, day)
     with opened_hub(settings) as hub:
-        done = receive(
-            hub, sku, location, units, document=document, owner=owner, condition=condition, lot=lot, expires_on=day
-        )
-    typer.echo("booked" if done else "was booked before")
+        if purchase is None:
+            typer.echo("booked" if book_receipt(hub, receipt) else "was booked before")
+            return
+        counted = receive(hub, receipt, purchase)
+    if counted is None:
+        typer.echo("was booked before")
+        return
+    over = f", {counted.over} more than expected" if counted.over else ""
+    typer.echo(f"booked{over}: {counted.line.units_received} of {counted.line.units_expected} have come in")
 
 
 @app.command("adjust", context_settings={"ignore_unknown_options": True})

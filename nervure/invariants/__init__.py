@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Iterator
 
-from nervure.invariants import claims_within_stock, every_listing_published, lines_accounted, units_conserved
+from nervure.invariants import (
+    claims_within_stock,
+    every_listing_published,
+    goods_accounted,
+    lines_accounted,
+    units_conserved,
+)
 from nervure.invariants.violation import Look, Violation
 
 RULES: tuple[Callable[[Look], Iterator[Violation]], ...] = (
     claims_within_stock.check,
     every_listing_published.check,
+    goods_accounted.check,
     lines_accounted.check,
     units_conserved.check,
 )

@@ -49,8 +49,8 @@ def check_lot(sku: str, tracking: LotTracking, lot: str, expires_on: date | None
         )
     match tracking:
         case LotTracking.NONE:
-            if lot or expires_on is not None:
-                raise LotError(f"{sku!r} is kept without lots: name none, or set lot_tracking of the item")
+            if expires_on is not None and not lot:
+                raise LotError(f"a last day is a lot's: name the lot of {sku!r}")
         case LotTracking.LOT:
             if not lot:
                 raise LotError(f"{sku!r} is kept by lots: name the lot")

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from nervure.inventory.claims import share_out
-from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry, InsufficientStockError, Level, Place, StockRepository
+from nervure.inventory.ledger import LedgerRepository, book
+from nervure.inventory.stock import Entry, InsufficientStockError, Level, Place
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition, MovementKind
 
 
@@ -41,7 +41,7 @@ class NotThereError(Exception):
         super().__init__(f"{wanted} units wanted of {key}, {there} there")
 
 
-class MovementRepository(StockRepository, Protocol):
+class MovementRepository(LedgerRepository, Protocol):
     """What movements by hand need of storage, within one transaction."""
 
     def lock_keys(self, keys: Collection[Key]) -> Mapping[Key, int]:

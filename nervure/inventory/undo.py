@@ -5,13 +5,12 @@ seen the truth, swallows it. At a place with another master it is dated now: tha
 has to be told of its end.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from nervure.inventory.ledger import compensation, is_inside_count
 from nervure.inventory.movements import Key
-from nervure.inventory.stock import Entry, StockRepository
+from nervure.inventory.stock import Entry
 from schemas.stock import AdjustmentReason, MovementKind
 
 BY_HAND = "hub|"
@@ -81,13 +80,4 @@ def taking_back(movements: Iterable[Booked], now: datetime) -> list[Entry]:
         )
         for one in movements
         if not (one.is_undone or one.compensates)
-    ]
-
-
-def foreseen(stock: StockRepository, entries: Sequence[Entry]) -> list[Entry]:
-    """What `book` would write for these entries: themselves, and what counts have seen of them."""
-    counted = stock.last_counts({entry.place for entry in entries})
-    return [
-        *entries,
-        *(compensation(entry) for entry in entries if is_inside_count(entry, counted.get(entry.place))),
     ]

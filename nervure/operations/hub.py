@@ -16,6 +16,7 @@ from connectors.records import (
 )
 from connectors.transport import Runtime, Send
 from nervure.clock import Clock
+from nervure.inventory.counts import CountLimits
 from nervure.orders.work import Desk
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection, Database
@@ -66,6 +67,7 @@ class Hub:
     wire: Callable[[str, str], Send]
     callback_url: str | None = None
     personal_data_days: int = PERSONAL_DATA_DAYS
+    count_limits: CountLimits = field(default_factory=CountLimits)
     heard: Together[tuple[str, tuple[RawDocument, ...]], int] = field(init=False)
     _open: dict[str, ChannelConnection] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)

@@ -13,7 +13,6 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.lots import LotStock, LotStore
 from nervure.store.movements import MovementStore
-from schemas.items import LotTracking
 from schemas.stock import Condition
 
 
@@ -38,7 +37,7 @@ def check_goods(
         check_lot(sku, tracking, lot, expires_on or known)
     except LotError as error:
         raise GoodsError(str(error)) from error
-    if tracking is LotTracking.NONE:
+    if not lot:
         return
     known = lots.put(item_id, lot, expires_on)
     if expires_on is not None and known != expires_on:

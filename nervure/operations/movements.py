@@ -7,6 +7,7 @@ from datetime import date, datetime
 from nervure.inventory import movements as rules
 from nervure.inventory.movements import Key, NotThereError, Occasion
 from nervure.inventory.stock import Entry, InsufficientStockError, cause_key
+from nervure.inventory.transfers import IN_TRANSIT
 from nervure.inventory.undo import BY_HAND
 from nervure.operations.hub import Hub
 from nervure.operations.lots import check_goods
@@ -173,6 +174,8 @@ def _book(hub: Hub, goods: Goods, document: str, work: Callable[[_Work], Sequenc
     def transaction(connection: Connection) -> bool:
         now = hub.clock.now()
         check_names(document, owner=goods.owner, lot=goods.lot)
+        if goods.location == IN_TRANSIT:
+            raise MovementError("units in transit change nothing but their place: let them arrive first")
         place = place_of(connection, now, goods.sku, goods.location)
         key = Key(place, goods.owner, goods.condition, goods.lot)
         try:

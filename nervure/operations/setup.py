@@ -13,6 +13,7 @@ from connectors.registry import channels as known_channels
 from connectors.registry import suppliers as known_suppliers
 from connectors.transport import Send, httpx_sender
 from nervure.clock import Clock
+from nervure.inventory.counts import CountLimits
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.hub import Account, Hub, SupplierAccount
@@ -60,6 +61,11 @@ def open_hub(settings: Settings, clock: Clock) -> Iterator[Hub]:
             wire=wires.open,
             callback_url=settings.hub.callback_url,
             personal_data_days=settings.hub.personal_data_days,
+            count_limits=CountLimits(
+                units=settings.hub.count_limit_units,
+                share=settings.hub.count_limit_share,
+                value=settings.hub.count_limit_value,
+            ),
         )
         database.run(lambda connection: write_master_data(connection, settings, clock.now()))
         yield hub

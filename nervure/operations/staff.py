@@ -4,7 +4,9 @@ from collections.abc import Callable
 from datetime import date, datetime
 
 from nervure.inventory.ledger import book
+from nervure.inventory.purchases import Receipt, receipt_entry
 from nervure.inventory.stock import Entry, Place, cause_key
+from nervure.inventory.transfers import IN_TRANSIT
 from nervure.operations.hub import Hub
 from nervure.operations.lots import check_entry
 from nervure.operations.names import check_names
@@ -87,29 +89,29 @@ def receive(
     lot: str = "",
     expires_on: date | None = None,
 ) -> bool:
-    """Books goods that came in; the same document again changes nothing (False).
-
-    `expires_on`: the last day of a lot that is new.
+    """Books goods that came in without a purchase; the same document again changes nothing (False).
 
     Raises:
         UnknownStockError: no such sku or location.
         GoodsError: the item is a kit, or its lot is not named as it asks.
     """
+    return book_receipt(hub, Receipt(document, sku, location, units, condition, lot, owner, expires_on))
+
+
+def book_receipt(hub: Hub, receipt: Receipt) -> bool:
+    """The same for goods in any condition and of any lot.
+
+    Raises:
+        UnknownStockError: no such sku or location, or one where units come by transfers only.
+        GoodsError: the item is a kit, or its lot is not named as it asks.
+    """
+    if receipt.location == IN_TRANSIT:
+        raise UnknownStockError(f"units come to {IN_TRANSIT!r} by transfers only: name the place where they arrived")
 
     def entry(place: Place, now: datetime) -> Entry:
-        return Entry(
-            place=place,
-            kind=MovementKind.RECEIVED,
-            units=units,
-            cause_key=cause_key("hub", document, sku, location, *_detail(owner, condition, lot)),
-            document=f"receipt:{document}",
-            occurred_at=now,
-            owner=owner,
-            condition=condition,
-            lot=lot,
-        )
+        return receipt_entry(receipt, place, now)
 
-    return _book(hub, sku, location, entry, expires_on=expires_on)
+    return _book(hub, receipt.sku, receipt.location, entry, expires_on=receipt.expires_on)
 
 
 def place_of(connection: Connection, now: datetime, sku: str, location: str) -> Place:
@@ -118,13 +120,23 @@ def place_of(connection: Connection, now: datetime, sku: str, location: str) -> 
     Raises:
         UnknownStockError: no such sku or location.
     """
-    catalogue = CatalogueStore(connection, now)
-    item_id = catalogue.item_ids([sku]).get(sku)
-    location_id = catalogue.location_ids().get(location)
-    if item_id is None or location_id is None:
-        unknown = f"sku {sku!r}" if item_id is None else f"location {location!r}"
-        raise UnknownStockError(f"{unknown} is not known")
+    item_id = item_of(connection, now, sku)
+    location_id = CatalogueStore(connection, now).location_ids().get(location)
+    if location_id is None:
+        raise UnknownStockError(f"location {location!r} is not known")
     return Place(item_id, location_id)
+
+
+def item_of(connection: Connection, now: datetime, sku: str) -> int:
+    """The item that a sku names.
+
+    Raises:
+        UnknownStockError: no such sku.
+    """
+    found = CatalogueStore(connection, now).item_ids([sku]).get(sku)
+    if found is None:
+        raise UnknownStockError(f"sku {sku!r} is not known")
+    return found
 
 
 def _detail(owner: str, condition: Condition, lot: str) -> list[str]:

@@ -4,11 +4,13 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from connectors.errors import ConnectorError, ContractError, FeedHeldError, NoAnswerError, RefusedError
 from mappings.errors import UnreadableDocumentError
+from nervure.inventory.counts import Basis, Count, difference
 from nervure.inventory.ledger import count_difference
 from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.hub import Hub
@@ -87,35 +89,38 @@ def _book_difference(hub: Hub, connection: Connection, leased: Leased, location:
     now, supplier = hub.clock.now(), leased.channel
     offers = OfferStore(connection, now)
     counts_ours = hub.suppliers[supplier].settings.feed_counts_our_orders
-    offered = offers.offered(supplier)
+    said = {
+        item: Count(
+            place=Place(item, location),
+            source=supplier,
+            units=units,
+            observed_at=as_of,
+            basis=Basis.LESS_OUR_ORDERS if counts_ours else Basis.EVERYTHING,
+            # A feed may be corrected, and still be of the same day: the later one is the last word.
+            version=str(leased.id),
+        )
+        for item, units in sorted(offers.offered(supplier).items())
+    }
     stock = StockStore(connection, now)
-    stock.lock_sellable({Place(item, location) for item in offered})
-    expected = offers.expected(location, as_of, without_our_orders=counts_ours)
-    offers.observe(
-        [
-            {
-                "location_id": location,
-                "item_id": item,
-                "source": supplier,
-                "version": "",
-                "units": units,
-                "expected_units": expected.get(item, 0),
-                "is_booked": True,
-                "observed_at": as_of,
-            }
-            for item, units in sorted(offered.items())
-        ]
-    )
+    stock.lock_sellable({count.place for count in said.values()})
+    on_hand, ordered = offers.expected(location, as_of)
+    counts = [
+        replace(
+            count, difference=difference(count, on_hand.get(item, 0), ordered.get(item, 0) if counts_ours else 0, 0)
+        )
+        for item, count in said.items()
+    ]
+    offers.observe(counts)
     entries = [
         entry
-        for item, units in sorted(offered.items())
+        for count in counts
         if (
             entry := count_difference(
-                Place(item, location),
-                units - expected.get(item, 0),
+                count.place,
+                count.difference,
                 counted_at=as_of,
                 # Not by its time: a feed may be corrected, and still be of the same day.
-                cause_key=cause_key("feed", supplier, item, leased.document.event_id),
+                cause_key=cause_key("feed", supplier, count.place.item_id, leased.document.event_id),
                 document=f"feed:{supplier}:{leased.document.event_id}",
                 reason=AdjustmentReason.CORRECTION,
             )

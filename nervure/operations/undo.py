@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry
-from nervure.inventory.undo import foreseen, taking_back, why_not
+from nervure.inventory.undo import taking_back, why_not
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
 from nervure.orders.reseating import reseat
@@ -45,29 +45,40 @@ def undo(hub: Hub, document: str) -> Undone:
     Raises:
         UndoError: no such document, several of that name, or one that other work depends on.
     """
-
-    def work(connection: Connection) -> Undone:
-        stock = MovementStore(connection, hub.clock.now())
-        name, entries = _entries(stock, hub, document)
-        booked = book(stock, entries)
-        desk = hub.desk(connection)
-        settle(booked, desk)
-        reseat({entry.place for entry in booked if entry.units < 0}, desk)
-        return Undone(name, _named(connection, hub, booked))
-
-    return hub.database.run(work)
+    return hub.database.run(lambda connection: _undo(hub, connection, document))
 
 
 def preview(hub: Hub, document: str) -> Undone:
-    """What `undo` would write; nothing is written.
+    """What `undo` would write: it is written, looked at, and rolled back.
 
     Raises:
         UndoError: as `undo` does.
     """
-    with hub.database.read() as connection:
-        stock = MovementStore(connection, hub.clock.now())
-        name, entries = _entries(stock, hub, document)
-        return Undone(name, _named(connection, hub, foreseen(stock, entries)))
+
+    def work(connection: Connection) -> Undone:
+        raise _SeenError(_undo(hub, connection, document))
+
+    try:
+        return hub.database.run(work)
+    except _SeenError as seen:
+        return seen.done
+
+
+class _SeenError(Exception):
+    """Ends a transaction that was only to be looked at."""
+
+    def __init__(self, done: Undone) -> None:
+        self.done = done
+
+
+def _undo(hub: Hub, connection: Connection, document: str) -> Undone:
+    stock = MovementStore(connection, hub.clock.now())
+    name, entries = _entries(stock, hub, document)
+    booked = book(stock, entries)
+    desk = hub.desk(connection)
+    settle(booked, desk)
+    reseat({entry.place for entry in booked if entry.units < 0}, desk)
+    return Undone(name, _named(connection, hub, booked))
 
 
 def _entries(stock: MovementStore, hub: Hub, document: str) -> tuple[str, list[Entry]]:
@@ -95,7 +106,7 @@ def _named(connection: Connection, hub: Hub, entries: list[Entry]) -> list[Compe
             entry.condition,
             entry.lot,
             entry.units,
-            is_counted=entry.cause_key.endswith("|counted"),
+            is_counted="|counted" in entry.cause_key,
         )
         for entry in entries
     ]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from nervure.inventory.counts import PART_OF_KIT
 from nervure.inventory.ledger import book
 from nervure.inventory.lots import draw
 from nervure.inventory.stock import Entry, Place, cause_key
@@ -196,24 +197,29 @@ def _book_gone(order_id: int, order: Order, desk: Desk, units: Mapping[LineState
     )
     parts_of = desk.stock.parts_of({line.item_id for line in units})
     wanted = [
-        (written[line.id], Place(part, location), count * per)
+        (
+            cause_key("fulfillment", written[line.id], part),
+            "" if part == line.item_id else PART_OF_KIT,
+            Place(part, location),
+            count * per,
+        )
         for line, count in units.items()
         for part, per in parts_of[line.item_id].items()
     ]
-    places = {place for _, place, _ in wanted}
-    drawn = draw(desk.stock.lock_sellable(places), [(place, units) for _, place, units in wanted])
+    places = {place for _, _, place, _ in wanted}
+    drawn = draw(desk.stock.lock_sellable(places), [(place, units) for _, _, place, units in wanted])
     entries = [
         Entry(
             place=place,
             kind=how.kind,
             units=-one.units,
-            cause_key=cause_key("fulfillment", line, place.item_id, *([number] if number else [])),
+            cause_key=cause + (f"|{number}" if number else "") + kit,
             document=order_document(order.channel, order.external_id),
             occurred_at=how.at,
             owner=one.owner,
             lot=one.lot,
         )
-        for (line, place, _), draws in zip(wanted, drawn, strict=True)
+        for (cause, kit, place, _), draws in zip(wanted, drawn, strict=True)
         for number, one in enumerate(draws)
     ]
     book(desk.stock, entries)

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from nervure.inventory.availability import Parts
-from nervure.inventory.stock import HeldClaim, Place, StockRepository, Take
+from nervure.inventory.ledger import LedgerRepository
+from nervure.inventory.stock import HeldClaim, Place, Take
 from nervure.orders.routing import Candidate
 from schemas.fulfillment import FulfillmentState
 from schemas.orders import Order, OrderLine, OrderState, Return, ReturnLine
@@ -107,7 +108,7 @@ def order_document(channel: str, external_id: str) -> str:
     return f"order:{channel}:{external_id}"
 
 
-class ClaimRepository(StockRepository, Protocol):
+class ClaimRepository(LedgerRepository, Protocol):
     """What order work does with stock beside taking it."""
 
     def parts_of(self, item_ids: Collection[int]) -> Mapping[int, Parts]: ...
@@ -116,7 +117,7 @@ class ClaimRepository(StockRepository, Protocol):
 
     def held_for(self, fulfillment_line_ids: Collection[int]) -> list[HeldClaim]: ...
 
-    def end_claims(self, claim_ids: Collection[int], state: str) -> list[Take]: ...
+    def end_claims(self, claim_ids: Collection[int], state: str, *, at: datetime | None = None) -> list[Take]: ...
 
     def release_units(self, fulfillment_line_id: int, wanted: Mapping[int, int]) -> None: ...
 

@@ -22,7 +22,9 @@ from nervure.store.orders import (
     TASK,
 )
 from nervure.store.publications import PUBLICATION
+from nervure.store.purchases import receipts
 from nervure.store.statements import CLAIM, KIT, LEVEL, MOVEMENT
+from nervure.store.transfers import in_transit
 from schemas.publications import PublicationState
 
 
@@ -84,6 +86,15 @@ class PublicationAudit:
     stock_point: str
     salable_quantity: int
     state: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoodsAudit:
+    """Units as transfers or a purchase say them, beside what the ledger says."""
+
+    subject: str
+    said_units: int
+    booked_units: int
 
 
 class AuditStore:
@@ -223,6 +234,11 @@ class AuditStore:
         )
         for row in self._connection.execute(query):
             yield PublicationAudit(row.name, row.sku, row.external_id, row.salable_quantity, row.state)
+
+    def goods(self) -> Iterator[GoodsAudit]:
+        """Every stock key in transit, and every receipt of a purchase."""
+        yield from (GoodsAudit(*one) for one in in_transit(self._connection))
+        yield from (GoodsAudit(*one) for one in receipts(self._connection))
 
     def missing_publications(self) -> int:
         """Bound listings and stock points that have no publication: they would fall outside all groups."""

@@ -102,6 +102,14 @@ class CatalogueStore:
         """Every item's sku by internal id."""
         return {row.id: row.sku for row in self._connection.execute(sa.select(ITEM.c.id, ITEM.c.sku))}
 
+    def skus_of(self, item_ids: Collection[int]) -> dict[int, str]:
+        """The skus of these items by internal id."""
+        found: dict[int, str] = {}
+        for batch in chunks(sorted(item_ids)):
+            query = sa.select(ITEM.c.id, ITEM.c.sku).where(ITEM.c.id.in_(batch))
+            found.update((row.id, row.sku) for row in self._connection.execute(query))
+        return found
+
     def items_by_gtin(self, gtins: Collection[str]) -> dict[str, list[int]]:
         """Items that carry a GTIN; more than one is ambiguous."""
         return bindings.items_by_gtin(self._connection, gtins)

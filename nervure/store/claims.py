@@ -131,17 +131,18 @@ class ClaimStore(StockTransaction):
             )
         return held
 
-    def end_claims(self, claim_ids: Collection[int], state: str) -> list[Take]:
+    def end_claims(self, claim_ids: Collection[int], state: str, *, at: datetime | None = None) -> list[Take]:
         """Ends claims as `released` or `consumed`, each at most once, and gives their units back to the levels.
 
-        Answers what really ended: a claim that had ended before is not among it.
+        Answers what really ended: a claim that had ended before is not among it. `at`: when the units left, if that
+        was not now.
         """
         ended: list[tuple[Take, str]] = []
         for claim_id in sorted(claim_ids):
             row = self._connection.execute(
                 CLAIM.update()
                 .where(CLAIM.c.id == claim_id, CLAIM.c.state == "held")
-                .values(state=state, ended_at=self._now)
+                .values(state=state, ended_at=at or self._now)
                 .returning(CLAIM.c.stock_level_id, CLAIM.c.units, CLAIM.c.kind)
             ).one_or_none()
             if row is not None:
@@ -185,6 +186,7 @@ class ClaimStore(StockTransaction):
 
     def _split(self, held: HeldClaim, units: int) -> HeldClaim:
         self._connection.execute(CLAIM.update().where(CLAIM.c.id == held.id).values(units=held.units - units))
+        whole = CLAIM.alias()
         row = self._connection.execute(
             CLAIM.insert()
             .values(
@@ -194,7 +196,8 @@ class ClaimStore(StockTransaction):
                 state="held",
                 reference=f"line:{held.fulfillment_line_id}",
                 fulfillment_line_id=held.fulfillment_line_id,
-                created_at=self._now,
+                # Both halves were taken when the whole was: a count of a moment between must know of them.
+                created_at=sa.select(whole.c.created_at).where(whole.c.id == held.id).scalar_subquery(),
             )
             .returning(CLAIM.c.id)
         )

@@ -164,10 +164,6 @@ class LedgerStore(StockTransaction):
         known = _KNOWN[self._connection.dialect.name]
         return {row.cause_key: row.id for row in self._connection.execute(known, {"causes": dumps(causes)})}
 
-    def record_observation(self, row: Mapping[str, object]) -> bool:
-        """Keeps what another master said; False: said before."""
-        return bool(insert_new(self._connection, OBSERVATION, [{**row, "recorded_at": self._now}]))
-
     def on_hand_at(self, place: Place, moment: datetime) -> int:
         """Sellable units of all owners there, by the movements that occurred until then."""
         query = (

@@ -76,7 +76,7 @@ class MovementStore(StockStore):
     def of_document(self, document: str) -> list[Booked]:
         """The movements of a document, in the order of booking."""
         later = MOVEMENT.alias("later")
-        is_undone = sa.select(later.c.id).where(later.c.compensates_id == MOVEMENT.c.id).exists()
+        is_undone = sa.select(later.c.id).where(later.c.cause_key == UNDO + "|" + MOVEMENT.c.cause_key).exists()
         query = (
             sa.select(MOVEMENT, LEVEL, LOCATION.c.master, is_undone.label("is_undone"))
             .join(LEVEL, LEVEL.c.id == MOVEMENT.c.stock_level_id)

@@ -6,14 +6,14 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.orders import FULFILLMENT, LOCATION
+from nervure.inventory.counts import Count
+from nervure.store.counts import count_row, was_held, with_supplier
+from nervure.store.orders import LOCATION
 from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, OBSERVATION, chunks, insert_new
-from nervure.store.tables import FulfillmentLineRow, SupplierOfferRow, of
-from schemas.fulfillment import FulfillmentState
+from nervure.store.tables import SupplierOfferRow, of
 from schemas.stock import Condition, SupplierOffer
 
 OFFER = of(SupplierOfferRow)
-FULFILLMENT_LINE = of(FulfillmentLineRow)
 
 
 class OfferStore:
@@ -83,10 +83,9 @@ class OfferStore:
         )
         return {item: int(units) for item, units in self._connection.execute(query)}
 
-    def expected(self, location_id: int, moment: datetime, *, without_our_orders: bool) -> dict[int, int]:
-        """Sellable units per item that the ledger expects there at `moment`.
-
-        `without_our_orders`: less the units of orders that the supplier has and has not shipped.
+    def expected(self, location_id: int, moment: datetime) -> tuple[dict[int, int], dict[int, int]]:
+        """Sellable units per item that the ledger says were there at `moment`, and those of our orders among them
+        that the supplier had and had not shipped.
         """
         here = sa.and_(LEVEL.c.location_id == location_id, LEVEL.c.condition == Condition.SELLABLE.value)
         query = sa.select(LEVEL.c.item_id, sa.func.sum(LEVEL.c.on_hand)).where(here).group_by(LEVEL.c.item_id)
@@ -99,18 +98,10 @@ class OfferStore:
         )
         for item, units in self._connection.execute(later):
             found[item] -= int(units)
-        if without_our_orders:
-            ordered = (
-                sa.select(LEVEL.c.item_id, sa.func.sum(CLAIM.c.units))
-                .join(LEVEL, LEVEL.c.id == CLAIM.c.stock_level_id)
-                .join(FULFILLMENT_LINE, FULFILLMENT_LINE.c.id == CLAIM.c.fulfillment_line_id)
-                .join(FULFILLMENT, FULFILLMENT.c.id == FULFILLMENT_LINE.c.fulfillment_order_id)
-                .where(here, CLAIM.c.state == "held", FULFILLMENT.c.state == FulfillmentState.SENT_TO_SUPPLIER.value)
-                .group_by(LEVEL.c.item_id)
-            )
-            for item, units in self._connection.execute(ordered):
-                found[item] -= int(units)
-        return found
+        ordered = with_supplier(
+            sa.select(LEVEL.c.item_id, sa.func.sum(CLAIM.c.units)).join(LEVEL, LEVEL.c.id == CLAIM.c.stock_level_id)
+        ).where(here, was_held(moment))
+        return found, {item: int(units) for item, units in self._connection.execute(ordered.group_by(LEVEL.c.item_id))}
 
     def lock_location(self, location_id: int) -> datetime | None:
         """Serializes feeds of one location; answers the time of the last one."""
@@ -118,6 +109,6 @@ class OfferStore:
         found: datetime | None = self._connection.execute(query).scalar_one()
         return found
 
-    def observe(self, rows: Sequence[dict[str, object]]) -> None:
+    def observe(self, counts: Sequence[Count]) -> None:
         """Keeps what the feed said of each item."""
-        insert_new(self._connection, OBSERVATION, [{**row, "recorded_at": self._now} for row in rows])
+        insert_new(self._connection, OBSERVATION, [count_row(count, self._now) for count in counts])

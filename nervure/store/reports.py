@@ -25,6 +25,7 @@ from nervure.store.orders import (
     TASK,
 )
 from nervure.store.publications import PUBLICATION, PublicationStore
+from nervure.store.purchases import PURCHASE, PURCHASE_LINE
 from schemas.fulfillment import FulfillmentState
 from schemas.locations import LocationKind
 from schemas.publications import PublicationState
@@ -136,6 +137,16 @@ class ReportStore:
                 sku = self._connection.execute(sa.select(ITEM.c.sku).where(ITEM.c.id == int(item))).scalar()
                 code = sa.select(LOCATION.c.code).where(LOCATION.c.id == int(location))
                 return f"{sku} at {self._connection.execute(code).scalar()}"
+            case ["purchase_line", line]:
+                named = (
+                    sa.select(PURCHASE.c.name, ITEM.c.sku, LOCATION.c.code)
+                    .join(PURCHASE_LINE, PURCHASE_LINE.c.purchase_id == PURCHASE.c.id)
+                    .join(ITEM, ITEM.c.id == PURCHASE_LINE.c.item_id)
+                    .join(LOCATION, LOCATION.c.id == PURCHASE_LINE.c.location_id)
+                    .where(PURCHASE_LINE.c.id == int(line))
+                )
+                bought = self._connection.execute(named).one_or_none()
+                return f"purchase {bought.name}, {bought.sku} at {bought.code}" if bought else subject
             case [_, "fulfillment", number]:
                 query = (
                     sa.select(CHANNEL.c.name, ORDER.c.number, ORDER.c.external_id)

@@ -307,6 +307,121 @@ def test_stock_is_shown_received_and_adjusted(shell: Shell) -> None:
     assert shown("MUG") == ["1", "6"]
 
 
+def table(said: str) -> list[list[str]]:
+    """The rows of a printed table, without its head."""
+    return [line.split() for line in said.splitlines()[1:]]
+
+
+def test_a_purchase_is_expected_comes_in_and_is_closed(shell: Shell) -> None:
+    line = ("MUG", "WH", "10", "--on", "2126-03-09")
+    assert shell.says("stock", "incoming") == "nothing is to come in\n"
+    assert shell.says("stock", "expect", "PO-7", *line, "--supplier", "acme") == "1 expected\n"
+    assert shell.says("stock", "expect", "PO-7", *line) == "1 expected before\n"
+    (shell.folder / "po.csv").write_text("sku,location,units\nMUG,WH,12\nTRAY,WH,4\n", "utf-8")
+    more = ("stock", "expect", "PO-7", "--file", "po.csv", "--on", "2126-03-09")
+    assert shell.fails(*more).endswith("already: say --revise to change that")
+    assert shell.says(*more, "--revise") == "1 expected, 1 changed\n"
+    assert table(shell.says("stock", "incoming", "TRAY")) == [
+        ["TRAY", "WH", "4", "sellable", "2126-03-09", "purchase:PO-7"]
+    ]
+    assert table(shell.says("stock", "future", "MUG")) == [["now", "5"], ["2126-03-09", "17"]]
+    note = ("stock", "receive", "MUG", "WH", "3", "--document", "N1", "--purchase", "PO-7")
+    assert shell.says(*note) == "booked: 3 of 12 have come in\n"
+    assert shell.says(*note) == "was booked before\n"
+    assert shell.says(*note, "--condition", "damaged") == "booked: 6 of 12 have come in\n"
+    assert shell.says(*note, "--lot", "L1") == "booked: 9 of 12 have come in\n"
+    other = ("stock", "receive", "TRAY", "WH", "5", "--document", "N2", "--purchase", "PO-7")
+    assert shell.says(*other) == "booked, 1 more than expected: 5 of 4 have come in\n"
+    assert "purchase PO-7, TRAY at WH" in shell.says("tasks", "list")
+    assert shell.says("stock", "close-purchase", "PO-7") == "3 of MUG at WH will not come\nclosed\n"
+    assert shell.says("stock", "close-purchase", "PO-7") == "was closed before\n"
+    assert shell.fails("stock", "close-purchase", "PO-8") == "purchase 'PO-8' is not known"
+
+
+def test_what_is_overdue_is_named(shell: Shell) -> None:
+    shell.says("stock", "expect", "PO-7", "MUG", "WH", "10", "--on", "2020-03-09")
+    assert table(shell.says("stock", "incoming")) == [
+        ["MUG", "WH", "10", "sellable", "2020-03-09", "overdue", "purchase:PO-7"]
+    ]
+    now, overdue = shell.says("stock", "future", "MUG", "--location", "WH").splitlines()[1:]
+    assert now.split() == ["now", "5"]
+    assert overdue == "not promised: 10 sellable MUG to WH, 2020-03-09 overdue, purchase:PO-7"
+
+
+def test_units_leave_for_another_place_and_arrive(shell: Shell) -> None:
+    (shell.folder / "nervure.toml").write_text(
+        SETTINGS + '\n[[locations]]\ncode = "SHOP"\nname = "Shop"\nkind = "store"\n', "utf-8"
+    )
+    leave = ("stock", "transfer", "T-1", "MUG", "WH", "SHOP", "4", "--on", "2126-03-09")
+    assert shell.says(*leave) == "4 are in transit\n"
+    assert shell.says(*leave) == "was sent before\n"
+    assert shell.fails("stock", "transfer", "T-2", "MUG", "WH", "SHOP", "2").startswith("only 1 of 'MUG' may leave")
+    assert shell.says("stock", "transfer", "T-2", "MUG", "WH", "SHOP", "2", "--force") == "2 are in transit\n"
+    assert table(shell.says("stock", "incoming", "MUG")) == [
+        ["MUG", "SHOP", "4", "sellable", "2126-03-09", "transfer:T-1"],
+        ["MUG", "SHOP", "2", "sellable", "no", "day", "said", "transfer:T-2"],
+    ]
+    part = ("stock", "arrive", "T-1", "MUG", "3", "--document", "A1")
+    assert shell.says(*part) == "3 arrived\n"
+    assert shell.says(*part) == "was booked before\n"
+    assert shell.fails("stock", "arrive", "T-1", "MUG", "3") == (
+        "an arrival of some units needs a name: give it with --document"
+    )
+    assert shell.says("stock", "arrive", "T-1", "MUG", "2", "--document", "A2", "--found") == "2 arrived, 1 found\n"
+    assert shell.says("stock", "arrive", "T-2", "--lost") == "0 arrived, 2 lost\n"
+    assert shell.fails("stock", "arrive", "T-2", "--found").startswith("--found needs SKU UNITS")
+    assert shell.says("stock", "transfer", "T-3", "TRAY", "WH", "SHOP", "2") == "2 are in transit\n"
+    assert shell.says("stock", "cancel-transfer", "T-3") == "2 came back\n"
+    assert shell.says("stock", "cancel-transfer", "T-3") == "nothing of it is in transit\n"
+    assert shell.says("check") == "everything holds\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("MUG", "WH", "10"), "one line needs SKU LOCATION UNITS and --on DATE; many lines need --file"),
+        ((), "one line needs SKU LOCATION UNITS and --on DATE; many lines need --file"),
+        (("MUG", "--file", "po.csv"), "name one line, or a file of lines, not both"),
+        (("--file", "po.csv"), "po.csv cannot be read: No such file or directory"),
+        (("CUP", "WH", "1", "--on", "2126-03-09"), "sku 'CUP' is not known"),
+    ],
+)
+def test_a_purchase_that_is_said_half_is_refused(shell: Shell, words: tuple[str, ...], sentence: str) -> None:
+    assert shell.fails("stock", "expect", "PO-7", *words) == sentence
+    assert shell.says("stock", "incoming") == "nothing is to come in\n"
+
+
+def test_goods_are_counted_confirmed_and_booked(shell: Shell) -> None:
+    assert shell.says("count", "open", "C-1", "WH", "MUG", "TRAY") == "2 to count\n"
+    assert shell.says("count", "enter", "C-1", "MUG", "3", "--by", "Ana") == "entered\n"
+    assert shell.says("count", "enter", "C-1", "MUG", "3", "--by", "Ana") == "was entered before\n"
+    when = ("--at", "2026-01-05T09:30:00+01:00")
+    assert shell.says("count", "enter", "C-1", "TRAY", "60", *when, "--by", "Ana", "--reason", "found") == "entered\n"
+    lines = [line.split() for line in shell.says("count", "show", "C-1").splitlines()]
+    assert lines[0] == ["C-1", "at", "WH:", "open"]
+    assert lines[2] == ["MUG", "sellable", "us", "-", "3", "5", "-2", "entered"]
+    assert lines[3] == ["TRAY", "sellable", "us", "-", "60", "0", "+60", "second", "person"]
+    assert shell.says("count", "confirm", "C-1", "--by", "Ana") == "1 booked, 1 need a second person\n"
+    assert shell.fails("count", "close", "C-1") == "count 'C-1' has 1 entered lines that nobody confirmed"
+    assert shell.says("count", "confirm", "C-1", "--by", "Bo") == "1 booked\n"
+    assert shell.says("count", "close", "C-1") == "closed\n"
+    assert shell.fails("count", "cancel", "C-1") == "count 'C-1' is closed"
+    assert shell.says("count", "open", "C-2", "WH", "--all").endswith(" to count\n")
+    assert shell.says("count", "cancel", "C-2") == "canceled\n"
+    assert shell.fails("count", "open", "C-3", "SUP", "MUG") == (
+        "location 'SUP' is counted by 'acme', its master: count there"
+    )
+    assert shell.fails("count", "open", "C-3", "WH", "SET") == (
+        "'SET' is a kit and has no stock of its own: count its parts"
+    )
+    assert shell.fails("count", "show", "C-3") == "there is no count 'C-3'"
+    example = "write it like 2026-11-27T14:30:00+01:00"
+    assert shell.fails("count", "enter", "C-1", "MUG", "3", "--at", "noon") == f"'noon' is no time: {example}"
+    assert shell.fails("count", "enter", "C-1", "MUG", "3", "--at", "2026-01-05") == (
+        f"'2026-01-05' lacks its offset from UTC: {example}"
+    )
+
+
 def test_goods_change_condition_and_owner_are_consumed_and_reported(shell: Shell) -> None:
     def cells(*words: str) -> list[list[str]]:
         return [line.split() for line in shell.says("stock", *words).splitlines()]
@@ -371,11 +486,18 @@ def test_goods_are_assembled_taken_apart_and_a_document_is_undone(shell: Shell) 
 @pytest.mark.parametrize(
     "words",
     [
+        ("count", "enter", "C-1", "MUG", "-1"),
+        ("count", "enter", "C-1", "MUG", "1", "--reason", "boredom"),
+        ("count", "confirm", "C-1"),
         ("stock", "receive", "MUG", "WH", "0", "--document", "D1"),
         ("stock", "receive", "MUG", "WH", "many", "--document", "D1"),
         ("stock", "receive", "MUG", "WH", "99999999999999999999", "--document", "D1"),
         ("stock", "receive", "MUG", "WH", "1"),
         ("stock", "adjust", "MUG", "WH", "1", "boredom", "--document", "D1"),
+        ("stock", "expect", "PO-7", "MUG", "WH", "0", "--on", "2126-03-09"),
+        ("stock", "expect", "PO-7", "MUG", "WH", "1", "--on", "tomorrow"),
+        ("stock", "transfer", "T-1", "MUG", "WH", "SUP", "0"),
+        ("stock", "arrive", "T-1", "MUG", "1", "--condition", "wet"),
         ("inbox", "replay", "seven"),
         ("inbox", "replay", "99999999999999999999999"),
         ("inbox", "accept", "99999999999999999999999"),

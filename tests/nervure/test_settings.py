@@ -147,6 +147,11 @@ def test_the_template_of_init_loads_and_so_does_everything_in_it(
             "nervure.toml: stock point 'gid://shopify/Location/1' of channel 'webshop' names location 'WG',"
             " which is not declared",
         ),
+        (
+            PLACE.replace('"warehouse"', '"in_transit"') + SHOP,
+            "nervure.toml: stock point 'gid://shopify/Location/1' of channel 'webshop' names location 'WH':"
+            " what is in transit cannot be sold",
+        ),
         (PLACE + SHOP.replace('["WH"]', "[]"), "nervure.toml: channels.0.stock_points.gid://shopify/Location/1: "),
         (
             PLACE + SUPPLIER.replace('location = "SUP"', 'location = "SUB"'),
@@ -161,6 +166,25 @@ def test_the_template_of_init_loads_and_so_does_everything_in_it(
             PLACE + SUPPLIER.replace('"supplier_feed"', '"fax"'),
             "nervure.toml: supplier 'acme' has platform 'fax'; known are supplier_feed",
         ),
+        (
+            PLACE.replace('code = "WH"', 'code = "WH"\nmaster = "tills"') + SHOP,
+            "nervure.toml: location 'WH' has master 'tills', which is no channel and no supplier",
+        ),
+        (
+            PLACE.replace('code = "WH"', 'code = "WH"\nmaster = "webshop"')
+            + SHOP.replace('["WH"]', '["WH", "SUP"]')
+            + SUPPLIER,
+            "nervure.toml: location 'WH' has master 'webshop', which has no stock point for this location alone",
+        ),
+        (
+            PLACE.replace('code = "WH"', 'code = "WH"\nmaster = "acme"') + SUPPLIER,
+            "nervure.toml: location 'WH' has master 'acme', which is the supplier of 'SUP'",
+        ),
+        (
+            PLACE + SHOP + SUPPLIER.replace('code = "SUP"', 'code = "SUP"\nmaster = "webshop"'),
+            "nervure.toml: location 'SUP' has master 'webshop', and is the place of supplier 'acme'",
+        ),
+        (PLACE + "[hub]\ncount_limit_units = -1\n", "nervure.toml: hub.count_limit_units: "),
         (PLACE + "[hub]\nprot = 1\n", "nervure.toml: hub.prot: Extra inputs are not permitted"),
         (PLACE + '[hub]\nport = "high"\n', "nervure.toml: hub.port: "),
         (PLACE + "[hub]\npersonal_data_days = 0\n", "nervure.toml: hub.personal_data_days: "),
@@ -272,3 +296,18 @@ def test_a_secret_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 def test_an_account_names_a_server_that_speaks_http(tmp_path: Path, url: str) -> None:
     with pytest.raises(SettingsError, match="channel 'webshop': url: "):
         read(tmp_path, PLACE + SHOP.replace("https://shop.example", url))
+
+
+def test_a_channel_or_a_supplier_can_be_the_master_of_its_own_place(tmp_path: Path) -> None:
+    place = PLACE.replace('code = "WH"', 'code = "WH"\nmaster = "webshop"')
+    supplier = SUPPLIER.replace('code = "SUP"', 'code = "SUP"\nmaster = "acme"')
+    settings = read(tmp_path, place + SHOP + supplier)
+    assert [(location.code, location.master) for location in settings.locations] == [("WH", "webshop"), ("SUP", "acme")]
+
+
+def test_the_limits_of_one_persons_count_are_settings(tmp_path: Path) -> None:
+    hub = read(tmp_path, PLACE).hub
+    assert (hub.count_limit_units, hub.count_limit_share, hub.count_limit_value) == (5, None, None)
+    limits = "[hub]\ncount_limit_units = 20\ncount_limit_share = 0.1\ncount_limit_value = 99.90\n"
+    hub = read(tmp_path, PLACE + limits).hub
+    assert (hub.count_limit_units, hub.count_limit_share, str(hub.count_limit_value)) == (20, 0.1, "99.9")

@@ -14,12 +14,13 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.inventory.ledger import book, count_difference
+from nervure.inventory.counts import Count, take
+from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place
 from nervure.orders.intake import take_in
 from nervure.orders.returns import take_back
@@ -309,37 +310,13 @@ class World:
         self.move(sku, location, -units, MovementKind.ADJUSTED, reason=AdjustmentReason.LOST)
         rebalance([self.place(sku, location)], self.desk())
 
-    def count(self, sku: str, location: str, units: int, *, minute: float, source: str = "till") -> bool:
-        """Somebody counted `units` at `minute`; False: a newer count is booked already, or this very one."""
-        place = self.place(sku, location)
-        self.stock.lock_sellable([place])
-        expected = self.stock.on_hand_at(place, at(minute))
-        last = self.stock.last_counts([place]).get(place)
-        is_newest = last is None or last < at(minute)
-        is_new = self.stock.record_observation(
-            {
-                "location_id": place.location_id,
-                "item_id": place.item_id,
-                "source": source,
-                "version": "",
-                "units": units,
-                "expected_units": expected,
-                "is_booked": is_newest,
-                "observed_at": at(minute),
-            }
-        )
-        if not (is_new and is_newest):
+    def count(self, sku: str, location: str, units: int, *, minute: float, source: str = "till", **said: Any) -> bool:
+        """Somebody counted `units` at `minute`; False: this very count is known. `said`: more of the `Count`."""
+        count = Count(self.place(sku, location), source, units, at(minute), **said)
+        booked = take(self.stock, count, reason=AdjustmentReason.CYCLE_COUNT, document=f"count:{source}")
+        if booked is None:
             return False
-        entry = count_difference(
-            place,
-            units - expected,
-            counted_at=at(minute),
-            cause_key=f"count|{source}|{place.item_id}|{place.location_id}|{minute}",
-            reason=AdjustmentReason.CYCLE_COUNT,
-        )
-        if entry is not None:
-            self.stock.book([entry])
-            rebalance([place], self.desk())
+        rebalance([self.place(sku, location)], self.desk())
         return True
 
     def take_in(self, order: Order, capabilities: Capabilities = SHOP) -> bool:
@@ -375,6 +352,14 @@ class World:
             LEVEL.c.condition == Condition.SELLABLE.value,
         )
         return int(self.connection.execute(query).scalar_one())
+
+    def level_units(self, sku: str, location: str) -> dict[tuple[str, str, str], int]:
+        """Units on hand by owner, condition and lot; levels with nothing left out."""
+        place = self.place(sku, location)
+        query = sa.select(LEVEL.c.owner, LEVEL.c.condition, LEVEL.c.lot, LEVEL.c.on_hand).where(
+            LEVEL.c.item_id == place.item_id, LEVEL.c.location_id == place.location_id, LEVEL.c.on_hand != 0
+        )
+        return {(row.owner, row.condition, row.lot): row.on_hand for row in self.connection.execute(query)}
 
     def level_id(self, sku: str, location: str, *, owner: str = OUR_OWN, lot: str = "") -> int:
         place = self.place(sku, location)

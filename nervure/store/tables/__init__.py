@@ -5,6 +5,7 @@ Times are UTC. Units are ints. Amounts are exact text with the currency beside t
 
 from nervure.store.tables.catalogue import ItemRow, KitComponentRow, ListingRow, LocationRow
 from nervure.store.tables.channels import CallCeilingRow, ChannelRow, StockPointLocationRow, StockPointRow
+from nervure.store.tables.counts import CycleCountLineRow, CycleCountRow
 from nervure.store.tables.documents import InboxBodyRow, InboxRow, OutboxRow, TaskRow
 from nervure.store.tables.fields import of
 from nervure.store.tables.lots import LotRow
@@ -20,14 +21,18 @@ from nervure.store.tables.orders import (
     ShortfallRow,
 )
 from nervure.store.tables.publications import AvailabilityChangeRow, PublicationRow
+from nervure.store.tables.purchases import PurchaseLineRow, PurchaseReceiptRow, PurchaseRow
 from nervure.store.tables.stock import ClaimRow, SafetyStockRow, StockLevelRow, StockMovementRow, StockObservationRow
 from nervure.store.tables.suppliers import SupplierFeedRow, SupplierOfferRow
+from nervure.store.tables.transfers import TransferArrivalRow, TransferLineRow, TransferRow
 
 __all__ = [
     "AvailabilityChangeRow",
     "CallCeilingRow",
     "ChannelRow",
     "ClaimRow",
+    "CycleCountLineRow",
+    "CycleCountRow",
     "FulfillmentLineRow",
     "FulfillmentOrderRow",
     "GoodsReturnLineRow",
@@ -43,6 +48,9 @@ __all__ = [
     "OrderPersonRow",
     "OutboxRow",
     "PublicationRow",
+    "PurchaseLineRow",
+    "PurchaseReceiptRow",
+    "PurchaseRow",
     "RecipePartRow",
     "SafetyStockRow",
     "SalesOrderRow",
@@ -55,5 +63,8 @@ __all__ = [
     "SupplierFeedRow",
     "SupplierOfferRow",
     "TaskRow",
+    "TransferArrivalRow",
+    "TransferLineRow",
+    "TransferRow",
     "of",
 ]

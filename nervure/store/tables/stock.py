@@ -69,11 +69,32 @@ class StockMovementRow(SQLModel, table=True):
 
 
 class StockObservationRow(SQLModel, table=True):
-    """What another master said, what we expected there, and by that the difference that was booked."""
+    """What another master or a person counted, what we expect there by now, and by that the difference that is booked.
+
+    `basis`: what the number is compared with. `owner` and `lot`: the level on which the difference is booked;
+    `is_whole`: units of every owner and lot were counted. `withheld_units`: held back by settings when it was heard.
+    `base_units`, `base_at`: what a running number was before, and since when.
+    """
 
     __tablename__ = "stock_observation"
     __table_args__ = (
-        UniqueConstraint("location_id", "item_id", "source", "observed_at", "version"),
+        UniqueConstraint(
+            "location_id",
+            "item_id",
+            "source",
+            "observed_at",
+            "version",
+            "units",
+            "condition",
+            "owner",
+            "lot",
+            name="uq_stock_observation_word",
+        ),
+        CheckConstraint("(basis = 'running') = (base_units IS NOT NULL AND base_at IS NOT NULL)", name="base"),
+        CheckConstraint(
+            "basis IN ('everything', 'shelf', 'free', 'less_our_orders', 'running') AND withheld_units >= 0",
+            name="basis",
+        ),
         Index("ix_stock_observation_newest", "item_id", "location_id", "observed_at"),
     )
 
@@ -85,6 +106,14 @@ class StockObservationRow(SQLModel, table=True):
     units: int
     expected_units: int
     is_booked: bool
+    basis: str
+    condition: str
+    owner: str
+    lot: str = ""
+    is_whole: bool
+    withheld_units: int = 0
+    base_units: int | None = None
+    base_at: datetime | None = time(nullable=True)
     observed_at: datetime = time()
     recorded_at: datetime = time()
 

@@ -6,13 +6,19 @@ import pytest
 import sqlalchemy as sa
 
 from nervure.invariants import RULES, check_all
+from nervure.inventory.ledger import book
+from nervure.inventory.purchases import Receipt, receipt_entry, receive
 from nervure.inventory.stock import ClaimKind, Take
+from nervure.inventory.transfers import Sent, sent_entries
 from nervure.store.audit import AuditStore
 from nervure.store.orders import FULFILLMENT_LINE, LINE, POINT_LOCATION, SHORTFALL, TASK
 from nervure.store.publications import PUBLICATION
+from nervure.store.purchases import PURCHASE_RECEIPT, PurchaseStore
 from nervure.store.statements import CLAIM, LEVEL, MOVEMENT
+from nervure.store.transfers import TRANSFER_LINE, TransferStore
 from schemas.orders import OrderState
-from tests.nervure.world import World, a_till_sale, an_order, at, merchant
+from schemas.stock import Condition
+from tests.nervure.world import START, World, a_till_sale, an_order, at, merchant
 
 
 def filled(world: World) -> World:
@@ -24,8 +30,27 @@ def filled(world: World) -> World:
     take = Take(world.level_id("BOLT", "paris"), world.place("BOLT", "paris"), 1)
     assert world.stock.take([take], ClaimKind.RESERVATION)
     world.stock.reserve([take], reference="cart", expires_at=at(9))
+    goods(world)
     assert violations(world) == []
     return world
+
+
+def goods(world: World) -> None:
+    """Of a purchase 3 SCREW have come to lyon, and 1 of them is on its way to paris."""
+    world.items("SCREW")
+    store = PurchaseStore(world.connection, world.now)
+    screw = world.place("SCREW", "lyon")
+    purchase = store.open("PO-7", "acme")
+    store.add_line(purchase.id, screw, 3, START.date())
+    entry = receipt_entry(Receipt("N1", "SCREW", "lyon", 3), screw, world.now)
+    receive(entry, purchase, world.stock, store)
+    transfers = TransferStore(world.connection, world.now)
+    transit = transfers.transit_location()
+    assert transit is not None
+    paris = world.place("SCREW", "paris").location_id
+    route = transfers.open("T-1", screw.location_id, paris, transit_id=transit, expected_on=None)
+    [line] = transfers.send(route.id, screw.item_id, "any", Condition.SELLABLE, [Sent("us", "", 1)])
+    book(world.stock, sent_entries(route, line, world.now))
 
 
 def violations(world: World) -> list[tuple[str, str, str]]:
@@ -48,6 +73,7 @@ def allocation(world: World) -> sa.ColumnElement[bool]:
     return sa.and_(CLAIM.c.stock_level_id == bolts(world), CLAIM.c.kind == "allocation")
 
 
+GOODS = "goods_accounted"
 CLAIMS, CONSERVED = "claims_within_stock", "units_conserved"
 ACCOUNTED, PUBLISHED = "lines_accounted", "every_listing_published"
 
@@ -128,6 +154,29 @@ CORRUPTIONS: dict[str, tuple[Callable[[World], None], list[tuple[str, str, str]]
     "units were canceled twice": (
         lambda w: run(w, LINE.update().where(LINE.c.external_id == "1-1").values(units_canceled=1)),
         [(ACCOUNTED, "shop order 1 line 1-1", "3 ordered, 4 accounted for")],
+    ),
+    "a transfer forgot that units are under way": (
+        lambda w: run(w, TRANSFER_LINE.update().values(units_arrived=1)),
+        [(GOODS, "SCREW us sellable in transit", "says 0, the ledger 1")],
+    ),
+    "units in transit are of no transfer": (
+        lambda w: run(w, TRANSFER_LINE.delete()),
+        [(GOODS, "SCREW us sellable in transit", "says 0, the ledger 1")],
+    ),
+    "a transfer speaks of another owner": (
+        lambda w: run(w, TRANSFER_LINE.update().values(owner="acme")),
+        [
+            (GOODS, "SCREW acme sellable in transit", "says 1, the ledger 0"),
+            (GOODS, "SCREW us sellable in transit", "says 0, the ledger 1"),
+        ],
+    ),
+    "a purchase counted other units": (
+        lambda w: run(w, PURCHASE_RECEIPT.update().values(units=2)),
+        [(GOODS, "purchase PO-7, receipt hub|N1|SCREW|lyon", "says 2, the ledger 3")],
+    ),
+    "a purchase counted what is not in the ledger": (
+        lambda w: run(w, PURCHASE_RECEIPT.update().values(cause_key="other")),
+        [(GOODS, "purchase PO-7, receipt other", "says 3, the ledger 0")],
     ),
     "a publication is gone": (
         lambda w: run(w, PUBLICATION.delete().where(PUBLICATION.c.id == w.publication_id("shop", "BOLT", "web"))),

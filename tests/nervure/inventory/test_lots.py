@@ -39,8 +39,7 @@ def test_a_lot_is_promised_until_its_last_day_begins_where_it_lies(zone: str, mo
 @pytest.mark.parametrize(
     ("tracking", "lot", "day", "sentence"),
     [
-        (LotTracking.NONE, "L1", None, "'JAM' is kept without lots: name none, or set lot_tracking of the item"),
-        (LotTracking.NONE, "", date(2026, 3, 1), "'JAM' is kept without lots: name none, or set lot_tracking of the"),
+        (LotTracking.NONE, "", date(2026, 3, 1), "a last day is a lot's: name the lot of 'JAM'"),
         (LotTracking.LOT, "", None, "'JAM' is kept by lots: name the lot"),
         (LotTracking.EXPIRY, "", date(2026, 3, 1), "'JAM' is kept by lots with expiry dates: name the lot"),
         (LotTracking.EXPIRY, "L1", None, "lot 'L1' of 'JAM' is new: say when it expires"),
@@ -57,6 +56,7 @@ def test_a_lot_that_is_not_named_as_the_item_asks_is_refused(
 
 def test_a_lot_that_is_named_as_the_item_asks_is_taken() -> None:
     check_lot("JAM", LotTracking.NONE, "", None)
+    check_lot("JAM", LotTracking.NONE, "L1", None)
     check_lot("JAM", LotTracking.LOT, "L1", None)
     check_lot("JAM", LotTracking.EXPIRY, "L1", date(2026, 3, 1))
 

@@ -80,7 +80,7 @@ def test_receipts_name_their_lot_and_a_known_lot_keeps_its_day(both: Database) -
         ("JAM", "L2", None, "lot 'L2' of 'JAM' is new: say when it expires"),
         ("JAM", "L1", IN_JUNE, "lot 'L1' of 'JAM' expires on 2026-05-01, not on 2026-06-01: correct it with"),
         ("WAX", "", None, "'WAX' is kept by lots: name the lot"),
-        ("BOLT", "L1", None, "'BOLT' is kept without lots: name none, or set lot_tracking of the item"),
+        ("BOLT", "", IN_MAY, "a last day is a lot's: name the lot of 'BOLT'"),
     ],
 )
 def test_a_receipt_that_does_not_name_its_lot_is_refused_and_nothing_is_written(

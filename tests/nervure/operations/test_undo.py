@@ -100,12 +100,13 @@ def test_a_count_made_since_has_seen_the_truth_and_swallows_the_undo(both: Datab
     assert undo(hub, "TYPO").entries == []
 
 
-def test_a_movement_that_a_count_had_seen_already_is_not_taken_back_twice(both: Database) -> None:
+def test_a_movement_that_a_count_had_seen_already_leaves_the_shelf_as_it_was_counted(both: Database) -> None:
     hub = scripted_hub(both, {"shop": ScriptedShop()})
     with both.write() as connection:
         World(connection, at(20)).count("BOLT", "paris", 6, minute=20)
     receive(hub, "BOLT", "paris", 2, document="LATE")
     assert shelf(hub, "BOLT", "paris") == {("us", "sellable", ""): 6}
+    assert [(one.units, one.is_counted) for one in undo(hub, "LATE").entries] == [(-2, False), (2, True)]
     assert undo(hub, "LATE").entries == []
     assert shelf(hub, "BOLT", "paris") == {("us", "sellable", ""): 6}
 

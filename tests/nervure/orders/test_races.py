@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Collection
+from datetime import datetime
 from functools import partial
 
 import pytest
@@ -236,9 +237,9 @@ class InterruptedStock(StockStore):
         super().__init__(connection, START)
         self._interruption = interruption
 
-    def end_claims(self, claim_ids: Collection[int], state: str) -> list[Take]:
+    def end_claims(self, claim_ids: Collection[int], state: str, *, at: datetime | None = None) -> list[Take]:
         self._interruption()
-        return super().end_claims(claim_ids, state)
+        return super().end_claims(claim_ids, state, at=at)
 
 
 @pytest.mark.requirement("R11", "R20")

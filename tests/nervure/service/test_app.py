@@ -261,6 +261,12 @@ STAFF_CALLS = (
     ("POST", "/fulfillment-orders/1/shipped"),
     ("POST", "/movements"),
     ("GET", "/tasks"),
+    ("POST", "/counts"),
+    ("GET", "/counts/C-1"),
+    ("POST", "/counts/C-1/entries"),
+    ("POST", "/counts/C-1/confirm"),
+    ("POST", "/counts/C-1/close"),
+    ("POST", "/counts/C-1/cancel"),
 )
 
 
@@ -282,7 +288,7 @@ def test_every_call_is_public_on_purpose_or_needs_the_token(hub: Hub) -> None:
     paths = served(hub).get("/openapi.json").json()["paths"]
     calls = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     named = {
-        (method, path.replace("shop/BOLT", "{channel}/{sku}").replace("/1/", "/{number}/"))
+        (method, path.replace("shop/BOLT", "{channel}/{sku}").replace("/1/", "/{number}/").replace("C-1", "{name}"))
         for method, path in STAFF_CALLS
     }
     assert calls - named == {("GET", "/health"), ("POST", "/webhooks/{channel}")}

@@ -1,0 +1,136 @@
+"""Cycle counts over HTTP, for a scanner or a page of your own."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
+
+from nervure.operations import counts
+from nervure.operations.counts import Entered, LineView, UnknownCountError
+from nervure.operations.hub import Hub
+from nervure.operations.refusals import RefusalError
+from nervure.operations.staff import UnknownStockError
+from schemas.base import Canonical, NonNegativeUnits, UtcDateTime
+from schemas.stock import AdjustmentReason, Condition
+
+router = APIRouter(prefix="/counts")
+
+
+def _the_hub(request: Request) -> Hub:
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+TheHub = Annotated[Hub, Depends(_the_hub)]
+Name = Annotated[str, Path(pattern=r"^[^\x00]+$")]
+
+
+class OpenBody(Canonical):
+    """Some skus, or `all`."""
+
+    name: str
+    location: str
+    skus: list[str] = []
+    all: bool = False
+
+
+class EntryBody(Canonical):
+    """What somebody found. `at` has an offset; without it the entry is of now."""
+
+    sku: str
+    units: NonNegativeUnits
+    at: UtcDateTime | None = None
+    by: str = ""
+    reason: AdjustmentReason = AdjustmentReason.CYCLE_COUNT
+    condition: Condition = Condition.SELLABLE
+    owner: str | None = None
+    lot: str | None = None
+
+
+class ConfirmBody(Canonical):
+    """Who confirms."""
+
+    by: str
+
+
+@router.post("")
+def open_count(body: OpenBody, hub: TheHub) -> dict[str, int]:
+    """Opens a count."""
+    try:
+        return {"to_count": counts.open_count(hub, body.name, body.location, body.skus, is_everything=body.all)}
+    except RefusalError as error:
+        raise _refusal(error) from error
+
+
+@router.get("/{name}")
+def show(name: Name, hub: TheHub) -> dict[str, Any]:
+    """A count with its lines."""
+    try:
+        document, lines = counts.show(hub, name)
+    except RefusalError as error:
+        raise _refusal(error) from error
+    return {
+        "name": document.name,
+        "location": document.location,
+        "state": document.state,
+        "lines": [_as_json(view) for view in lines],
+    }
+
+
+@router.post("/{name}/entries")
+def enter(name: Name, body: EntryBody, hub: TheHub) -> dict[str, bool]:
+    """Enters what was found; the same entry again changes nothing."""
+    entered = Entered(body.sku, body.units, body.at, body.by, body.reason, body.condition, body.owner, body.lot)
+    try:
+        return {"entered": counts.enter(hub, name, entered)}
+    except RefusalError as error:
+        raise _refusal(error) from error
+
+
+@router.post("/{name}/confirm")
+def confirm(name: Name, body: ConfirmBody, hub: TheHub) -> dict[str, Any]:
+    """Books what this person may confirm."""
+    try:
+        return {"booked": [_as_json(view) for view in counts.confirm(hub, name, body.by)]}
+    except RefusalError as error:
+        raise _refusal(error) from error
+
+
+@router.post("/{name}/close")
+def close(name: Name, hub: TheHub) -> dict[str, str]:
+    """Ends a count whose entries are all booked."""
+    try:
+        counts.close(hub, name)
+    except RefusalError as error:
+        raise _refusal(error) from error
+    return {"state": "closed"}
+
+
+@router.post("/{name}/cancel")
+def cancel(name: Name, hub: TheHub) -> dict[str, str]:
+    """Ends a count without booking what is not booked yet."""
+    try:
+        counts.cancel(hub, name)
+    except RefusalError as error:
+        raise _refusal(error) from error
+    return {"state": "canceled"}
+
+
+def _refusal(error: RefusalError) -> HTTPException:
+    return HTTPException(404 if isinstance(error, UnknownCountError | UnknownStockError) else 409, str(error))
+
+
+def _as_json(view: LineView) -> dict[str, Any]:
+    line = view.line
+    return {
+        "sku": line.sku,
+        "condition": line.condition.value,
+        "owner": line.owner,
+        "lot": line.lot,
+        "units": line.units,
+        "counted_at": line.counted_at,
+        "counted_by": line.counted_by,
+        "reason": line.reason,
+        "expected": view.expected,
+        "difference": view.difference,
+        "state": view.state,
+    }
