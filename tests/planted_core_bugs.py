@@ -700,16 +700,9 @@ BUGS = (
         UNDO,
     ),
     Bug(
-        "by hand: an undo takes back what a count had taken back",
-        "nervure/inventory/undo.py",
-        "if not (one.is_undone or one.compensates)",
-        "if not one.is_undone",
-        UNDO,
-    ),
-    Bug(
         "by hand: an undo leaves promises of units that never came",
         "nervure/operations/undo.py",
-        "        settle(booked, desk)\n",
+        "    settle(booked, desk)\n",
         "",
         UNDO,
     ),
