@@ -13,15 +13,26 @@ class ItemKind(StrEnum):
     KIT = "kit"
 
 
+class LotTracking(StrEnum):
+    """What an item asks of every receipt: nothing, the name of a lot, or a lot with the day on which it expires."""
+
+    NONE = "none"
+    LOT = "lot"
+    EXPIRY = "expiry"
+
+
 class KitComponent(Canonical):
-    """`units` of `sku` go into one kit."""
+    """`units` of `sku` go into one kit, or into one assembled item."""
 
     sku: Sku
     units: PositiveUnits
 
 
 class Item(Canonical):
-    """The record behind a sku. A kit holds no stock of its own: its parts do."""
+    """The record behind a sku. A kit holds no stock of its own: its parts do.
+
+    `components`: what a kit is sold as. `recipe`: what a simple item is assembled from; it is kept as goods.
+    """
 
     sku: Sku
     title: str
@@ -29,6 +40,8 @@ class Item(Canonical):
     gtin: Gtin | None = None
     options: dict[str, str] = {}
     components: tuple[KitComponent, ...] = ()
+    recipe: tuple[KitComponent, ...] = ()
+    lot_tracking: LotTracking = LotTracking.NONE
     tax_class: str | None = None
     weight_grams: NonNegativeUnits | None = None
     serial_tracking: bool = False
@@ -37,7 +50,10 @@ class Item(Canonical):
     def _components_belong_to_kits(self) -> Self:
         if (self.kind is ItemKind.KIT) != bool(self.components):
             raise ValueError(f"{self.sku!r}: a kit has components, a simple item has none")
-        skus = [component.sku for component in self.components]
-        if len(set(skus)) != len(skus) or self.sku in skus:
-            raise ValueError(f"{self.sku!r}: components must be other skus, each named once")
+        if self.kind is ItemKind.KIT and (self.recipe or self.lot_tracking is not LotTracking.NONE):
+            raise ValueError(f"{self.sku!r}: a kit holds no stock, so it has neither a recipe nor lots")
+        for parts in (self.components, self.recipe):
+            skus = [component.sku for component in parts]
+            if len(set(skus)) != len(skus) or self.sku in skus:
+                raise ValueError(f"{self.sku!r}: components must be other skus, each named once")
         return self

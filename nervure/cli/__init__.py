@@ -12,6 +12,8 @@ from nervure.cli import (
     incoming,
     items,
     looking,
+    lots,
+    movements,
     moving,
     orders,
     policies,
@@ -22,6 +24,7 @@ from nervure.cli import (
     stock,
     tasks,
     transfers,
+    undo,
 )
 from nervure.cli.common import fail
 from nervure.operations.refusals import RefusalError
@@ -44,9 +47,9 @@ KNOWN_FAILURES = (
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="One stock, everywhere."
 )
-for commands in (running, looking, explain):
+for commands in (running, looking, explain, undo):
     app.add_typer(commands.app)
-for more in (purchases, transfers, incoming, reservations):
+for more in (purchases, transfers, incoming, reservations, movements, lots):
     stock.app.add_typer(more.app)
 orders.app.add_typer(moving.app)
 GROUPS = {

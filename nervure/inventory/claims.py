@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from nervure.inventory.lots import leaves_first
 from nervure.inventory.stock import (
     Against,
     ClaimKind,
@@ -81,7 +82,7 @@ def _after(levels: Iterable[Level], takes: Iterable[Take]) -> list[Level]:
 def share_out(
     demand: Mapping[Place, int], levels: Iterable[Level], held_back: Mapping[Place, int]
 ) -> tuple[list[Take], list[Shortage]]:
-    """Decides which owner's level gives how much: our own first, then by id."""
+    """Decides which level gives how much: what expires first, then our own, then by id."""
     at: dict[Place, list[Level]] = {}
     for level in levels:
         at.setdefault(level.place, []).append(level)
@@ -100,7 +101,7 @@ def share_out(
 
 def _from_rows(place: Place, units: int, rows: list[Level]) -> Iterable[Take]:
     missing = units
-    for row in sorted(rows, key=lambda level: (level.owner != "us", level.id)):
+    for row in sorted(rows, key=leaves_first):
         taken = min(missing, max(row.claimable, 0))
         if taken:
             yield Take(row.id, place, taken)

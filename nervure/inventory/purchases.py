@@ -8,7 +8,7 @@ from typing import Protocol
 
 from nervure.inventory.ledger import LedgerRepository, book
 from nervure.inventory.stock import Entry, Place, cause_key
-from schemas.stock import Condition, MovementKind
+from schemas.stock import OUR_OWN, Condition, MovementKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,10 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Goods that came in with one delivery note. The note, the sku and the location name it for ever."""
+    """Goods that came in with one delivery note. The note, the sku and the location name it for ever.
+
+    `expires_on`: the last day of a lot that is new.
+    """
 
     document: str
     sku: str
@@ -55,6 +58,8 @@ class Receipt:
     units: int
     condition: Condition = Condition.SELLABLE
     lot: str = ""
+    owner: str = OUR_OWN
+    expires_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +97,15 @@ class PurchaseRepository(Protocol):
 def receipt_entry(receipt: Receipt, place: Place, received_at: datetime) -> Entry:
     """The movement of a receipt. One note may bring an item in several conditions and lots."""
     stock_key = () if (receipt.condition, receipt.lot) == (Condition.SELLABLE, "") else (receipt.condition, receipt.lot)
+    owner = () if receipt.owner == OUR_OWN else ("owner", receipt.owner)
     return Entry(
         place=place,
         kind=MovementKind.RECEIVED,
         units=receipt.units,
-        cause_key=cause_key("hub", receipt.document, receipt.sku, receipt.location, *stock_key),
+        cause_key=cause_key("hub", receipt.document, receipt.sku, receipt.location, *stock_key, *owner),
         document=f"receipt:{receipt.document}",
         occurred_at=received_at,
+        owner=receipt.owner,
         condition=receipt.condition,
         lot=receipt.lot,
     )

@@ -30,13 +30,18 @@ class Against(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One sellable stock level under lock: the units that are free, and those that are reserved or allocated."""
+    """One sellable stock level under lock: the units that are free, and those that are reserved or allocated.
+
+    `expires_at`: from then on its lot is not promised any more.
+    """
 
     id: int
     place: Place
     owner: str
     claimable: int
     claimed: int = 0
+    lot: str = ""
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,10 @@ class StockRepository(Protocol):
     """Stock in storage, within one transaction."""
 
     def lock_sellable(self, places: Collection[Place]) -> list[Level]:
-        """Locks the sellable levels of all owners there, in primary-key order, and reads them."""
+        """Locks the sellable levels of all owners there, in primary-key order, and reads them.
+
+        Lots that have expired are left out, but for what they owe.
+        """
 
     def safety_stock(self, places: Collection[Place]) -> Mapping[Place, int]:
         """Units held back at each place; places without an entry hold back nothing."""

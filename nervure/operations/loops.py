@@ -8,6 +8,7 @@ from connectors.errors import ConnectorError, FatalError, FeedHeldError, Throttl
 from nervure.invariants import check_all
 from nervure.operations.drain import drain
 from nervure.operations.hub import Hub
+from nervure.operations.lots import withdraw_expired
 from nervure.operations.messages import send_to, targets
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders, pull_stock
@@ -34,6 +35,7 @@ MAX_OFFERS_PERIOD_SECONDS = 900.0
 REPLIES_PERIOD_SECONDS = 30.0
 AGING_PERIOD_SECONDS = 15.0
 EXPIRY_PERIOD_SECONDS = 5.0
+LOTS_PERIOD_SECONDS = 60.0
 TASKS_PERIOD_SECONDS = 15.0
 READ_BACK_PERIOD_SECONDS = 900.0
 
@@ -224,6 +226,7 @@ def sweeping(window: Window) -> Loops:
             loops[f"{channel} subscriptions"] = partial(_subscribe, window, channel)
     return loops | {
         "aging": partial(_age, window),
+        "lots": partial(_lots, window),
         "reservations": partial(_expire, window),
         "tasks": partial(_close_tasks, window),
     }
@@ -266,6 +269,11 @@ def _expire(window: Window) -> float:
     count = expire_reservations(window.hub)
     window.tally.count("reservations", "expired", count)
     return EXPIRY_PERIOD_SECONDS
+
+
+def _lots(window: Window) -> float:
+    window.tally.count("lots", "expired units put on hold", withdraw_expired(window.hub))
+    return LOTS_PERIOD_SECONDS
 
 
 def _close_tasks(window: Window) -> float:

@@ -12,6 +12,7 @@ from nervure.inventory.purchases import Counted, Expected, Purchase, PurchaseLin
 from nervure.inventory.stock import Place
 from nervure.inventory.transfers import IN_TRANSIT
 from nervure.operations.hub import Hub
+from nervure.operations.lots import check_entry
 from nervure.operations.refusals import RefusalError
 from nervure.operations.staff import UnknownStockError
 from nervure.orders.settling import settle
@@ -99,7 +100,9 @@ def receive(hub: Hub, receipt: Receipt, purchase: str) -> Counted | None:
         if found is None:
             raise PurchaseError(f"purchase {purchase!r} is not known")
         desk = hub.desk(connection)
-        booked, counted = rules.receive(receipt_entry(named, place, now), found, StockStore(connection, now), store)
+        entry = receipt_entry(named, place, now)
+        check_entry(connection, now, receipt.sku, entry, receipt.expires_on)
+        booked, counted = rules.receive(entry, found, StockStore(connection, now), store)
         settle(booked, desk)
         if counted is not None and counted.over:
             _open_task(hub, connection, found, counted.line)

@@ -24,7 +24,7 @@ from nervure.store.inbox import InboxStore
 from nervure.store.migrations import upgrade
 from nervure.store.scope import ScopeStore
 from nervure.store.stock import StockStore
-from schemas.items import Item, ItemKind, KitComponent
+from schemas.items import Item, ItemKind, KitComponent, LotTracking
 from schemas.locations import Location, LocationKind
 from schemas.stock import MovementKind
 
@@ -108,7 +108,7 @@ def write_master_data(connection: Connection, settings: Settings, now: datetime)
             catalogue.put_items(read_items(settings.hub.items))
         except KeyError as error:
             raise SettingsError(
-                f"{settings.hub.items.name}: a kit names the part {error}, which is not an item"
+                f"{settings.hub.items.name}: a kit or a recipe names the part {error}, which is not an item"
             ) from error
     for channel in settings.channels:
         catalogue.put_channel(
@@ -140,14 +140,16 @@ def _keep_to(connection: Connection, settings: Settings, now: datetime) -> None:
 
 
 def read_items(path: Path) -> list[Item]:
-    """Reads items from CSV: sku, title, and optionally gtin, components ("SKU:2 OTHER:1" makes a kit).
+    """Reads items from CSV: sku, title, and optionally gtin, components, recipe, lot_tracking.
+
+    Components ("SKU:2 OTHER:1") make a kit; a recipe, written alike, says what a simple item is assembled from.
 
     Raises:
         SettingsError: a row cannot be used; nothing of the file is.
     """
     items = []
     for line, row in _rows(path, {"sku", "title"}):
-        parts = [part.rpartition(":") for part in (row.get("components") or "").split()]
+        parts = _parts(row.get("components"))
         try:
             items.append(
                 Item(
@@ -155,13 +157,19 @@ def read_items(path: Path) -> list[Item]:
                     title=row["title"],
                     gtin=row.get("gtin") or None,
                     kind=ItemKind.KIT if parts else ItemKind.SIMPLE,
-                    components=tuple(KitComponent(sku=sku, units=int(units)) for sku, _, units in parts),
+                    components=tuple(KitComponent(sku=sku, units=int(units)) for sku, units in parts),
+                    recipe=tuple(KitComponent(sku=sku, units=int(units)) for sku, units in _parts(row.get("recipe"))),
+                    lot_tracking=LotTracking(row.get("lot_tracking") or LotTracking.NONE),
                 )
             )
         except (ValidationError, ValueError) as error:
             fault = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
             raise SettingsError(f"{path.name}, line {line}: {fault}") from error
     return sorted(items, key=lambda item: item.kind is ItemKind.KIT)
+
+
+def _parts(text: str | None) -> list[tuple[str, str]]:
+    return [(sku, units) for sku, _, units in (part.rpartition(":") for part in (text or "").split())]
 
 
 def _open_stock(connection: Connection, path: Path, locations: dict[str, int], now: datetime) -> None:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 
 from nervure.inventory.ledger import book
 from nervure.inventory.purchases import Receipt, receipt_entry
 from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.inventory.transfers import IN_TRANSIT
 from nervure.operations.hub import Hub
+from nervure.operations.lots import check_entry
+from nervure.operations.names import check_names
 from nervure.operations.refusals import RefusalError
+from nervure.orders.reseating import reseat
 from nervure.orders.settling import settle
 from nervure.orders.shipping import ship
 from nervure.store.catalogue import CatalogueStore
@@ -17,7 +20,7 @@ from nervure.store.database import Connection
 from nervure.store.messages import MessageStore
 from nervure.store.stock import StockStore
 from schemas.fulfillment import Parcel
-from schemas.stock import AdjustmentReason, MovementKind
+from schemas.stock import OUR_OWN, AdjustmentReason, Condition, MovementKind
 
 
 class UnknownStockError(RefusalError):
@@ -38,11 +41,23 @@ def ship_fulfillment(
     return hub.database.run(work)
 
 
-def adjust(hub: Hub, sku: str, location: str, units: int, *, reason: AdjustmentReason, document: str) -> bool:
+def adjust(
+    hub: Hub,
+    sku: str,
+    location: str,
+    units: int,
+    *,
+    reason: AdjustmentReason,
+    document: str,
+    owner: str = OUR_OWN,
+    condition: Condition = Condition.SELLABLE,
+    lot: str = "",
+) -> bool:
     """Books a signed difference with its reason; the same document again changes nothing (False).
 
     Raises:
         UnknownStockError: no such sku or location.
+        GoodsError: the item is a kit, or asks for a lot.
     """
 
     def entry(place: Place, named: str, now: datetime) -> Entry:
@@ -50,22 +65,38 @@ def adjust(hub: Hub, sku: str, location: str, units: int, *, reason: AdjustmentR
             place=place,
             kind=MovementKind.ADJUSTED,
             units=units,
-            cause_key=cause_key("hub", document, named, location),
-            document=document,
+            # A delivery note may both bring goods and say what of them was broken.
+            cause_key=cause_key("hub", "adjustment", document, named, location, *_detail(owner, condition, lot)),
+            document=f"adjustment:{document}",
             occurred_at=now,
             reason=reason,
+            owner=owner,
+            condition=condition,
+            lot=lot,
         )
 
     return _book(hub, sku, location, entry)
 
 
-def receive(hub: Hub, sku: str, location: str, units: int, *, document: str) -> bool:
+def receive(
+    hub: Hub,
+    sku: str,
+    location: str,
+    units: int,
+    *,
+    document: str,
+    owner: str = OUR_OWN,
+    condition: Condition = Condition.SELLABLE,
+    lot: str = "",
+    expires_on: date | None = None,
+) -> bool:
     """Books goods that came in without a purchase; the same document again changes nothing (False).
 
     Raises:
         UnknownStockError: no such sku or location.
+        GoodsError: the item is a kit, or its lot is not named as it asks.
     """
-    return book_receipt(hub, Receipt(document, sku, location, units))
+    return book_receipt(hub, Receipt(document, sku, location, units, condition, lot, owner, expires_on))
 
 
 def book_receipt(hub: Hub, receipt: Receipt) -> bool:
@@ -73,12 +104,13 @@ def book_receipt(hub: Hub, receipt: Receipt) -> bool:
 
     Raises:
         UnknownStockError: no such sku or location, or one where units come by transfers only.
+        GoodsError: the item is a kit, or its lot is not named as it asks.
     """
 
     def entry(place: Place, named: str, now: datetime) -> Entry:
         return receipt_entry(replace(receipt, sku=named), place, now)
 
-    return _book(hub, receipt.sku, receipt.location, entry)
+    return _book(hub, receipt.sku, receipt.location, entry, expires_on=receipt.expires_on)
 
 
 def place_of(connection: Connection, now: datetime, sku: str, location: str) -> Place:
@@ -106,7 +138,19 @@ def item_of(connection: Connection, now: datetime, sku: str) -> int:
     return found
 
 
-def _book(hub: Hub, sku: str, location: str, entry: Callable[[Place, str, datetime], Entry]) -> bool:
+def _detail(owner: str, condition: Condition, lot: str) -> list[str]:
+    """What one document may bring several times: each owner, condition and lot once."""
+    return [] if (owner, condition, lot) == (OUR_OWN, Condition.SELLABLE, "") else [owner, condition, lot]
+
+
+def _book(
+    hub: Hub,
+    sku: str,
+    location: str,
+    entry: Callable[[Place, str, datetime], Entry],
+    *,
+    expires_on: date | None = None,
+) -> bool:
     """Books the entry of a place, of the sku as causes name it, and of a time."""
 
     def work(connection: Connection) -> bool:
@@ -115,8 +159,13 @@ def _book(hub: Hub, sku: str, location: str, entry: Callable[[Place, str, dateti
             raise UnknownStockError(f"units come to {IN_TRANSIT!r} and leave it by transfers only: name another place")
         place = place_of(connection, now, sku, location)
         named = CatalogueStore(connection, now).cause_sku(sku)
-        booked = book(StockStore(connection, now), [entry(place, named, now)])
-        settle(booked, hub.desk(connection))
+        made = entry(place, named, now)
+        check_names(made.document, owner=made.owner, lot=made.lot)
+        check_entry(connection, now, sku, made, expires_on)
+        desk = hub.desk(connection)
+        booked = book(StockStore(connection, now), [made])
+        settle(booked, desk)
+        reseat({one.place for one in booked if one.units < 0}, desk)
         return bool(booked)
 
     return hub.database.run(work)

@@ -10,8 +10,11 @@ from typing import NamedTuple
 
 from nervure.inventory.counts import PART_OF_KIT
 from nervure.inventory.ledger import book
+from nervure.inventory.lots import draw
 from nervure.inventory.stock import Entry, Place, cause_key
+from nervure.orders.reseating import reseat
 from nervure.orders.reservations import take_over
+from nervure.orders.returns import check_units
 from nervure.orders.settling import cover, note_shortfall, rebalance, serve_shortfalls, uncover
 from nervure.orders.shipping import ship
 from nervure.orders.work import BoundListing, Desk, KnownOrder, LineState, order_document
@@ -39,6 +42,7 @@ def take_in(order: Order, capabilities: Capabilities, desk: Desk) -> bool:
             desk.orders.cancel_units(state.id, state.units_ordered)
     if known.was_counted or counts(order, capabilities):
         _count(known.id, order, capabilities, desk, before if known.was_counted else {})
+    check_units(order.channel, order.external_id, desk)
     return True
 
 
@@ -197,17 +201,32 @@ def _book_gone(order_id: int, order: Order, desk: Desk, units: Mapping[LineState
         order_id, location, how.state, {line.id: count for line, count in units.items()}
     )
     parts_of = desk.stock.parts_of({line.item_id for line in units})
-    entries = [
-        Entry(
-            place=Place(part, location),
-            kind=how.kind,
-            units=-count * per,
-            cause_key=cause_key("fulfillment", written[line.id], part) + ("" if part == line.item_id else PART_OF_KIT),
-            document=order_document(order.channel, order.external_id),
-            occurred_at=how.at,
+    wanted = [
+        (
+            cause_key("fulfillment", written[line.id], part),
+            "" if part == line.item_id else PART_OF_KIT,
+            Place(part, location),
+            count * per,
         )
         for line, count in units.items()
         for part, per in parts_of[line.item_id].items()
     ]
+    places = {place for _, _, place, _ in wanted}
+    drawn = draw(desk.stock.lock_sellable(places), [(place, units) for _, _, place, units in wanted])
+    entries = [
+        Entry(
+            place=place,
+            kind=how.kind,
+            units=-one.units,
+            cause_key=cause + (f"|{number}" if number else "") + kit,
+            document=order_document(order.channel, order.external_id),
+            occurred_at=how.at,
+            owner=one.owner,
+            lot=one.lot,
+        )
+        for (cause, kit, place, _), draws in zip(wanted, drawn, strict=True)
+        for number, one in enumerate(draws)
+    ]
     book(desk.stock, entries)
-    rebalance({entry.place for entry in entries}, desk)
+    rebalance(places, desk)
+    reseat(places, desk)

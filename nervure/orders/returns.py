@@ -1,15 +1,27 @@
-"""Goods come back: refund, return and restock are three events; only goods that came back are booked."""
+"""Goods come back: refund, return and restock are three events, told in any order and more than once.
+
+A refund moves money and no goods. A return brings goods, in a condition, to a place; a restock says that they lie on
+the shelf. All three may name the same line. Where a line stands follows from everything that was said of it, whatever
+was heard first: the most units, and the condition and place of the newest statement that brought goods.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place, cause_key
-from nervure.orders.settling import serve_shortfalls
-from nervure.orders.work import BoundListing, Desk
-from schemas.orders import Return
-from schemas.stock import Condition, MovementKind
+from nervure.orders.settling import settle
+from nervure.orders.work import BoundListing, Desk, ReturnState
+from schemas.orders import Return, ReturnLine
+from schemas.stock import AdjustmentReason, Condition, MovementKind
+
+_CAUTION = (Condition.SELLABLE, Condition.QUALITY_CONTROL, Condition.ON_HOLD, Condition.DAMAGED)
+"""Of two statements made in one instant the more careful one is believed."""
 
 
 def take_back(goods: Return, desk: Desk) -> bool:
-    """Takes in a return, line by line; False: every line was known. It needs no order: a blind return is booked too.
+    """Takes in a return, line by line; False: it said nothing new. It needs no order: a blind return is booked too.
 
     Raises:
         UnboundListingError: a line's listing is not bound; nothing was written.
@@ -17,45 +29,109 @@ def take_back(goods: Return, desk: Desk) -> bool:
     bound = _listings(goods, desk)
     return_id = desk.orders.put_return(goods)
     entries: list[Entry] = []
-    named: list[tuple[tuple[str, ...], list[Entry]]] = []
+    restocked: set[int] = set()
+    named: list[tuple[tuple[str, ...], Entry, bool]] = []
     is_new = False
     for line in goods.lines:
         listing = bound.get(line.external_id)
         if listing is None:
             continue  # no goods of ours: its money is in the refund
-        item_id = listing.item_id
-        if not desk.orders.add_return_line(return_id, line, item_id):
+        was_added, state = desk.orders.return_line(return_id, line, listing.item_id)
+        location = desk.orders.location_of(goods.channel, line.stock_point) if line.restocked else None
+        stated = hear(state, line, location, goods.occurred_at)
+        is_new = is_new or was_added or stated != state
+        if stated == state:
             continue
-        is_new = True
-        if not line.restocked:
-            continue
-        location = desk.orders.location_of(goods.channel, line.stock_point)
-        back = [
-            Entry(
-                place=Place(part, location),
-                kind=MovementKind.RETURNED,
-                units=line.units * per,
-                cause_key=cause_key("return", goods.channel, goods.external_id, line.external_id, part),
-                document=f"return:{goods.channel}:{goods.external_id}",
-                occurred_at=goods.occurred_at,
-                condition=line.condition,
-            )
-            for part, per in desk.stock.parts_of([item_id])[item_id].items()
-        ]
-        entries.extend(back)
-        named.append((line.serials, back))
-    book(desk.stock, entries)
-    for serials, back in named:
-        for entry in back:
-            # Of a kit nobody says which part a serial number is of: only known ones are taken.
-            desk.stock.serials_return(serials, entry, may_register=len(back) == 1)
-    serve_shortfalls({entry.place.item_id for entry in entries if entry.condition is Condition.SELLABLE}, desk)
-    if is_new:
-        restocked = [line.external_id for line in goods.lines if line.restocked]
-        desk.orders.channel_may_have_restocked(
-            goods.channel, {bound[name].listing_id for name in restocked if name in bound}
-        )
+        moved = list(_movements(goods, line, state, stated))
+        desk.orders.put_return_line(replace(stated, steps=state.steps + 1) if moved else stated)
+        parts = desk.stock.parts_of([listing.item_id])[listing.item_id].items()
+        booked = [_of_part(entry, part, per) for part, per in parts for entry in moved]
+        entries.extend(booked)
+        named.extend((line.serials, entry, len(parts) == 1) for entry in booked if entry.units > 0)
+        if moved:
+            restocked.add(listing.listing_id)
+    settle(book(desk.stock, entries), desk)
+    for serials, entry, is_simple in named:
+        # Of a kit nobody says which part a serial number is of: only known ones are taken.
+        desk.stock.serials_return(serials, entry, may_register=is_simple)
+    if restocked:
+        desk.orders.channel_may_have_restocked(goods.channel, restocked)
+    if goods.order is not None:
+        check_units(goods.channel, goods.order, desk)
     return is_new
+
+
+def hear(state: ReturnState, line: ReturnLine, location: int | None, stated_at: datetime) -> ReturnState:
+    """Where a line stands after one more statement about it: in any order of arrival it ends the same.
+
+    `location`: where its goods lie; None: only money moved.
+    """
+    units = max(state.units, line.units)
+    if not line.restocked:
+        return replace(state, units=units)
+    known = (state.stated_at, _CAUTION.index(state.condition), state.location_id or 0)
+    is_newest = state.units_back == 0 or (stated_at, _CAUTION.index(line.condition), location or 0) > known
+    if is_newest:
+        state = replace(state, condition=line.condition, location_id=location, stated_at=stated_at)
+    return replace(state, units=units, units_back=max(state.units_back, line.units))
+
+
+def check_units(channel: str, order: str, desk: Desk) -> None:
+    """More units of a line came back than were sold: a person must look. The order may be heard after the goods."""
+    for line_id, name, units in desk.orders.over_returned(channel, order):
+        if units > 0:
+            desk.orders.open_task(
+                "returned_more_than_sold",
+                f"order_line:{line_id}",
+                f"{units} more units of line {name} came back than were sold",
+            )
+        else:
+            desk.orders.close_task("returned_more_than_sold", f"order_line:{line_id}")
+
+
+def _movements(goods: Return, line: ReturnLine, before: ReturnState, after: ReturnState) -> Iterator[Entry]:
+    """What has to be booked for one line, for an item of one part, which `_of_part` puts in."""
+    cause = cause_key("return", goods.channel, goods.external_id, line.external_id)
+    here = after.location_id or 0
+    # What was booked before places were kept is taken to lie where it is said to lie now.
+    there = before.location_id or here
+    template = Entry(
+        place=Place(0, here),
+        kind=MovementKind.RETURNED,
+        units=after.units_back - before.units_back,
+        cause_key=cause,
+        document=f"return:{goods.channel}:{goods.external_id}",
+        occurred_at=goods.occurred_at,
+        condition=after.condition,
+    )
+    if before.units_back and (there, before.condition) != (here, after.condition):
+        is_same_place = there == here
+        pair = replace(
+            template,
+            kind=MovementKind.CONDITION_CHANGED if is_same_place else MovementKind.ADJUSTED,
+            reason=None if is_same_place else AdjustmentReason.CORRECTION,
+            units=before.units_back,
+        )
+        step = f"{cause}|step {before.steps}"
+        yield replace(
+            pair,
+            place=Place(0, there),
+            condition=before.condition,
+            units=-pair.units,
+            cause_key=f"{step} from",
+        )
+        yield replace(pair, cause_key=f"{step} to")
+    if template.units:
+        yield replace(template, cause_key=f"{cause}|step {before.steps}" if before.steps else cause)
+
+
+def _of_part(entry: Entry, part: int, per: int) -> Entry:
+    return replace(
+        entry,
+        place=Place(part, entry.place.location_id),
+        units=entry.units * per,
+        cause_key=f"{entry.cause_key}|{part}",
+    )
 
 
 def _listings(goods: Return, desk: Desk) -> dict[str, BoundListing]:

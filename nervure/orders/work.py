@@ -12,6 +12,7 @@ from nervure.inventory.stock import Entry, HeldClaim, Place, Take
 from nervure.orders.routing import Candidate
 from schemas.fulfillment import FulfillmentState
 from schemas.orders import Order, OrderLine, OrderState, Return, ReturnLine
+from schemas.stock import Condition
 
 
 class UnboundListingError(Exception):
@@ -85,6 +86,22 @@ class Hold:
     units: int
 
 
+@dataclass(frozen=True, slots=True)
+class ReturnState:
+    """Where one line of a return stands: `units_back` of `units` are booked at a location, in a condition.
+
+    `stated_at`: when the statement was made that decided on both; `steps`: how often it was booked anew.
+    """
+
+    id: int
+    units: int
+    units_back: int
+    condition: Condition
+    location_id: int | None
+    stated_at: datetime
+    steps: int
+
+
 def is_older(order: Order, known_at: datetime, known_state: OrderState) -> bool:
     """Whether a statement says less than what is known; of two made in one instant the later stage is the newer."""
     stages = list(OrderState)
@@ -140,6 +157,9 @@ class ClaimRepository(LedgerRepository, Protocol):
 
     def serials_return(self, serials: Collection[str], entry: Entry, *, may_register: bool) -> None:
         """These single units came back with a movement; `may_register`: also those that were never heard of."""
+
+    def strained_lines(self, places: Collection[Place]) -> Mapping[int, tuple[int, list[tuple[int, int]]]]:
+        """Levels that owe more than they have: by how many units, and (fulfillment line, units), newest first."""
 
 
 class OrderRepository(Protocol):
@@ -233,8 +253,14 @@ class OrderRepository(Protocol):
     def put_return(self, goods: Return) -> int:
         """Writes the return's header if it is new; answers its id."""
 
-    def add_return_line(self, return_id: int, line: ReturnLine, item_id: int) -> bool:
-        """False: this line is known."""
+    def return_line(self, return_id: int, line: ReturnLine, item_id: int) -> tuple[bool, ReturnState]:
+        """Writes a return's line if it is new, with nothing booked yet; answers whether it was, and where it stands."""
+
+    def put_return_line(self, state: ReturnState) -> None:
+        """Writes where a return's line stands now."""
+
+    def over_returned(self, channel: str, order: str) -> list[tuple[int, str, int]]:
+        """Lines of an order by (id, external id, units that came back beyond what was sold; 0 and less: none)."""
 
     def channel_may_have_restocked(self, channel: str, listing_ids: Collection[int]) -> None:
         """Notes that what the channel shows of these listings is no longer known."""

@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store import bindings
+from nervure.store import bindings, tables
 from nervure.store.orders import CHANNEL, LISTING, LOCATION, POINT, POINT_LOCATION
 from nervure.store.policy_log import Change, freshness, log
 from nervure.store.statements import CHANGE, KIT, SAFETY, chunks, insert_new
@@ -19,6 +19,7 @@ from schemas.publications import ChannelListing
 
 ITEM = bindings.ITEM
 ALIAS = bindings.ALIAS
+RECIPE = tables.of(tables.RecipePartRow)
 
 
 class CatalogueStore:
@@ -80,6 +81,7 @@ class CatalogueStore:
         changed = {item for item in ids.values() if before.get(item) != after.get(item)}
         self.log_recipes(changed)
         self._touch(changed)
+        self._put_recipes(items, ids)
         bindings.bind_to(self._connection, self._now, ids, [item.gtin for item in items if item.gtin])
         return new
 
@@ -87,6 +89,19 @@ class CatalogueStore:
         """Writes down what these items are made of from now on."""
         recipes = self._recipes(item_ids)
         self._log(Change(Logged.KIT, _recipe(recipes.get(item)), item_id=item) for item in sorted(item_ids))
+
+    def _put_recipes(self, items: Sequence[Item], ids: Mapping[str, int]) -> None:
+        """Writes what items are assembled from. It moves no number: what is assembled holds stock of its own."""
+        for some_ids in chunks(sorted(ids.values())):
+            self._connection.execute(RECIPE.delete().where(RECIPE.c.product_id.in_(some_ids)))
+        parts = self.item_ids([part.sku for item in items for part in item.recipe])
+        rows = [
+            {"product_id": ids[item.sku], "part_id": parts[part.sku], "units": part.units}
+            for item in items
+            for part in item.recipe
+        ]
+        for batch in chunks(rows):
+            self._connection.execute(RECIPE.insert(), batch)
 
     def _recipes(self, item_ids: Collection[int]) -> dict[int, dict[int, int]]:
         found: dict[int, dict[int, int]] = {}
@@ -389,7 +404,7 @@ def _recipe(parts: Mapping[int, int] | None) -> dict[str, object]:
     return {"parts": {str(part): units for part, units in sorted((parts or {}).items())}}
 
 
-_REWRITTEN = ("title", "kind", "gtin", "options", "tax_class", "weight_grams")
+_REWRITTEN = ("title", "kind", "gtin", "options", "tax_class", "weight_grams", "lot_tracking")
 
 
 def _item_row(item: Item) -> dict[str, object]:
@@ -402,4 +417,5 @@ def _item_row(item: Item) -> dict[str, object]:
         "tax_class": item.tax_class,
         "weight_grams": item.weight_grams,
         "serial_tracking": item.serial_tracking,
+        "lot_tracking": item.lot_tracking.value,
     }

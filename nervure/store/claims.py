@@ -67,8 +67,11 @@ class ClaimStore(StockTransaction):
                 row.owner,
                 row.on_hand - row.reserved - row.allocated,
                 row.reserved + row.allocated,
+                row.lot,
+                row.expires_at,
             )
             for row in self._lock(sorted(places))
+            if _is_promised(row, self._now)
         ]
 
     def _lock(self, places: Sequence[Place]) -> Iterator[sa.Row[Any]]:
@@ -227,6 +230,33 @@ class ClaimStore(StockTransaction):
             for row in self._connection.execute(query)
         ]
 
+    def strained_lines(self, places: Collection[Place]) -> dict[int, tuple[int, list[tuple[int, int]]]]:
+        """Sellable levels there that owe more than they have: by how many units, and who claims them, newest first.
+
+        Who: (fulfillment line, units). What one level owes another one of the same place may have.
+        """
+        found: dict[int, tuple[int, list[tuple[int, int]]]] = {}
+        for batch in chunks(sorted(places), 1_000):
+            query = (
+                sa.select(
+                    LEVEL.c.id,
+                    (LEVEL.c.reserved + LEVEL.c.allocated - LEVEL.c.on_hand).label("missing"),
+                    CLAIM.c.fulfillment_line_id,
+                    CLAIM.c.units,
+                )
+                .join(CLAIM, CLAIM.c.stock_level_id == LEVEL.c.id)
+                .where(
+                    sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(batch),
+                    LEVEL.c.on_hand < LEVEL.c.reserved + LEVEL.c.allocated,
+                    CLAIM.c.state == "held",
+                    CLAIM.c.kind == ClaimKind.ALLOCATION.value,
+                )
+                .order_by(LEVEL.c.id, CLAIM.c.id.desc())
+            )
+            for level, missing, line, units in self._connection.execute(query):
+                found.setdefault(level, (missing, []))[1].append((line, units))
+        return found
+
     def owners_and_lots(self, level_ids: Collection[int]) -> dict[int, tuple[str, str]]:
         """Who owns the units of each level, and of which lot they are."""
         found: dict[int, tuple[str, str]] = {}
@@ -241,3 +271,8 @@ class ClaimStore(StockTransaction):
             rows = self._connection.execute(_HELD_BACK, {"places": batch})
             found.update({Place(row.item_id, row.location_id): row.units for row in rows})
         return found
+
+
+def _is_promised(row: sa.Row[Any], now: datetime) -> bool:
+    """The same as `is_promised`, of a row under lock."""
+    return row.expires_at is None or row.expires_at > now or row.on_hand < row.reserved + row.allocated

@@ -7,6 +7,7 @@ from json import dumps
 import sqlalchemy as sa
 
 from nervure.inventory.stock import Entry, Place
+from nervure.store.expiries import expiries_of
 from nervure.store.statements import (
     LEVEL,
     MOVEMENT,
@@ -68,7 +69,7 @@ class LedgerStore(StockTransaction):
     def book(self, entries: Sequence[Entry]) -> list[Entry]:
         if not entries:
             return []
-        level_ids = self._level_ids(entries)
+        level_ids = self._level_ids({_key(entry) for entry in entries})
         sequences = self._lock_sequences(level_ids.values())
         known = set(self._ids_by_cause([entry.cause_key for entry in entries]))
         rows: list[tuple[Entry, int, int]] = []
@@ -117,14 +118,15 @@ class LedgerStore(StockTransaction):
         else:
             self._connection.execute(_MOVE_LEVEL, rows)
 
-    def _level_ids(self, entries: Sequence[Entry]) -> dict[LevelIdentity, int]:
-        keys = {_key(entry) for entry in entries}
+    def _level_ids(self, keys: Collection[LevelIdentity]) -> dict[LevelIdentity, int]:
         found = self._find_levels(keys)
-        missing = sorted(keys - found.keys())
+        missing = sorted(set(keys) - found.keys())
         if missing:
             columns = ("item_id", "location_id", "owner", "condition", "lot")
+            expiries = expiries_of(self._connection, {(key[0], key[1], key[4]) for key in missing if key[4]})
+            empty = {"on_hand": 0, "reserved": 0, "allocated": 0, "sequence": 0}
             rows = [
-                {**dict(zip(columns, key, strict=True)), "on_hand": 0, "reserved": 0, "allocated": 0, "sequence": 0}
+                {**dict(zip(columns, key, strict=True)), **empty, "expires_at": expiries.get((key[0], key[1], key[4]))}
                 for key in missing
             ]
             insert_new(self._connection, LEVEL, rows)

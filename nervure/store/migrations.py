@@ -25,16 +25,34 @@ def upgrade(database: Database) -> None:
         DatabaseError: the database cannot be reached.
     """
     with reached(database) as connection:
-        if database.is_postgresql:
-            connection.execute(sa.text("SELECT pg_advisory_lock(4711)"))
-            connection.commit()
+        if not database.is_postgresql:
+            _upgrade_sqlite(connection)
+            return
+        connection.execute(sa.text("SELECT pg_advisory_lock(4711)"))
+        connection.commit()
         try:
             command.upgrade(_config(connection), "head")
             connection.commit()
         finally:
-            if database.is_postgresql:
-                connection.execute(sa.text("SELECT pg_advisory_unlock(4711)"))
-                connection.commit()
+            connection.execute(sa.text("SELECT pg_advisory_unlock(4711)"))
+            connection.commit()
+
+
+def _upgrade_sqlite(connection: sa.Connection) -> None:
+    """SQLite changes a table by writing it anew: what refers to it must not stand in the way, and is checked after."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        with connection.begin():
+            command.upgrade(_config(connection), "head")
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+            if broken is not None:
+                raise DatabaseError(
+                    f"the database cannot be upgraded: a row of {broken[0]} refers to one that is not there"
+                )
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
 
 
 @contextmanager

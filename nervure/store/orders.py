@@ -16,6 +16,7 @@ from nervure.orders.work import (
     FulfillmentLineState,
     KnownOrder,
     LineState,
+    ReturnState,
     UnboundListingError,
     is_behind,
     is_older,
@@ -27,6 +28,7 @@ from nervure.store.statements import CHANGE, KIT, chunks, insert_new
 from schemas.fulfillment import FulfillmentState
 from schemas.locations import Coordinates, LocationKind
 from schemas.orders import DeliveryMethod, Order, OrderLine, OrderState, Return, ReturnLine
+from schemas.stock import Condition
 
 ORDER = tables.of(tables.SalesOrderRow)
 PERSON = tables.of(tables.OrderPersonRow)
@@ -435,24 +437,80 @@ class OrderStore:
                 }
             ],
         )
-        query = (
-            sa.select(RETURN.c.id)
-            .where(RETURN.c.channel_id == channel_id, RETURN.c.external_id == goods.external_id)
-            .with_for_update()
-        )
-        return int(self._connection.execute(query).scalar_one())
+        this = sa.and_(RETURN.c.channel_id == channel_id, RETURN.c.external_id == goods.external_id)
+        found = int(self._connection.execute(sa.select(RETURN.c.id).where(this).with_for_update()).scalar_one())
+        # The order, and the money, may be told after the goods.
+        if goods.order is not None:
+            self._connection.execute(
+                RETURN.update().where(this, RETURN.c.order_external_id.is_(None)).values(order_external_id=goods.order)
+            )
+        if goods.refund is not None:
+            self._connection.execute(
+                RETURN.update()
+                .where(this, RETURN.c.refund_amount.is_(None))
+                .values(refund_amount=goods.refund.amount, refund_currency=goods.refund.currency)
+            )
+        return found
 
-    def add_return_line(self, return_id: int, line: ReturnLine, item_id: int) -> bool:
+    def return_line(self, return_id: int, line: ReturnLine, item_id: int) -> tuple[bool, ReturnState]:
         row = {
             "goods_return_id": return_id,
             "external_id": line.external_id,
             "item_id": item_id,
             "order_line": line.order_line,
             "units": line.units,
-            "restocked": line.restocked,
+            "units_back": 0,
             "condition": line.condition.value,
+            "stated_at": self._now,
+            "steps": 0,
         }
-        return bool(insert_new(self._connection, RETURN_LINE, [row]))
+        is_new = bool(insert_new(self._connection, RETURN_LINE, [row]))
+        query = sa.select(RETURN_LINE).where(
+            RETURN_LINE.c.goods_return_id == return_id, RETURN_LINE.c.external_id == line.external_id
+        )
+        known = self._connection.execute(query).one()
+        return is_new, ReturnState(
+            known.id,
+            known.units,
+            known.units_back,
+            Condition(known.condition),
+            known.location_id,
+            known.stated_at,
+            known.steps,
+        )
+
+    def put_return_line(self, state: ReturnState) -> None:
+        self._connection.execute(
+            RETURN_LINE.update()
+            .where(RETURN_LINE.c.id == state.id)
+            .values(
+                units=state.units,
+                units_back=state.units_back,
+                condition=state.condition.value,
+                location_id=state.location_id,
+                stated_at=state.stated_at,
+                steps=state.steps,
+            )
+        )
+
+    def over_returned(self, channel: str, order: str) -> list[tuple[int, str, int]]:
+        back = (
+            sa.select(RETURN_LINE.c.order_line, sa.func.sum(RETURN_LINE.c.units_back).label("units"))
+            .join(RETURN, RETURN.c.id == RETURN_LINE.c.goods_return_id)
+            .join(CHANNEL, CHANNEL.c.id == RETURN.c.channel_id)
+            .where(CHANNEL.c.name == channel, RETURN.c.order_external_id == order)
+            .group_by(RETURN_LINE.c.order_line)
+            .subquery()
+        )
+        query = (
+            sa.select(LINE.c.id, LINE.c.external_id, back.c.units - LINE.c.units_ordered)
+            .join(back, back.c.order_line == LINE.c.external_id)
+            .join(ORDER, ORDER.c.id == LINE.c.order_id)
+            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+            .where(CHANNEL.c.name == channel, ORDER.c.external_id == order)
+            .order_by(LINE.c.id)
+        )
+        return [(line, name, int(units)) for line, name, units in self._connection.execute(query)]
 
     # -- telling others ----------------------------------------------------------------------------------------
 

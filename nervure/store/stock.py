@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from nervure.inventory.availability import Parts, PlaceStock
 from nervure.inventory.stock import Place
 from nervure.store.counts import CountStore
+from nervure.store.expiries import is_promised
 from nervure.store.holds import HoldStore
 from nervure.store.ledger import LedgerStore
 from nervure.store.serial_claims import SerialClaimStore
@@ -48,7 +49,11 @@ class StockStore(LedgerStore, HoldStore, SerialClaimStore, CountStore):
                     LEVEL.c.location_id,
                     sa.func.sum(LEVEL.c.on_hand - LEVEL.c.reserved - LEVEL.c.allocated),
                 )
-                .where(LEVEL.c.item_id.in_(batch), LEVEL.c.condition == Condition.SELLABLE.value)
+                .where(
+                    LEVEL.c.item_id.in_(batch),
+                    LEVEL.c.condition == Condition.SELLABLE.value,
+                    is_promised(self._now),
+                )
                 .group_by(LEVEL.c.item_id, LEVEL.c.location_id)
             )
             for item, location, claimable in self._connection.execute(query):

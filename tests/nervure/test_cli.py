@@ -446,6 +446,67 @@ def test_goods_are_counted_confirmed_and_booked(shell: Shell) -> None:
     )
 
 
+def test_goods_change_condition_and_owner_are_consumed_and_reported(shell: Shell) -> None:
+    def cells(*words: str) -> list[list[str]]:
+        return [line.split() for line in shell.says("stock", *words).splitlines()]
+
+    move = ("stock", "condition", "MUG", "WH", "2", "--to", "damaged", "--document", "C1")
+    assert [shell.says(*move), shell.says(*move)] == ["booked\n", "was booked before\n"]
+    assert shell.says("stock", "owner", "MUG", "WH", "3", "--to", "acme", "--document", "O1") == "booked\n"
+    assert shell.says("stock", "consume", "MUG", "WH", "1", "--owner", "acme", "--document", "U1") == "booked\n"
+    assert cells("lots", "MUG")[1:] == [
+        ["-", "-", "WH", "us", "damaged", "2", "0"],
+        ["-", "-", "WH", "acme", "sellable", "2", "0"],
+    ]
+    period = ("consumed", "--owner", "acme", "--since", "2026-01-01", "--until", "2100-01-01")
+    assert cells(*period) == [
+        ["sku", "location", "lot", "how", "units"],
+        ["MUG", "WH", "consumed", "1"],
+        ["MUG", "WH", "ownership", "change", "-3"],
+        ["-2", "units", "in", "all"],
+    ]
+    nobody = ("stock", "consumed", "--owner", "bolts", "--since", "2026-01-01", "--until", "2100-01-01")
+    assert shell.says(*nobody) == "nothing of 'bolts' was used\n"
+    wrong = ("stock", "consumed", "--owner", "acme", "--since", "2026-01-02", "--until", "2026-01-02")
+    assert shell.fails(*wrong) == "--until must be a later day than --since: the day itself is not in it"
+    assert shell.fails("stock", "consume", "MUG", "WH", "9", "--owner", "acme", "--document", "U2") == (
+        "9 units of 'MUG' at 'WH' cannot be moved: 2 sellable units of 'acme' lie there; count first, or book what"
+        " was found"
+    )
+
+
+def test_goods_are_assembled_taken_apart_and_a_document_is_undone(shell: Shell) -> None:
+    (shell.folder / "items.csv").write_text(
+        "sku,title,components,recipe,lot_tracking\nMUG,Mug,,,\nTRAY,Tray,,,\nSET,Gift box,MUG:2 TRAY:1,,\n"
+        "BOX,Packed box,,MUG:2 TRAY:1,\nJAM,Jam,,,expiry\n",
+        "utf-8",
+    )
+    assert shell.says("stock", "assemble", "BOX", "WH", "2", "--document", "A1") == "booked\n"
+    assert shell.fails("stock", "assemble", "BOX", "WH", "1", "--document", "A2") == (
+        "not enough at 'WH' that nobody has claimed: 1 of 2 'MUG', 0 of 1 'TRAY'"
+    )
+    assert shell.says("stock", "disassemble", "BOX", "WH", "1", "--document", "A3") == "booked\n"
+    written = shell.says("undo", "A3", "--dry-run").splitlines()
+    assert [line.split() for line in written] == [
+        ["sku", "location", "owner", "condition", "lot", "units"],
+        ["BOX", "WH", "us", "sellable", "+1"],
+        ["MUG", "WH", "us", "sellable", "-2"],
+        ["TRAY", "WH", "us", "sellable", "-1"],
+        ["disassembly:A3", "would", "be", "undone"],
+    ]
+    assert shell.says("undo", "A3").splitlines()[-1] == "disassembly:A3 is undone"
+    assert shell.says("undo", "A3") == "disassembly:A3 was undone before\n"
+    assert shell.fails("undo", "A9") == "no movement has the document 'A9'"
+    assert shell.fails("stock", "receive", "JAM", "WH", "4", "--document", "J1") == (
+        "'JAM' is kept by lots with expiry dates: name the lot"
+    )
+    jam = ("stock", "receive", "JAM", "WH", "4", "--document", "J1", "--lot", "L7", "--expires-on", "2100-03-31")
+    assert shell.says(*jam) == "booked\n"
+    lots = shell.says("stock", "lots", "JAM", "--lot", "L7", "--expires-on", "2100-04-30").splitlines()
+    assert lots[1].split() == ["L7", "2100-04-30", "WH", "us", "sellable", "4", "0"]
+    assert shell.fails("stock", "lots", "JAM", "--lot", "L8", "--expires-on", "2100-04-30") == "'JAM' has no lot 'L8'"
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -8,6 +8,8 @@ from nervure.store.tables.channels import CallCeilingRow, ChannelRow, StockPoint
 from nervure.store.tables.counts import CycleCountLineRow, CycleCountRow
 from nervure.store.tables.documents import InboxBodyRow, InboxRow, OutboxRow, TaskRow
 from nervure.store.tables.fields import of
+from nervure.store.tables.lots import LotRow
+from nervure.store.tables.movements import RecipePartRow
 from nervure.store.tables.orders import (
     FulfillmentLineRow,
     FulfillmentOrderRow,
@@ -48,6 +50,7 @@ __all__ = [
     "KitComponentRow",
     "ListingRow",
     "LocationRow",
+    "LotRow",
     "OrderLineRow",
     "OrderPersonRow",
     "OutboxRow",
@@ -58,6 +61,7 @@ __all__ = [
     "PurchaseLineRow",
     "PurchaseReceiptRow",
     "PurchaseRow",
+    "RecipePartRow",
     "ReservationLineRow",
     "ReservationRow",
     "SafetyStockRow",

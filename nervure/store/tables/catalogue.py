@@ -13,7 +13,11 @@ class ItemRow(SQLModel, table=True):
     """`serial_tracking`: single units of it are known by serial number."""
 
     __tablename__ = "item"
-    __table_args__ = (UniqueConstraint("sku"), CheckConstraint("kind IN ('simple', 'kit')", name="kind"))
+    __table_args__ = (
+        UniqueConstraint("sku"),
+        CheckConstraint("kind IN ('simple', 'kit')", name="kind"),
+        CheckConstraint("lot_tracking IN ('none', 'lot', 'expiry')", name="lot_tracking"),
+    )
 
     id: int | None = own_id()
     sku: str
@@ -24,6 +28,7 @@ class ItemRow(SQLModel, table=True):
     tax_class: str | None = None
     weight_grams: int | None = None
     serial_tracking: bool = False
+    lot_tracking: str = "none"
 
 
 class KitComponentRow(SQLModel, table=True):

@@ -150,7 +150,10 @@ class ShortfallRow(SQLModel, table=True):
 
 class GoodsReturnRow(SQLModel, table=True):
     __tablename__ = "goods_return"
-    __table_args__ = (UniqueConstraint("channel_id", "external_id"),)
+    __table_args__ = (
+        UniqueConstraint("channel_id", "external_id"),
+        Index("ix_goods_return_order", "channel_id", "order_external_id"),
+    )
 
     id: int | None = own_id()
     channel_id: int = ref("channel")
@@ -163,17 +166,26 @@ class GoodsReturnRow(SQLModel, table=True):
 
 
 class GoodsReturnLineRow(SQLModel, table=True):
+    """`units` were refunded or came back; `units_back` of them are booked, at a location in a condition.
+
+    `stated_at`: when the statement was made that decided on both; `steps`: how often it was booked anew.
+    """
+
     __tablename__ = "goods_return_line"
     __table_args__ = (
         UniqueConstraint("goods_return_id", "external_id"),
         CheckConstraint("units > 0", name="units"),
+        CheckConstraint("units_back BETWEEN 0 AND units", name="units_back"),
     )
 
     id: int | None = own_id()
-    goods_return_id: int = ref("goods_return")
+    goods_return_id: int = ref("goods_return", index=True)
     external_id: str
     item_id: int = ref("item")
     order_line: str | None = None
     units: int
-    restocked: bool
+    units_back: int
     condition: str
+    location_id: int | None = ref("location", nullable=True)
+    stated_at: datetime = time()
+    steps: int = 0

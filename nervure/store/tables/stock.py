@@ -9,13 +9,22 @@ from nervure.store.tables.fields import own_id, ref, time
 
 
 class StockLevelRow(SQLModel, table=True):
-    """Projection of the ledger for one stock key, and what is claimed of it."""
+    """Projection of the ledger for one stock key, and what is claimed of it.
+
+    `expires_at`: when the lot's last day begins where the units lie; from then on they are not promised.
+    """
 
     __tablename__ = "stock_level"
     __table_args__ = (
         UniqueConstraint("item_id", "location_id", "owner", "condition", "lot"),
         CheckConstraint("reserved >= 0 AND allocated >= 0 AND sequence >= 0", name="signs"),
         CheckConstraint("condition = 'sellable' OR (reserved = 0 AND allocated = 0)", name="claims_are_sellable"),
+        Index(
+            "ix_stock_level_expires_at",
+            "expires_at",
+            sqlite_where=text("expires_at IS NOT NULL"),
+            postgresql_where=text("expires_at IS NOT NULL"),
+        ),
     )
 
     id: int | None = own_id()
@@ -28,6 +37,7 @@ class StockLevelRow(SQLModel, table=True):
     reserved: int = 0
     allocated: int = 0
     sequence: int = 0
+    expires_at: datetime | None = time(nullable=True)
 
 
 class StockMovementRow(SQLModel, table=True):

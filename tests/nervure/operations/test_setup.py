@@ -144,7 +144,11 @@ def test_a_wire_is_opened_once_for_each_account_and_closed_with_the_hub(
         ("items.csv", "sku,title\nMUG\n", "items.csv, line 2: "),
         ("items.csv", "sku,title,components\nMUG,Mug,\nSET,Set,MUG:two\n", "items.csv, line 3: "),
         ("items.csv", "sku,title,components\nMUG,Mug,\nSET,Set,MUG\n", "items.csv, line 3: "),
-        ("items.csv", "sku,title,components\nSET,Set,CUP:1\n", "items.csv: a kit names the part 'CUP', which is not"),
+        (
+            "items.csv",
+            "sku,title,components\nSET,Set,CUP:1\n",
+            "items.csv: a kit or a recipe names the part 'CUP', which is not",
+        ),
         ("stock.csv", "sku,location\nMUG,WH\n", "stock.csv lacks the column 'units'"),
         ("stock.csv", "sku,location,units\nCUP,WH,1\n", "stock.csv, line 2: needs a known sku, a known location and"),
         ("stock.csv", "sku,location,units\nMUG,WG,1\n", "stock.csv, line 2: needs a known sku, a known location and"),

@@ -68,3 +68,11 @@ def test_a_fulfillment_order_leaves_once(filled: Database) -> None:
     assert not ship_fulfillment(hub, 4711)
     with looking(hub) as world:
         assert world.movements("BOLT", "paris") == [("received", 5), ("shipped", -2)]
+
+
+def test_a_delivery_note_may_bring_goods_and_say_what_of_them_was_broken(filled: Database) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    assert receive(hub, "NUT", "lyon", 4, document="D1")
+    assert adjust(hub, "NUT", "lyon", -1, reason=AdjustmentReason.DAMAGED, document="D1")
+    with looking(hub) as world:
+        assert world.movements("NUT", "lyon") == [("received", 4), ("adjusted", -1)]

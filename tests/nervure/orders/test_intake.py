@@ -472,4 +472,31 @@ def test_goods_whose_listing_was_deleted_since_stay_goods(world: World) -> None:
     world.take_in(with_listing(an_order("1", [Bought("BOLT", 2, 1)], minute=1), None))
     assert world.served("1") == {("1-1", "paris", "allocated"): 1}
     assert (world.lines("1"), money_lines(world, "1")) == ({"1-1": (1, 1, 0)}, [])
+
+
+@pytest.mark.requirement("R09")
+def test_a_till_sells_a_suppliers_units_where_ours_are_gone_or_set_aside(world: World) -> None:
+    merchant(world, bolt_lyon=2)
+    world.receive("BOLT", "lyon", 2, owner="acme")
+    world.take_in(an_order("1", {"BOLT": 1}))
+    world.take_in(a_till_sale("2", {"BOLT": 2}, "counter", channel="till"))
+    levels = {level.owner: level for level in world.stock.lock_sellable([world.place("BOLT", "lyon")])}
+    assert {owner: (level.claimable, level.claimed) for owner, level in levels.items()} == {
+        "us": (0, 1),
+        "acme": (1, 0),
+    }
+    must_hold(world)
+
+
+@pytest.mark.requirement("R09")
+def test_an_order_whose_units_a_till_sold_is_given_those_that_are_left_on_the_shelf(world: World) -> None:
+    merchant(world, bolt_lyon=1)
+    world.receive("BOLT", "lyon", 1, owner="acme")
+    world.take_in(an_order("1", {"BOLT": 1}))
+    world.take_in(an_order("2", {"BOLT": 1}))
+    world.take_in(a_till_sale("3", {"BOLT": 1}, "counter", channel="till"))
+    assert (world.lines("1"), world.lines("2")) == ({"1-1": (1, 1, 0)}, {"2-1": (1, 0, 1)})
+    world.ship_all("1")
+    levels = {level.owner: level.claimable for level in world.stock.lock_sellable([world.place("BOLT", "lyon")])}
+    assert levels == {"us": 0, "acme": 0}
     must_hold(world)

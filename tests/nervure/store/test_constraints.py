@@ -14,18 +14,24 @@ from nervure.inventory.stock import Against, ClaimKind
 from nervure.orders.reservations import Ask
 from nervure.store import tables
 from nervure.store.inbox import InboxStore
+from nervure.store.lots import LotStore
 from nervure.store.orders import FULFILLMENT_LINE
 from nervure.store.reservations import ReservationStore
 from nervure.store.serials import SerialStore
 from nervure.store.skus import SkuStore
 from nervure.store.tables import SupplierOfferRow, of
 from schemas.documents import Heard, RawDocument
+from schemas.items import Item, KitComponent
 from schemas.policies import PolicyKind
 from tests.nervure.world import START, World, a_return, an_order, merchant, thrown_away
 
 # Several bad rows for one constraint: each of its terms must be seen to hold.
 BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_item_kind": [{"kind": "bundle"}],
+    "ck_item_lot_tracking": [{"lot_tracking": "sometimes"}],
+    "ck_recipe_part_units": [{"units": 0}, {"units": -1}],
+    "ck_recipe_part_not_itself": [{"part_id": sa.column("product_id")}],
+    "ck_lot_name": [{"name": ""}],
     "ck_kit_component_units": [{"units": 0}, {"units": -1}],
     "ck_kit_component_not_itself": [{"part_id": sa.column("kit_id")}],
     "ck_stock_level_signs": [{"reserved": -1}, {"allocated": -1}, {"sequence": -1}],
@@ -69,7 +75,8 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
         {"kind": "cap", "promised_on": None, "channel_id": None},
     ],
     "ck_backorder_change_moves": [{"units": 0}],
-    "ck_goods_return_line_units": [{"units": 0}],
+    "ck_goods_return_line_units": [{"units": 0, "units_back": 0}],
+    "ck_goods_return_line_units_back": [{"units_back": -1}, {"units_back": 2}],
     "ck_outbox_state": [{"state": "lost"}],
     "ck_reservation_state": [{"state": "lost", "ended_at": START}],
     "ck_reservation_ended": [{"state": "released"}, {"ended_at": START}],
@@ -100,6 +107,8 @@ def everything(world: World) -> None:
     world.stock.reserve(takes, reference="cart", expires_at=START)
     world.take_back(a_return("1", {"BOLT": 1}))
     world.count("BOLT", "lyon", 3, minute=1)
+    world.catalogue.put_items([Item(sku="BENCH", title="Bench", recipe=(KitComponent(sku="BOLT", units=1),))])
+    LotStore(world.connection, START).put(place.item_id, "L1", None)
     world.refresh()
     document = RawDocument("orders", "1", "a", b"{}", Heard.POLL)
     InboxStore(world.connection, START).put("shop", [document])
