@@ -6,7 +6,9 @@ from connectors.errors import ConnectorError
 from nervure.cli import (
     channels,
     counts,
+    cutover,
     database,
+    imports,
     inbox,
     incoming,
     items,
@@ -48,6 +50,8 @@ for more in (purchases, transfers, incoming, reservations):
     stock.app.add_typer(more.app)
 orders.app.add_typer(moving.app)
 GROUPS = {
+    "import": imports,
+    "cutover": cutover,
     "db": database,
     "inbox": inbox,
     "channels": channels,
