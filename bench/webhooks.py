@@ -45,6 +45,7 @@ kind = "warehouse"
 time_zone = "Europe/Paris"
 
 [[channels]]
+needs_cutover = false
 platform = "shopify"
 name = "{CHANNEL_NAME}"
 url = "http://127.0.0.1:9"

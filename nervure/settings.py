@@ -70,7 +70,8 @@ class ChannelSection(_Section):
     """One account: what every platform has here, the platform's own settings in `account`.
 
     `stock_points` maps each of the platform's places to the locations it stands for, best first. `creates_items`:
-    a listing whose sku is unknown becomes an item.
+    a listing whose sku is unknown becomes an item. `needs_cutover`: nothing is sent to a new channel before
+    `nervure cutover go`; False: the account is empty, or the hub has been its only master before.
     """
 
     platform: str
@@ -78,6 +79,7 @@ class ChannelSection(_Section):
     buffer_units: int = Field(default=0, ge=0)
     order_poll_seconds: float | None = Field(default=None, gt=0)
     creates_items: bool = False
+    needs_cutover: bool = True
     account: ChannelSettings
 
 
@@ -182,7 +184,7 @@ def _hub(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _channel(section: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
-    common = ("platform", "stock_points", "buffer_units", "order_poll_seconds", "creates_items")
+    common = ("platform", "stock_points", "buffer_units", "order_poll_seconds", "creates_items", "needs_cutover")
     platform = section.get("platform", "")
     record = known_channels().get(str(platform))
     if record is None:
@@ -277,15 +279,13 @@ def _check_names(settings: Settings, name: str) -> None:
 
 
 def _check_stock_points(settings: Settings, name: str) -> None:
-    """A stock point stands for places that are declared, and from which something can be sold."""
+    """A stock point stands for places from which something can be sold. The database alone knows those imported."""
     kinds = {location.code: location.kind for location in settings.locations}
     for channel in settings.channels:
         for point, codes in channel.stock_points.items():
             for code in codes:
                 where = f"{name}: stock point {point!r} of channel {channel.account.name!r} names location {code!r}"
-                if code not in kinds:
-                    raise SettingsError(f"{where}, which is not declared")
-                if kinds[code] is LocationKind.IN_TRANSIT:
+                if kinds.get(code) is LocationKind.IN_TRANSIT:
                     raise SettingsError(f"{where}: what is in transit cannot be sold")
 
 

@@ -99,6 +99,8 @@ def _channel(account: Account, world_port: int, secrets: Path) -> list[str]:
         "name": account.name,
         "platform": account.platform,
         "url": f"http://127.0.0.1:{world_port}/{account.path}",
+        # The world opens with the hub: nobody has sold anything there before.
+        "needs_cutover": False,
         **account.settings,
     }
     if account.order_poll_seconds is not None:

@@ -6,8 +6,10 @@ from connectors.errors import ConnectorError
 from nervure.cli import (
     channels,
     counts,
+    cutover,
     database,
     explain,
+    imports,
     inbox,
     incoming,
     items,
@@ -53,6 +55,8 @@ for more in (purchases, transfers, incoming, reservations, movements, lots):
     stock.app.add_typer(more.app)
 orders.app.add_typer(moving.app)
 GROUPS = {
+    "import": imports,
+    "cutover": cutover,
     "db": database,
     "inbox": inbox,
     "channels": channels,

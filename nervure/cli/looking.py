@@ -26,7 +26,7 @@ def status(settings: SettingsOption = None) -> None:
             report.pending,
             report.error,
             report.excluded,
-            report.problem or ("paused" if report.paused else ""),
+            report.problem or ("not live" if report.gated else "paused" if report.paused else ""),
         )
         for report in found
     ]

@@ -12,13 +12,16 @@ from nervure.orders.returns import take_back
 from nervure.orders.settling import settle
 from nervure.store.bindings import replay_unbound
 from nervure.store.catalogue import CatalogueStore
+from nervure.store.cutover import CutoverStore
 from nervure.store.database import Connection
 from nervure.store.publications import PublicationStore
 from schemas.documents import Fact
 from schemas.items import Item
-from schemas.orders import Order, Return
+from schemas.orders import Order, OrderState, Return
 from schemas.publications import ChannelListing, ChannelPlace
 from schemas.stock import ChannelMovement, StockObservation
+
+_OVER = frozenset({OrderState.COMPLETED, OrderState.CANCELED})
 
 
 def apply(hub: Hub, connection: Connection, facts: Sequence[Fact]) -> None:
@@ -29,7 +32,7 @@ def apply(hub: Hub, connection: Connection, facts: Sequence[Fact]) -> None:
     """
     listings: list[ChannelListing] = []
     observations: list[StockObservation] = []
-    for fact in facts:
+    for fact in (one for one in facts if not _is_history(hub, connection, one)):
         match fact:
             case Order():
                 take_in(fact, hub.accounts[fact.channel].record.capabilities, hub.desk(connection))
@@ -49,6 +52,20 @@ def apply(hub: Hub, connection: Connection, facts: Sequence[Fact]) -> None:
         put_listings(hub, connection, listings)
     if observations:
         observe(hub, connection, observations)
+
+
+def _is_history(hub: Hub, connection: Connection, fact: Fact) -> bool:
+    """Whether it was over before the hub's stock begins: a channel that goes live is read from long before."""
+    cutover = CutoverStore(connection, hub.clock.now())
+    match fact:
+        case Order() if fact.state in _OVER:
+            return cutover.is_history(fact.channel, fact.external_id, fact.updated_at)
+        case Return():
+            return cutover.is_history(fact.channel, fact.order, fact.occurred_at)
+        case ChannelMovement():
+            return cutover.is_history(fact.channel, None, fact.occurred_at)
+        case _:
+            return False
 
 
 def put_listings(hub: Hub, connection: Connection, listings: Sequence[ChannelListing]) -> None:

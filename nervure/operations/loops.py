@@ -234,6 +234,9 @@ def sweeping(window: Window) -> Loops:
 
 def _subscribe(window: Window, channel: str) -> None:
     """Makes missing subscriptions, once a window: some platforms drop them after failed deliveries."""
+    with window.hub.database.read() as connection:
+        if ChannelStore(connection, window.hub.clock.now()).get(channel).is_gated:
+            return
     url = callback_url(window.hub, channel)
     _asked(window, channel, "subscriptions made", lambda: len(window.hub.connection(channel).ensure_webhooks(url)))
 

@@ -10,6 +10,7 @@ from nervure.operations.hub import Hub
 from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
+from nervure.store.cutover import CutoverStore
 from nervure.store.database import Connection
 from nervure.store.orders import OrderStore
 from nervure.store.publications import Number, PublicationStore
@@ -26,6 +27,7 @@ def observe(hub: Hub, connection: Connection, facts: Sequence[StockObservation])
     catalogue = CatalogueStore(connection, now)
     channel = facts[0].channel
     masters = catalogue.ruled_points(channel)
+    closed = CutoverStore(connection, now).closed_points(channel)
     listings = catalogue.listing_items(channel, {fact.listing_external_id for fact in facts})
     # A stock point that the settings do not name is not heard, also where it once had been.
     points = set(ChannelStore(connection, now).stock_points(channel))
@@ -34,8 +36,11 @@ def observe(hub: Hub, connection: Connection, facts: Sequence[StockObservation])
 
     def is_count(fact: StockObservation) -> bool:
         # A kit has no stock of its own: what is shown of it follows from its parts, also where somebody "counted" it.
-        return (fact.is_physical_count or fact.stock_point in masters) and (
-            listings[fact.listing_external_id][0] not in kits
+        # Before a place's stock was taken, a number there is no difference to anything.
+        return (
+            (fact.is_physical_count or fact.stock_point in masters)
+            and fact.stock_point not in closed
+            and listings[fact.listing_external_id][0] not in kits
         )
 
     def key_of(fact: StockObservation) -> LevelKey:

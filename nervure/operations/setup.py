@@ -1,32 +1,28 @@
 """Opening the hub from its settings: database, master data, and the wires to the accounts."""
 
-import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from pathlib import Path
 from threading import Lock
-
-from pydantic import ValidationError
+from typing import Any
 
 from connectors.registry import channels as known_channels
 from connectors.registry import suppliers as known_suppliers
 from connectors.transport import Send, httpx_sender
 from nervure.clock import Clock
 from nervure.inventory.counts import CountLimits
-from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.hub import Account, Hub, SupplierAccount
-from nervure.settings import LocationSection, Settings, SettingsError
+from nervure.operations.import_items import ItemLoader
+from nervure.operations.import_stock import StockLoader
+from nervure.operations.imports import take_whole
+from nervure.settings import ChannelSection, LocationSection, Settings, SettingsError
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, open_database
+from nervure.store.imports import ImportStore
 from nervure.store.inbox import InboxStore
 from nervure.store.migrations import upgrade
 from nervure.store.scope import ScopeStore
-from nervure.store.stock import StockStore
-from schemas.items import Item, ItemKind, KitComponent, LotTracking
 from schemas.locations import Location, LocationKind
-from schemas.stock import MovementKind
 
 
 @contextmanager
@@ -89,38 +85,28 @@ class _Wires:
 def write_master_data(connection: Connection, settings: Settings, now: datetime) -> None:
     """Writes locations, items, channels and opening stock as the settings say; done again it changes nothing.
 
-    What is in the database and not in the settings is kept, and neither written to nor promised.
+    What is in the database and not in the settings is kept; of channels it is neither read nor written.
+
+    Raises:
+        SettingsError: a file cannot be used, or a stock point names an unknown location.
     """
+    write_locations(connection, settings, now)
     catalogue = CatalogueStore(connection, now)
-    suppliers = {section.location: section.exchange for section in settings.suppliers}
-    locations = {}
-    for section in settings.locations:
-        exchange = suppliers.get(section.code)
-        if exchange is not None and section.kind is not LocationKind.SUPPLIER:
-            raise SettingsError(f"location {section.code!r} of supplier {exchange.name!r} must be of kind 'supplier'")
-        locations[section.code] = catalogue.put_location(
-            Location.model_validate(section.model_dump(exclude={"master"})),
-            master=exchange.name if exchange else section.master,
-            ttl_seconds=exchange.ttl_seconds if exchange else _ttl_without_exchange(section),
-        )
+    locations = ImportStore(connection, now).locations()
     if settings.hub.items is not None:
-        try:
-            catalogue.put_items(read_items(settings.hub.items))
-        except KeyError as error:
-            raise SettingsError(
-                f"{settings.hub.items.name}: a kit or a recipe names the part {error}, which is not an item"
-            ) from error
+        take_whole(connection, settings.hub.items, ItemLoader(skips_former_names=True), now)
     for channel in settings.channels:
         catalogue.put_channel(
             channel.account.name,
             channel.platform,
             buffer_units=channel.buffer_units,
-            stock_points={point: [locations[code] for code in codes] for point, codes in channel.stock_points.items()},
+            stock_points={point: _known(point, channel, locations) for point in channel.stock_points},
             orders_since=now,
+            needs_cutover=channel.needs_cutover,
         )
     _keep_to(connection, settings, now)
     if settings.hub.opening_stock is not None:
-        _open_stock(connection, settings.hub.opening_stock, locations, now)
+        take_whole(connection, settings.hub.opening_stock, StockLoader(skips_places_with_stock=True), now)
 
 
 def _ttl_without_exchange(section: LocationSection) -> float | None:
@@ -139,75 +125,26 @@ def _keep_to(connection: Connection, settings: Settings, now: datetime) -> None:
         inbox.replay(reason_like=f"of channel {channel!r} stands for no location")
 
 
-def read_items(path: Path) -> list[Item]:
-    """Reads items from CSV: sku, title, and optionally gtin, components, recipe, lot_tracking.
-
-    Components ("SKU:2 OTHER:1") make a kit; a recipe, written alike, says what a simple item is assembled from.
-
-    Raises:
-        SettingsError: a row cannot be used; nothing of the file is.
-    """
-    items = []
-    for line, row in _rows(path, {"sku", "title"}):
-        parts = _parts(row.get("components"))
-        try:
-            items.append(
-                Item(
-                    sku=row["sku"],
-                    title=row["title"],
-                    gtin=row.get("gtin") or None,
-                    kind=ItemKind.KIT if parts else ItemKind.SIMPLE,
-                    components=tuple(KitComponent(sku=sku, units=int(units)) for sku, units in parts),
-                    recipe=tuple(KitComponent(sku=sku, units=int(units)) for sku, units in _parts(row.get("recipe"))),
-                    lot_tracking=LotTracking(row.get("lot_tracking") or LotTracking.NONE),
-                )
-            )
-        except (ValidationError, ValueError) as error:
-            fault = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
-            raise SettingsError(f"{path.name}, line {line}: {fault}") from error
-    return sorted(items, key=lambda item: item.kind is ItemKind.KIT)
+def write_locations(connection: Connection, settings: Settings, now: datetime) -> None:
+    """Writes the locations that the settings name. Those that were imported are left as they are."""
+    catalogue = CatalogueStore(connection, now)
+    suppliers = {section.location: section.exchange for section in settings.suppliers}
+    for section in settings.locations:
+        exchange = suppliers.get(section.code)
+        if exchange is not None and section.kind is not LocationKind.SUPPLIER:
+            raise SettingsError(f"location {section.code!r} of supplier {exchange.name!r} must be of kind 'supplier'")
+        catalogue.put_location(
+            Location.model_validate(section.model_dump(exclude={"master"})),
+            master=exchange.name if exchange else section.master,
+            ttl_seconds=exchange.ttl_seconds if exchange else _ttl_without_exchange(section),
+        )
 
 
-def _parts(text: str | None) -> list[tuple[str, str]]:
-    return [(sku, units) for sku, _, units in (part.rpartition(":") for part in (text or "").split())]
-
-
-def _open_stock(connection: Connection, path: Path, locations: dict[str, int], now: datetime) -> None:
-    rows = _rows(path, {"sku", "location", "units"})
-    items = CatalogueStore(connection, now).item_ids([row["sku"] for _, row in rows])
-    entries = []
-    seen: set[tuple[str, str]] = set()
-    for line, row in rows:
-        if row["sku"] not in items or row["location"] not in locations or not _is_whole(row["units"]):
-            raise SettingsError(f"{path.name}, line {line}: needs a known sku, a known location and whole units")
-        if (row["sku"], row["location"]) in seen:
-            raise SettingsError(f"{path.name}, line {line}: {row['sku']!r} at {row['location']!r} is there twice")
-        seen.add((row["sku"], row["location"]))
-        if int(row["units"]):
-            entries.append(
-                Entry(
-                    place=Place(items[row["sku"]], locations[row["location"]]),
-                    kind=MovementKind.RECEIVED,
-                    units=int(row["units"]),
-                    cause_key=cause_key("opening", row["sku"], row["location"]),
-                    document="opening",
-                    occurred_at=now,
-                )
-            )
-    book(StockStore(connection, now), entries)
-
-
-def _is_whole(text: str | None) -> bool:
-    return text is not None and text.isascii() and text.isdigit()
-
-
-def _rows(path: Path, needed: set[str]) -> list[tuple[int, dict[str, str]]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = needed - set(reader.fieldnames or ())
-            if missing:
-                raise SettingsError(f"{path.name} lacks the column {sorted(missing)[0]!r}")
-            return [(number, row) for number, row in enumerate(reader, start=2)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SettingsError(f"{path.name} cannot be read: {error}") from error
+def _known(point: str, channel: ChannelSection, locations: Mapping[str, Mapping[str, Any]]) -> list[int]:
+    for code in channel.stock_points[point]:
+        where = f"stock point {point!r} of channel {channel.account.name!r} names location {code!r}"
+        if code not in locations:
+            raise SettingsError(f"{where}, which is neither declared nor imported")
+        if locations[code]["kind"] == LocationKind.IN_TRANSIT:
+            raise SettingsError(f"{where}: what is in transit cannot be sold")
+    return [int(locations[code]["id"]) for code in channel.stock_points[point]]

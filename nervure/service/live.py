@@ -89,7 +89,8 @@ def table(hub: Status | None, world: Status | None) -> Table:
 
 def _cells(channel: Status, world: Status | None) -> list[str]:
     times = _times(channel, world)
-    problem = channel.get("problem") or ("paused" if channel.get("paused") else "")
+    resting = "not live" if channel.get("gated") else "paused" if channel.get("paused") else ""
+    problem = channel.get("problem") or resting
     return [
         str(channel.get("name", "")),
         str(channel.get("platform", "")),

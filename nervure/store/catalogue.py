@@ -46,7 +46,7 @@ class CatalogueStore:
         """
         given_up = self.given_up([item.sku for item in items])
         items = [item for item in items if item.sku not in given_up]
-        new = insert_new(self._connection, ITEM, [_item_row(item) for item in items])
+        new = insert_new(self._connection, ITEM, [item_row(item) for item in items])
         taken_meanwhile = self.given_up([item.sku for item in items]) if new else set()
         if taken_meanwhile:
             # Somebody renamed an item while its old name waited to be written here.
@@ -59,7 +59,7 @@ class CatalogueStore:
                 .where(ITEM.c.id == sa.bindparam("item"))
                 .values(**{name: sa.bindparam(f"new_{name}", type_=ITEM.c[name].type) for name in _REWRITTEN}),
                 [
-                    {"item": ids[item.sku]} | {f"new_{name}": _item_row(item)[name] for name in _REWRITTEN}
+                    {"item": ids[item.sku]} | {f"new_{name}": item_row(item)[name] for name in _REWRITTEN}
                     for item in batch
                 ],
             )
@@ -253,14 +253,21 @@ class CatalogueStore:
         buffer_units: int,
         stock_points: Mapping[str, Sequence[int]],
         orders_since: datetime,
+        needs_cutover: bool = False,
     ) -> int:
         """Writes a channel and which locations each of its stock points stands for; answers its internal id.
 
         A stock point of it that is not among them stands for none any more.
         `orders_since`: where the first pull of a new channel begins; a known channel keeps its own watermark.
+        `needs_cutover`: a new channel is sent nothing before it was cut over; a known one stays as it is. A channel
+        that needs none is open.
         """
         row = {"name": name, "platform": platform, "buffer_units": buffer_units, "is_paused": False}
-        is_new = insert_new(self._connection, CHANNEL, [row | {"orders_watermark": orders_since}])
+        row |= {"orders_watermark": orders_since, "is_gated": needs_cutover}
+        is_new = insert_new(self._connection, CHANNEL, [row])
+        if not needs_cutover:
+            gated = sa.and_(CHANNEL.c.name == name, CHANNEL.c.is_gated.is_(True))
+            self._connection.execute(CHANNEL.update().where(gated).values(is_gated=False))
         before = self._what_is_shown(name)
         channel = int(
             self._connection.execute(
@@ -407,7 +414,8 @@ def _recipe(parts: Mapping[int, int] | None) -> dict[str, object]:
 _REWRITTEN = ("title", "kind", "gtin", "options", "tax_class", "weight_grams", "lot_tracking")
 
 
-def _item_row(item: Item) -> dict[str, object]:
+def item_row(item: Item) -> dict[str, object]:
+    """An item as a row, without its recipe."""
     return {
         "sku": item.sku,
         "title": item.title,

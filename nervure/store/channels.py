@@ -21,6 +21,7 @@ class ChannelState:
     name: str
     platform: str
     is_paused: bool
+    is_gated: bool
     buffer_units: int
     orders_watermark: datetime | None
     orders_heard_until: datetime | None
@@ -43,6 +44,7 @@ class ChannelStore:
             row.name,
             row.platform,
             row.is_paused,
+            row.is_gated,
             row.buffer_units,
             row.orders_watermark,
             row.orders_heard_until,

@@ -87,7 +87,8 @@ class MessageStore:
         """Takes messages to one target that are due, oldest first; an expired lease is free again.
 
         A shipment is not due while the acceptance of its order is open: no channel takes a parcel of an order that it
-        does not know to be accepted. Nothing else needs an order.
+        does not know to be accepted. Nothing else needs an order. What concerns a channel that was not cut over yet
+        waits with its numbers.
         """
         rows = self._connection.execute(self._due(target).limit(limit).with_for_update(skip_locked=True)).all()
         if rows:
@@ -106,11 +107,13 @@ class MessageStore:
         free = sa.or_(
             OUTBOX.c.state == "waiting", sa.and_(OUTBOX.c.state == "leased", OUTBOX.c.lease_until < self._now)
         )
+        gated = sa.select(CHANNEL.c.id).where(CHANNEL.c.name == target, CHANNEL.c.is_gated.is_(True)).exists()
         return (
             sa.select(OUTBOX)
             .where(
                 OUTBOX.c.state.in_(OPEN),
                 OUTBOX.c.target == target,
+                ~gated,
                 free,
                 OUTBOX.c.next_at <= self._now,
                 ~_has_open_acceptance(),

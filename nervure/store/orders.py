@@ -236,7 +236,11 @@ class OrderStore:
     # -- where -------------------------------------------------------------------------------------------------
 
     def candidates(self, order_id: int) -> list[Candidate]:
-        order = self._connection.execute(sa.select(ORDER).where(ORDER.c.id == order_id)).one()
+        order = self._connection.execute(
+            sa.select(ORDER, CHANNEL.c.is_gated)
+            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+            .where(ORDER.c.id == order_id)
+        ).one()
         ranks = (
             sa.select(POINT_LOCATION.c.location_id, sa.func.min(POINT_LOCATION.c.rank).label("rank"))
             .join(POINT, POINT.c.id == POINT_LOCATION.c.stock_point_id)
@@ -249,6 +253,10 @@ class OrderStore:
         can = LOCATION.c.can_pickup if order.delivery_method == DeliveryMethod.PICKUP else LOCATION.c.can_ship
         query = sa.select(LOCATION, pool.c.rank).join(pool, pool.c.location_id == LOCATION.c.id).where(can.is_(True))
         destination = locate(order.country, order.postal_code)
+        rows = self._connection.execute(query.order_by(pool.c.rank, LOCATION.c.id)).all()
+        if order.is_gated and not any(row.opened_at for row in rows):
+            # Before the stock of a channel that goes live was taken, its orders would all be given to suppliers.
+            rows = [row for row in rows if row.kind != LocationKind.SUPPLIER]
         found = [
             Candidate(
                 row.id,
@@ -257,7 +265,7 @@ class OrderStore:
                 row.rank,
                 _distance(row, destination),
             )
-            for row in self._connection.execute(query.order_by(pool.c.rank, LOCATION.c.id))
+            for row in rows
             if is_fresh(row.as_of, row.ttl_seconds, self._now)
         ]
         # Who picks up comes to one place: what it lacks is never looked for in another.
@@ -556,8 +564,10 @@ class OrderStore:
             sa.select(FULFILLMENT.c.id, LOCATION.c.master)
             .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
             .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
+            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
             .where(
                 FULFILLMENT.c.order_id == order_id,
+                CHANNEL.c.is_gated.is_(False),
                 FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
                 LOCATION.c.kind == LocationKind.SUPPLIER.value,
                 LOCATION.c.master.is_not(None),
@@ -571,10 +581,11 @@ class OrderStore:
         query = (
             sa.select(ORDER.c.external_id, CHANNEL.c.name)
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(ORDER.c.id == order_id)
+            .where(ORDER.c.id == order_id, CHANNEL.c.is_gated.is_(False))
         )
-        external_id, channel = self._connection.execute(query).one()
-        self.enqueue("accept_order", channel, f"order:{order_id}", {"order": external_id, "lines": dict(lines)})
+        # An order of a channel that was not cut over yet is answered by whoever answers there now.
+        for external_id, channel in self._connection.execute(query):
+            self.enqueue("accept_order", channel, f"order:{order_id}", {"order": external_id, "lines": dict(lines)})
 
     def tell_shipment(self, fulfillment_order_id: int) -> None:
         query = (

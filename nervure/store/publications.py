@@ -22,6 +22,7 @@ from schemas.publications import PublicationState
 
 PUBLICATION = tables.of(tables.PublicationRow)
 INBOX = tables.of(tables.InboxRow)
+DECISION = tables.of(tables.BindingDecisionRow)
 
 NOT_NAMED = "the settings do not name its stock point"
 """Why a number is excluded until they do (again)."""
@@ -87,10 +88,12 @@ class PublicationStore:
 
     def create_missing(self, channel: str) -> int:
         """Makes a publication for each bound listing and stock point of a channel; answers how many were new."""
+        excluded = sa.and_(DECISION.c.listing_id == LISTING.c.id, DECISION.c.decision == "exclude")
         query = (
-            sa.select(LISTING.c.id, POINT.c.id, IS_NAMED)
+            sa.select(LISTING.c.id, POINT.c.id, IS_NAMED, DECISION.c.reason)
             .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
             .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
+            .join(DECISION, excluded, isouter=True)
             .where(CHANNEL.c.name == channel, LISTING.c.item_id.is_not(None))
             .where(
                 ~sa.select(PUBLICATION.c.id)
@@ -105,17 +108,17 @@ class PublicationStore:
                 "stock_point_id": point,
                 "revision": 0,
                 "salable_quantity": 0,
-                "state": (PublicationState.PENDING if is_named else PublicationState.EXCLUDED).value,
-                "reason": None if is_named else NOT_NAMED,
+                "state": (PublicationState.PENDING if is_named and not reason else PublicationState.EXCLUDED).value,
+                "reason": reason or (None if is_named else NOT_NAMED),
                 "sent_revision": 0,
                 "confirmed_revision": 0,
                 "attempts": 0,
             }
-            for listing, point, is_named in missing
+            for listing, point, is_named, reason in missing
         ]
         made = insert_new(self._connection, PUBLICATION, rows)
         moved = [
-            {"listing_id": listing, "stock_point_id": point, "changed_at": self._now} for listing, point, _ in missing
+            {"listing_id": listing, "stock_point_id": point, "changed_at": self._now} for listing, point, *_ in missing
         ]
         for part in chunks(moved):
             self._connection.execute(CHANGE.insert(), part)
@@ -322,6 +325,7 @@ class PublicationStore:
             .where(
                 CHANNEL.c.name == channel,
                 CHANNEL.c.is_paused.is_(False),
+                CHANNEL.c.is_gated.is_(False),
                 PUBLICATION.c.state == PublicationState.PENDING.value,
                 PUBLICATION.c.revision > 0,
                 IS_NAMED,

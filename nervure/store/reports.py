@@ -42,6 +42,7 @@ class ChannelReport:
     name: str
     platform: str
     paused: bool
+    gated: bool
     problem: str | None
     orders: int
     last_publication: datetime | None
@@ -291,6 +292,7 @@ def _channel_report(
         name=row.name,
         platform=row.platform,
         paused=row.is_paused,
+        gated=row.is_gated,
         problem=row.problem,
         orders=orders,
         last_publication=newest,

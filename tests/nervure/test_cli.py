@@ -53,6 +53,7 @@ key = { file = "key" }
 id_shop = 1
 time_zone = "Europe/Paris"
 stock_points = { "1" = ["WH"] }
+needs_cutover = false
 
 [[suppliers]]
 name = "acme"
@@ -706,6 +707,86 @@ def test_a_rehearsal_that_cannot_be_carried_out_says_why(shell: Shell, monkeypat
 
     monkeypatch.setattr(running, "run_demo", stopped)
     assert shell.fails("demo") == "the demo was stopped before it began"
+
+
+def test_files_are_imported_dry_first_and_refused_rows_are_kept(shell: Shell) -> None:
+    (shell.folder / "more.csv").write_text(
+        "sku,title,gtin,colour\nMUG,Blue mug,4006381333931,b\nCUP,Cup,123,r\nPLATE,Plate,,w\n", "utf-8"
+    )
+    code, out, err = shell.run("import", "items", "more.csv", "--dry-run")
+    assert (code, err) == (1, "nervure: 1 rows were refused\n")
+    assert out.splitlines() == [
+        "more.csv, read as utf-8; columns that nobody reads: colour",
+        "line 3: gtin: '123' is not a GTIN: The number has an invalid length.",
+        "line 2 changes MUG: title 'Mug' -> 'Blue mug', gtin None -> '04006381333931'",
+        "1 new, 1 changed, 0 unchanged, 1 refused; dry run, nothing was written",
+    ]
+    assert shell.fails("stock", "receive", "PLATE", "WH", "3", "--document", "D1") == "sku 'PLATE' is not known"
+    code, out, err = shell.run("import", "items", "more.csv", "--refused", "refused.csv")
+    assert (code, out.splitlines()[-1]) == (1, "1 new, 1 changed, 0 unchanged, 1 refused")
+    assert (shell.folder / "refused.csv").read_text("utf-8").splitlines() == [
+        "sku,title,gtin,colour,line,reason",
+        "CUP,Cup,123,r,3,gtin: '123' is not a GTIN: The number has an invalid length.",
+    ]
+    assert shell.says("stock", "receive", "PLATE", "WH", "3", "--document", "D1") == "booked\n"
+    assert shell.fails("import", "items", "gone.csv") == "gone.csv cannot be read: No such file or directory"
+    sentence = "no/such.csv cannot be written: No such file or directory"
+    assert shell.fails("import", "items", "more.csv", "--refused", "no/such.csv") == sentence
+
+
+def test_locations_and_opening_stock_are_imported_and_the_settings_keep_what_is_theirs(shell: Shell) -> None:
+    (shell.folder / "places.csv").write_text("code;name;kind\nST;Store;store\nWH;Other name;warehouse\n", "utf-8")
+    code, out, err = shell.run("import", "locations", "places.csv")
+    assert (code, err) == (1, "nervure: 1 rows were refused\n")
+    assert out.splitlines()[1:] == [
+        "line 3: location 'WH' is written in the settings: change it there",
+        "1 new, 0 changed, 0 unchanged, 1 refused",
+    ]
+    (shell.folder / "opening.csv").write_text("sku\tlocation\tunits\nMUG\tST\t4\nMUG\tWH\t5\n", "utf-8")
+    assert shell.says("import", "stock", "opening.csv").splitlines()[-1] == "1 new, 0 changed, 1 unchanged, 0 refused"
+    assert shell.says("import", "stock", "opening.csv").splitlines()[-1] == "0 new, 0 changed, 2 unchanged, 0 refused"
+    with shell.hub() as hub, hub.database.read() as connection:
+        assert World(connection).on_hand("MUG", "ST") == 4
+
+
+@pytest.mark.requirement("R48")
+def test_a_shop_goes_live_command_by_command(shell: Shell) -> None:
+    text = SETTINGS.replace("needs_cutover = false\n", "").replace('opening_stock = "stock.csv"\n', "")
+    (shell.folder / "nervure.toml").write_text(text, "utf-8")
+    assert shell.fails("cutover", "stock") == (
+        "no location has a live channel as its master: name one with --from CHANNEL=LOCATION"
+    )
+    code, out, err = shell.run("cutover", "go", "boutique")
+    assert (code, err) == (1, "nervure: boutique cannot go live yet: 1 things are unresolved\n")
+    assert out == "nothing was heard of boutique yet: run `nervure cutover begin boutique`\n"
+    lines = shell.says("cutover", "begin", "--since", "2026-01-01").splitlines()
+    assert lines[1] == "boutique: 3 by sku"
+    assert "not live" in shell.says("status")
+    assert shell.says("cutover", "report", "--csv", "report.csv").splitlines() == [
+        "boutique: 3 by sku",
+        "every listing is decided",
+    ]
+    rows = (shell.folder / "report.csv").read_text("utf-8").splitlines()
+    assert rows[0] == "channel,listing,listing_sku,listing_gtin,title,standing,text,sku,decision,reason"
+    assert len(rows) == 4
+    listing = next(row.split(",")[1] for row in rows if ",TRAY," in row)
+    (shell.folder / "report.csv").write_text(
+        f"channel,listing,decision,reason\nboutique,{listing},exclude,not for sale\n", "utf-8"
+    )
+    assert shell.says("cutover", "bind", "report.csv").splitlines()[-1] == "0 new, 1 changed, 0 unchanged, 0 refused"
+    assert shell.says("cutover", "report", "boutique") == "boutique: 2 by sku, 1 excluded\nevery listing is decided\n"
+    assert shell.fails("cutover", "stock", "--from", "boutique") == "--from boutique: write CHANNEL=LOCATION"
+    assert shell.fails("cutover", "stock", "--also-less", "boutique").startswith("--also-less speaks of one number")
+    said = shell.says("cutover", "stock", "--from", "boutique=WH")
+    assert said == "WH from boutique: 0 items, 0 units booked; 0 had an opening stock\n"
+    both = shell.fails("cutover", "go", "boutique", "--suppliers-have-them", "--send-to-suppliers")
+    assert both == "suppliers have the orders or they are sent: not both"
+    with shell.hub() as hub:
+        assert publish(hub, "boutique").total == 0
+    assert shell.says("cutover", "go", "boutique") == "boutique is live\n"
+    assert shell.says("cutover", "go", "boutique") == "boutique was live already\n"
+    with shell.hub() as hub:
+        assert publish(hub, "boutique").total == 2
 
 
 def test_every_command_has_a_test_here() -> None:

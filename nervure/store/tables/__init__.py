@@ -6,6 +6,7 @@ Times are UTC. Units are ints. Amounts are exact text with the currency beside t
 from nervure.store.tables.catalogue import ItemRow, KitComponentRow, ListingRow, LocationRow
 from nervure.store.tables.channels import CallCeilingRow, ChannelRow, StockPointLocationRow, StockPointRow
 from nervure.store.tables.counts import CycleCountLineRow, CycleCountRow
+from nervure.store.tables.cutover import BindingDecisionRow, CutoverRow
 from nervure.store.tables.documents import InboxBodyRow, InboxRow, OutboxRow, TaskRow
 from nervure.store.tables.fields import of
 from nervure.store.tables.lots import LotRow
@@ -33,9 +34,11 @@ from nervure.store.tables.transfers import TransferArrivalRow, TransferLineRow, 
 __all__ = [
     "AvailabilityChangeRow",
     "BackorderChangeRow",
+    "BindingDecisionRow",
     "CallCeilingRow",
     "ChannelRow",
     "ClaimRow",
+    "CutoverRow",
     "CycleCountLineRow",
     "CycleCountRow",
     "FulfillmentLineRow",

@@ -47,6 +47,7 @@ class LocationRow(SQLModel, table=True):
     """`master`: who counts there: NULL is the hub, else the channel or supplier of that name.
 
     `as_of` and `ttl_seconds`: a supplier's units are promised until `as_of` + `ttl_seconds`.
+    `opened_at`: since when the stock there is known, by an opening stock.
     """
 
     __tablename__ = "location"
@@ -68,6 +69,7 @@ class LocationRow(SQLModel, table=True):
     ttl_seconds: float | None = None
     as_of: datetime | None = time(nullable=True)
     was_fresh: bool = Field(default=True)
+    opened_at: datetime | None = time(nullable=True)
 
 
 class ListingRow(SQLModel, table=True):

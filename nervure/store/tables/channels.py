@@ -13,6 +13,7 @@ class ChannelRow(SQLModel, table=True):
     """Durable state of one account.
 
     `orders_heard_until`: every order changed before it had been stored by `orders_stored_at`.
+    `is_gated`: it was not cut over yet, and no number or message may be sent to it.
     """
 
     __tablename__ = "channel"
@@ -23,6 +24,7 @@ class ChannelRow(SQLModel, table=True):
     platform: str
     buffer_units: int = 0
     is_paused: bool = False
+    is_gated: bool = False
     orders_watermark: datetime | None = time(nullable=True)
     orders_heard_until: datetime | None = time(nullable=True)
     orders_stored_at: datetime | None = time(nullable=True)

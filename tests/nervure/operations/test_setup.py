@@ -13,16 +13,16 @@ from nervure.operations import setup
 from nervure.operations.facts import apply, put_listings
 from nervure.operations.hub import Hub
 from nervure.operations.pull import store
-from nervure.operations.setup import open_hub, read_items
+from nervure.operations.setup import open_hub
 from nervure.orders.work import UnboundListingError
 from nervure.publication.answers import Landing
 from nervure.settings import Settings, SettingsError, load_text
 from nervure.store.audit import AuditStore
+from nervure.store.channels import ChannelStore
 from nervure.store.database import DatabaseError
 from nervure.store.inbox import InboxStore
 from nervure.store.statements import LEVEL, MOVEMENT
 from schemas.documents import Heard, RawDocument
-from schemas.items import ItemKind
 from schemas.publications import ChannelListing, PublicationState
 from schemas.stock import ChannelMovement, MovementKind
 from tests.nervure.operations.scripted import dead, hear, settle
@@ -50,6 +50,7 @@ id_shop = 1
 stock_points = { "1" = ["WH", "SUP"] }
 buffer_units = 1
 order_poll_seconds = 5
+needs_cutover = false
 """
 SUPPLIER = """
 [[suppliers]]
@@ -137,24 +138,26 @@ def test_a_wire_is_opened_once_for_each_account_and_closed_with_the_hub(
 @pytest.mark.parametrize(
     ("file", "text", "sentence"),
     [
-        ("items.csv", "sku,name\nMUG,Mug\n", "items.csv lacks the column 'title'"),
+        ("items.csv", "code,title\nMUG,Mug\n", "items.csv lacks the column 'sku'"),
         ("items.csv", "", "items.csv lacks the column 'sku'"),
         ("items.csv", "sku,title,gtin\nMUG,Mug,123\n", "items.csv, line 2: "),
         ("items.csv", "sku,title\nMUG,Mug\n,Nothing\n", "items.csv, line 3: "),
-        ("items.csv", "sku,title\nMUG\n", "items.csv, line 2: "),
+        ("items.csv", "sku,title\nMUG\n", "items.csv, line 2: title: an item needs one"),
+        ("items.csv", "sku,gtin\nMUG,\n", "items.csv, line 2: a new item needs a title"),
         ("items.csv", "sku,title,components\nMUG,Mug,\nSET,Set,MUG:two\n", "items.csv, line 3: "),
         ("items.csv", "sku,title,components\nMUG,Mug,\nSET,Set,MUG\n", "items.csv, line 3: "),
         (
             "items.csv",
             "sku,title,components\nSET,Set,CUP:1\n",
-            "items.csv: a kit or a recipe names the part 'CUP', which is not",
+            "items.csv, line 2: a kit names the part 'CUP', which is not an item",
         ),
         ("stock.csv", "sku,location\nMUG,WH\n", "stock.csv lacks the column 'units'"),
-        ("stock.csv", "sku,location,units\nCUP,WH,1\n", "stock.csv, line 2: needs a known sku, a known location and"),
-        ("stock.csv", "sku,location,units\nMUG,WG,1\n", "stock.csv, line 2: needs a known sku, a known location and"),
-        ("stock.csv", "sku,location,units\nMUG,WH,1\nMUG,WH,-1\n", "stock.csv, line 3: needs a known sku"),
-        ("stock.csv", "sku,location,units\nMUG,WH\n", "stock.csv, line 2: needs a known sku"),
-        ("stock.csv", "sku,location,units\nMUG,WH,²\n", "stock.csv, line 2: needs a known sku"),
+        ("stock.csv", "sku,location,units\nCUP,WH,1\n", "stock.csv, line 2: sku 'CUP' is not known"),
+        ("stock.csv", "sku,location,units\nMUG,WG,1\n", "stock.csv, line 2: location 'WG' is not known"),
+        ("stock.csv", "sku,location,units\nMUG,WH,1\nTRAY,WH,-1\n", "stock.csv, line 3: units: '-1' is not a whole"),
+        ("stock.csv", "sku,location,units\nSET,WH,1\n", "stock.csv, line 2: 'SET' is a kit: its stock is that of its"),
+        ("stock.csv", "sku,location,units\nMUG,WH\n", "stock.csv, line 2: units: '' is not a whole number"),
+        ("stock.csv", "sku,location,units\nMUG,WH,²\n", "stock.csv, line 2: units: '²' is not a whole number"),
     ],
 )
 def test_a_bad_file_is_one_sentence_and_nothing_of_it_is_used(
@@ -176,17 +179,17 @@ def test_two_rows_of_one_sku_and_place_are_told(folder: Path) -> None:
     """Their sum may be meant, or one of them is a slip: nobody guesses."""
     (folder / "stock.csv").write_text("sku,location,units\nMUG,WH,1\nMUG,WH,2\n", "utf-8")
     with (
-        pytest.raises(SettingsError, match=r"^stock\.csv, line 3: 'MUG' at 'WH' is there twice$"),
+        pytest.raises(SettingsError, match=r"^stock\.csv, line 2: 'MUG' at 'WH' is there more than once: lines 2, 3$"),
         open_hub(settings(folder), ManualClock(START)),
     ):
         pass
 
 
-@pytest.mark.parametrize("damage", ["absent", "latin"])
+@pytest.mark.parametrize("damage", ["absent", "mixed"])
 def test_a_file_that_cannot_be_read_is_named(folder: Path, damage: str) -> None:
     (folder / "items.csv").unlink()
-    if damage == "latin":
-        (folder / "items.csv").write_bytes("sku,title\nMUG,Caf\xe9\n".encode("latin-1"))
+    if damage == "mixed":
+        (folder / "items.csv").write_bytes("sku,title\nMUG,Caf\xe9\n".encode("latin-1") + "TRAY,Caf\xe9\n".encode())
     with (
         pytest.raises(SettingsError, match=r"^items\.csv cannot be read: "),
         open_hub(settings(folder), ManualClock(START)),
@@ -198,6 +201,39 @@ def test_a_database_that_cannot_be_used_is_said(folder: Path) -> None:
     text = (HUB + PLACES).replace("[hub]", '[hub]\ndatabase = "mysql://host/hub"')
     with pytest.raises(DatabaseError), open_hub(settings(folder, text), ManualClock(START)):
         pass
+
+
+def test_a_place_that_was_opened_or_moved_before_is_left_alone_at_each_start(folder: Path) -> None:
+    with open_hub(settings(folder), ManualClock(START)) as hub, hub.database.write() as connection:
+        World(connection).receive("TRAY", "WH", 4)
+    (folder / "stock.csv").write_text("sku,location,units\nMUG,WH,9\nTRAY,WH,6\n", "utf-8")
+    with open_hub(settings(folder), ManualClock(START)) as hub, hub.database.read() as connection:
+        world = World(connection)
+        assert (world.on_hand("MUG", "WH"), world.on_hand("TRAY", "WH")) == (5, 4)
+
+
+def test_a_stock_point_may_stand_for_an_imported_location_and_for_no_unknown_one(folder: Path) -> None:
+    text = (HUB + PLACES + CHANNEL + SUPPLIER).replace('["WH", "SUP"]', '["WH", "IMPORTED"]')
+    sentence = (
+        r"^stock point '1' of channel 'boutique' names location 'IMPORTED', which is neither declared nor imported$"
+    )
+    with pytest.raises(SettingsError, match=sentence), open_hub(settings(folder, text), ManualClock(START)):
+        pass
+    with open_hub(settings(folder), ManualClock(START)) as hub, hub.database.write() as connection:
+        World(connection).location("IMPORTED", postal_code="13001")
+    with open_hub(settings(folder, text), ManualClock(START)) as hub, hub.database.read() as connection:
+        assert World(connection).catalogue.location_ids().keys() == {"WH", "SUP", "IMPORTED"}
+
+
+@pytest.mark.requirement("R48")
+def test_a_merchants_own_new_channel_is_sent_nothing_before_it_is_cut_over(folder: Path) -> None:
+    for text, is_gated in (
+        (HUB + PLACES + CHANNEL.replace("needs_cutover = false\n", "") + SUPPLIER, True),
+        (HUB + PLACES + CHANNEL + SUPPLIER, False),
+        (HUB + PLACES + CHANNEL.replace("needs_cutover = false\n", "") + SUPPLIER, False),
+    ):
+        with open_hub(settings(folder, text), ManualClock(START)) as hub, hub.database.read() as connection:
+            assert ChannelStore(connection, START).get("boutique").is_gated is is_gated
 
 
 # -- what is taken out of the settings ---------------------------------------------------------------------------
@@ -322,13 +358,3 @@ def test_what_a_supplier_had_is_promised_no_more_when_the_supplier_is_taken_out(
         assert world.publications.note_aging() == 1
         world.refresh()
         assert (world.published()["boutique", "1", "TRAY"], world.on_hand("TRAY", "SUP")) == (0, 2)
-
-
-def test_kits_come_after_their_parts(folder: Path) -> None:
-    items = read_items(folder / "items.csv")
-    assert [(item.sku, item.kind) for item in items] == [
-        ("MUG", ItemKind.SIMPLE),
-        ("TRAY", ItemKind.SIMPLE),
-        ("SET", ItemKind.KIT),
-    ]
-    assert [(part.sku, part.units) for part in items[-1].components] == [("MUG", 2), ("TRAY", 1)]

@@ -89,6 +89,8 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_serial_claim_ended": [{"state": "released"}, {"state": "returned"}, {"ended_at": START}],
     "ck_item_event_kind": [{"kind": "lost", "other_item_id": 1}],
     "ck_item_event_other": [{"kind": "merged"}, {"kind": "split"}, {"other_item_id": 1}],
+    "ck_binding_decision_decision": [{"decision": "perhaps"}],
+    "ck_binding_decision_reason": [{"decision": "exclude"}],
 }
 
 
@@ -124,6 +126,9 @@ def everything(world: World) -> None:
     skus = SkuStore(world.connection, START)
     skus.give_up(place.item_id, "BULT", "BULT")
     skus.note("renamed", "rename:BULT:BOLT", place.item_id, None, {})
+    listing = world.connection.execute(sa.select(of(tables.ListingRow).c.id).limit(1)).scalar_one()
+    decision = {"listing_id": listing, "decision": "bind", "decided_at": START}
+    world.connection.execute(of(tables.BindingDecisionRow).insert().values(**decision))
 
 
 @pytest.fixture(scope="module", params=["shared_sqlite", "shared_postgresql"])
