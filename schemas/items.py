@@ -44,6 +44,7 @@ class Item(Canonical):
     lot_tracking: LotTracking = LotTracking.NONE
     tax_class: str | None = None
     weight_grams: NonNegativeUnits | None = None
+    serial_tracking: bool = False
 
     @model_validator(mode="after")
     def _components_belong_to_kits(self) -> Self:

@@ -93,7 +93,8 @@ class Order(Canonical):
 
     All amounts are in `currency`. `difference` is what the total holds beyond lines, shipping, tax and discount
     (rounding, fees): an explicit amount, never spread over lines. `units_canceled` of the lines and state
-    `canceled` both speak of what will not be delivered; goods that come back are a `Return`.
+    `canceled` both speak of what will not be delivered; goods that come back are a `Return`. `reservation` is the
+    reference of the hold that the shop's cart took with the hub, where the shop carries it in the order.
 
     `units_left_at` is when the units left the channel's own number (at a till: the shelf), however late the order was
     written or heard; None where the channel does not say.
@@ -110,6 +111,7 @@ class Order(Canonical):
     lines: tuple[OrderLine, ...]
     delivery: Delivery
     customer: Customer | None = None
+    reservation: ExternalId | None = None
     shipping_amount: Decimal = Decimal(0)
     tax_amount: Decimal = Decimal(0)
     tax_included: bool = True
@@ -139,7 +141,7 @@ class ReturnLine(Canonical):
     """`units` came back (or were taken off the books) for one order line, or blind where `order_line` is None.
 
     `restocked` False: only money moved, no goods. `listing_external_id` None: the channel names it no more; what came
-    back is known by its order line, and without one only money moved.
+    back is known by its order line, and without one only money moved. `serials`: which single units came back.
     """
 
     external_id: ExternalId
@@ -149,6 +151,7 @@ class ReturnLine(Canonical):
     restocked: bool
     condition: Condition = Condition.SELLABLE
     stock_point: ExternalId | None = None
+    serials: tuple[ExternalId, ...] = ()
 
 
 class Return(Canonical):

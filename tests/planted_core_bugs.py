@@ -456,7 +456,7 @@ BUGS = (
     Bug(
         "units that a canceled order gives back serve nobody",
         "nervure/orders/intake.py",
-        "    serve_shortfalls({part for parts in given_back.values() for part in parts}, desk)\n",
+        "    serve_shortfalls({part for parts in given_back.values() for part in parts} | freed, desk)\n",
         "",
         INTAKE,
     ),

@@ -1,6 +1,6 @@
 """lots, recipes, and what is booked of a return
 
-Revision: 0005, after 0006
+Revision: 0005, after 0007
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from nervure.store.columns import BigId, Utc
 
 revision = "0005"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

@@ -9,12 +9,16 @@ from nervure.cli import (
     database,
     inbox,
     incoming,
+    items,
     looking,
     lots,
     movements,
+    moving,
     orders,
     purchases,
+    reservations,
     running,
+    serials,
     stock,
     tasks,
     transfers,
@@ -43,8 +47,9 @@ app = typer.Typer(
 )
 for commands in (running, looking, undo):
     app.add_typer(commands.app)
-for more in (purchases, transfers, incoming, movements, lots):
+for more in (purchases, transfers, incoming, reservations, movements, lots):
     stock.app.add_typer(more.app)
+orders.app.add_typer(moving.app)
 GROUPS = {
     "db": database,
     "inbox": inbox,
@@ -53,6 +58,8 @@ GROUPS = {
     "count": counts,
     "orders": orders,
     "tasks": tasks,
+    "serials": serials,
+    "items": items,
 }
 for name, module in GROUPS.items():
     app.add_typer(module.app, name=name)

@@ -12,6 +12,7 @@ from nervure.operations.lots import withdraw_expired
 from nervure.operations.messages import send_to, targets
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders, pull_stock
+from nervure.operations.reservations import expire_reservations
 from nervure.operations.suppliers import pull_offers, pull_replies
 from nervure.operations.webhooks import callback_url
 from nervure.operations.windows import RETRY_PAUSE_SECONDS, Loops, Turn, Window
@@ -261,8 +262,7 @@ def _age(window: Window) -> float:
 
 
 def _expire(window: Window) -> float:
-    hub = window.hub
-    count = hub.database.run(lambda c: UpkeepStore(c, hub.clock.now()).release_expired())
+    count = expire_reservations(window.hub)
     window.tally.count("reservations", "expired", count)
     return EXPIRY_PERIOD_SECONDS
 

@@ -3,7 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -91,13 +91,16 @@ def receive(hub: Hub, receipt: Receipt, purchase: str) -> Counted | None:
 
     def work(connection: Connection) -> Counted | None:
         now = hub.clock.now()
-        [place] = _places(CatalogueStore(connection, now), [_as_line(receipt, now)])
+        catalogue = CatalogueStore(connection, now)
+        [place] = _places(catalogue, [_as_line(receipt, now)])
+        # However the item is called now: the receipt that was booked under a former sku is the same one.
+        named = replace(receipt, sku=catalogue.cause_sku(receipt.sku))
         store = PurchaseStore(connection, now)
         found = store.lock(purchase)
         if found is None:
             raise PurchaseError(f"purchase {purchase!r} is not known")
         desk = hub.desk(connection)
-        entry = receipt_entry(receipt, place, now)
+        entry = receipt_entry(named, place, now)
         check_entry(connection, now, receipt.sku, entry, receipt.expires_on)
         booked, counted = rules.receive(entry, found, StockStore(connection, now), store)
         settle(booked, desk)

@@ -1,6 +1,7 @@
 """What the people at a location do: ship, adjust."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 
 from nervure.inventory.ledger import book
@@ -59,13 +60,13 @@ def adjust(
         GoodsError: the item is a kit, or asks for a lot.
     """
 
-    def entry(place: Place, now: datetime) -> Entry:
+    def entry(place: Place, named: str, now: datetime) -> Entry:
         return Entry(
             place=place,
             kind=MovementKind.ADJUSTED,
             units=units,
             # A delivery note may both bring goods and say what of them was broken.
-            cause_key=cause_key("hub", "adjustment", document, sku, location, *_detail(owner, condition, lot)),
+            cause_key=cause_key("hub", "adjustment", document, named, location, *_detail(owner, condition, lot)),
             document=f"adjustment:{document}",
             occurred_at=now,
             reason=reason,
@@ -108,8 +109,8 @@ def book_receipt(hub: Hub, receipt: Receipt) -> bool:
     if receipt.location == IN_TRANSIT:
         raise UnknownStockError(f"units come to {IN_TRANSIT!r} by transfers only: name the place where they arrived")
 
-    def entry(place: Place, now: datetime) -> Entry:
-        return receipt_entry(receipt, place, now)
+    def entry(place: Place, named: str, now: datetime) -> Entry:
+        return receipt_entry(replace(receipt, sku=named), place, now)
 
     return _book(hub, receipt.sku, receipt.location, entry, expires_on=receipt.expires_on)
 
@@ -148,13 +149,16 @@ def _book(
     hub: Hub,
     sku: str,
     location: str,
-    entry: Callable[[Place, datetime], Entry],
+    entry: Callable[[Place, str, datetime], Entry],
     *,
     expires_on: date | None = None,
 ) -> bool:
+    """Books the entry of a place, of the sku as causes name it, and of a time."""
+
     def work(connection: Connection) -> bool:
         now = hub.clock.now()
-        made = entry(place_of(connection, now, sku, location), now)
+        place = place_of(connection, now, sku, location)
+        made = entry(place, CatalogueStore(connection, now).cause_sku(sku), now)
         check_names(made.document, owner=made.owner, lot=made.lot)
         check_entry(connection, now, sku, made, expires_on)
         desk = hub.desk(connection)

@@ -13,6 +13,7 @@ from nervure.inventory.ledger import book
 from nervure.inventory.lots import draw
 from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.orders.reseating import reseat
+from nervure.orders.reservations import take_over
 from nervure.orders.returns import check_units
 from nervure.orders.settling import cover, note_shortfall, rebalance, serve_shortfalls, uncover
 from nervure.orders.shipping import ship
@@ -128,13 +129,17 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
         moved = channels_own_moves(lines, before, restocks_on_cancel=capabilities.restocks_on_cancel)
         if moved:
             desk.orders.channel_moved(order_id, moved, _left_at(order, capabilities, is_first=not before))
-    if order.delivery.method is DeliveryMethod.HANDED_OVER:
+    is_handed_over = order.delivery.method is DeliveryMethod.HANDED_OVER
+    freed = take_over(order_id, desk, lines, reference=order.reservation, may_allocate=not is_handed_over)
+    if is_handed_over:
         # A sale that waits for its payment is at the till still, also where the platform counts orders at once.
         _hand_over(order_id, order, desk, lines, at=(None if before else order.units_left_at) or order.updated_at)
+        serve_shortfalls(freed, desk)
         return
+    lines = desk.orders.lines(order_id)
     cover(order_id, desk, lines, may_split=order.delivery.method is DeliveryMethod.SHIP)
     given_back = desk.stock.parts_of({line.item_id for line in stated if line.units_served > line.units_open})
-    serve_shortfalls({part for parts in given_back.values() for part in parts}, desk)
+    serve_shortfalls({part for parts in given_back.values() for part in parts} | freed, desk)
     if capabilities.must_accept_orders and order.state is OrderState.AWAITING_ACCEPTANCE:
         settled = desk.orders.lines(order_id)
         desk.orders.accept(order_id, {line.external_id: line.units_short == 0 for line in settled})

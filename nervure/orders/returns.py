@@ -30,6 +30,7 @@ def take_back(goods: Return, desk: Desk) -> bool:
     return_id = desk.orders.put_return(goods)
     entries: list[Entry] = []
     restocked: set[int] = set()
+    named: list[tuple[tuple[str, ...], list[Entry]]] = []
     is_new = False
     for line in goods.lines:
         listing = bound.get(line.external_id)
@@ -43,11 +44,18 @@ def take_back(goods: Return, desk: Desk) -> bool:
             continue
         moved = list(_movements(goods, line, state, stated))
         desk.orders.put_return_line(replace(stated, steps=state.steps + 1) if moved else stated)
-        for part, per in desk.stock.parts_of([listing.item_id])[listing.item_id].items():
-            entries.extend(_of_part(entry, part, per) for entry in moved)
+        parts = desk.stock.parts_of([listing.item_id])[listing.item_id]
+        entries.extend(_of_part(entry, part, per) for part, per in parts.items() for entry in moved)
         if moved:
             restocked.add(listing.listing_id)
-    settle(book(desk.stock, entries), desk)
+            where = [_of_part(entry, part, per) for part, per in parts.items() for entry in moved[-1:]]
+            named.append((line.serials, where))
+    booked = book(desk.stock, entries)
+    for serials, where in named:
+        for entry in where:
+            # Of a kit nobody says which part a serial number is of: only known ones are taken.
+            desk.stock.serials_return(serials, entry, may_register=len(where) == 1)
+    settle(booked, desk)
     if restocked:
         desk.orders.channel_may_have_restocked(goods.channel, restocked)
     if goods.order is not None:

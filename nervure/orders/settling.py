@@ -56,10 +56,10 @@ def _carry_out(order_id: int, desk: Desk, plan: Plan, wanted: Mapping[int, Wante
         written = desk.orders.add_fulfillment(
             order_id, location, FulfillmentState.ALLOCATED, {pick.line_id: pick.units for pick in picks}
         )
-        desk.stock.allocate(_deal(takes, picks, wanted, written))
+        desk.stock.allocate(deal(takes, picks, wanted, written))
 
 
-def _deal(
+def deal(
     takes: Sequence[Take], picks: Sequence[Pick], wanted: Mapping[int, Wanted], written: Mapping[int, int]
 ) -> list[tuple[Take, int]]:
     """Deals the taken units out to the lines they were taken for, so that each claim names one line."""
@@ -123,6 +123,7 @@ def release(desk: Desk, fulfillment: FulfillmentLineState, units: int) -> None:
     # What was taken counts, not what the item is made of today.
     shares = {part: total * units // fulfillment.units for part, total in held.items()}
     desk.stock.release_units(fulfillment.id, shares)
+    desk.stock.release_serials(fulfillment.id)
     desk.orders.shrink(fulfillment.id, units)
 
 

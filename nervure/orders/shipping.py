@@ -24,6 +24,7 @@ def ship(
     held = desk.stock.held_for([line.id for line in lines])
     owners_and_lots = desk.stock.owners_and_lots({claim.level_id for claim in held})
     desk.stock.end_claims([claim.id for claim in held], "consumed", at=shipped_at)
+    desk.stock.serials_leave([line.id for line in lines], shipped_at)
     document = order_document(*desk.orders.name_of(fulfillment_order_id))
     book(
         desk.stock,

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from nervure.inventory.availability import Parts
 from nervure.inventory.ledger import LedgerRepository
-from nervure.inventory.stock import HeldClaim, Place, Take
+from nervure.inventory.stock import Entry, HeldClaim, Place, Take
 from nervure.orders.routing import Candidate
 from schemas.fulfillment import FulfillmentState
 from schemas.orders import Order, OrderLine, OrderState, Return, ReturnLine
@@ -84,6 +84,17 @@ class ReturnState:
     steps: int
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Units of one level that a reservation holds by one claim."""
+
+    claim_id: int
+    reservation_id: int
+    level_id: int
+    place: Place
+    units: int
+
+
 def is_older(order: Order, known_at: datetime, known_state: OrderState) -> bool:
     """Whether a statement says less than what is known; of two made in one instant the later stage is the newer."""
     stages = list(OrderState)
@@ -127,6 +138,21 @@ class ClaimRepository(LedgerRepository, Protocol):
 
     def strained_lines(self, places: Collection[Place]) -> Mapping[int, tuple[int, list[tuple[int, int]]]]:
         """Levels that owe more than they have: by how many units, and (fulfillment line, units), newest first."""
+
+    def lock_holds(self, order_id: int, reference: str | None) -> list[Hold]:
+        """Locks the reservations made for an order (or named by it) that still hold units; answers their claims."""
+
+    def take_over(self, order_id: int, holds: Sequence[Hold], shares: Sequence[tuple[Hold, int, int]]) -> None:
+        """Ends the holds, and turns these shares of them into allocations: (hold, fulfillment line id, units)."""
+
+    def serials_leave(self, fulfillment_line_ids: Collection[int], left_at: datetime) -> None:
+        """The single units that were named for these lines have left with them."""
+
+    def release_serials(self, fulfillment_line_id: int) -> None:
+        """Lets go the single units that were named for a line beyond what it still holds, the newest first."""
+
+    def serials_return(self, serials: Collection[str], entry: Entry, *, may_register: bool) -> None:
+        """These single units came back with a movement; `may_register`: also those that were never heard of."""
 
 
 class OrderRepository(Protocol):
@@ -203,6 +229,9 @@ class OrderRepository(Protocol):
 
     def name_of(self, fulfillment_order_id: int) -> tuple[str, str]:
         """The channel of its order, and how that calls it."""
+
+    def moved(self, fulfillment_order_id: int, to_fulfillment_order_id: int) -> None:
+        """Notes that a canceled fulfillment order is done by another one instead."""
 
     def tell_shipment(self, fulfillment_order_id: int) -> None:
         """Queues the shipment's notice to the channel."""

@@ -13,12 +13,22 @@ from nervure.store.publications import PublicationStore
 from nervure.store.statements import chunks
 
 ITEM = tables.of(tables.ItemRow)
+ALIAS = tables.of(tables.ItemAliasRow)
 
 NO_GOODS = "it is no goods: it moves money only"
 
 
 def item_ids(connection: Connection, skus: Collection[str]) -> dict[str, int]:
-    """Internal ids by sku; unknown skus are left out."""
+    """Internal ids by sku, or by a sku that the item had before; unknown skus are left out."""
+    found = current_ids(connection, skus)
+    for batch in chunks(sorted(set(skus) - found.keys())):
+        query = sa.select(ALIAS.c.sku, ALIAS.c.item_id).where(ALIAS.c.sku.in_(batch), ALIAS.c.freed_at.is_(None))
+        found.update((row.sku, row.item_id) for row in connection.execute(query))
+    return found
+
+
+def current_ids(connection: Connection, skus: Collection[str]) -> dict[str, int]:
+    """Internal ids by the skus that items have now."""
     found: dict[str, int] = {}
     for batch in chunks(sorted(set(skus))):
         query = sa.select(ITEM.c.sku, ITEM.c.id).where(ITEM.c.sku.in_(batch))

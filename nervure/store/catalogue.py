@@ -1,5 +1,6 @@
 """What the merchant has and where: items, locations, channels, listings and their bindings."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from schemas.publications import ChannelListing
 
 ITEM = bindings.ITEM
 RECIPE = tables.of(tables.RecipePartRow)
+ALIAS = bindings.ALIAS
 
 
 class CatalogueStore:
@@ -35,11 +37,20 @@ class CatalogueStore:
 
         Answers how many items were new.
 
+        What is told of a sku that its item has given up is not taken: it makes no new item, and changes none.
+
         Raises:
             KeyError: a kit names a part that does not exist.
         """
+        given_up = self.given_up([item.sku for item in items])
+        items = [item for item in items if item.sku not in given_up]
         new = insert_new(self._connection, ITEM, [_item_row(item) for item in items])
-        ids = self.item_ids([item.sku for item in items])
+        taken_meanwhile = self.given_up([item.sku for item in items]) if new else set()
+        if taken_meanwhile:
+            # Somebody renamed an item while its old name waited to be written here.
+            new -= self._connection.execute(ITEM.delete().where(ITEM.c.sku.in_(sorted(taken_meanwhile)))).rowcount
+            items = [item for item in items if item.sku not in taken_meanwhile]
+        ids = bindings.current_ids(self._connection, [item.sku for item in items])
         for batch in chunks(items):
             self._connection.execute(
                 ITEM.update()
@@ -56,12 +67,13 @@ class CatalogueStore:
             self._connection.execute(KIT.delete().where(KIT.c.kit_id.in_(some_ids)))
         parts = self.item_ids([component.sku for kit in kits for component in kit.components])
         for kit in kits:
+            # Two names of one item, where one was merged into the other, are one part.
+            recipe: Counter[int] = Counter()
+            for component in kit.components:
+                recipe[parts[component.sku]] += component.units
             self._connection.execute(
                 KIT.insert(),
-                [
-                    {"kit_id": ids[kit.sku], "part_id": parts[component.sku], "units": component.units}
-                    for component in kit.components
-                ],
+                [{"kit_id": ids[kit.sku], "part_id": part, "units": units} for part, units in recipe.items()],
             )
         after = self._recipes(ids.values())
         self._touch({item for item in ids.values() if before.get(item) != after.get(item)})
@@ -95,8 +107,30 @@ class CatalogueStore:
             self._connection.execute(CHANGE.insert(), rows)
 
     def item_ids(self, skus: Collection[str]) -> dict[str, int]:
-        """Internal ids by sku; unknown skus are left out."""
+        """Internal ids by sku, or by a sku that the item had before; unknown skus are left out."""
         return bindings.item_ids(self._connection, skus)
+
+    def given_up(self, skus: Collection[str]) -> set[str]:
+        """Which of these are former names that their items keep from others."""
+        found: set[str] = set()
+        for batch in chunks(sorted(set(skus))):
+            query = sa.select(ALIAS.c.sku).where(ALIAS.c.sku.in_(batch), ALIAS.c.freed_at.is_(None))
+            found.update(self._connection.execute(query).scalars())
+        return found
+
+    def cause_sku(self, sku: str) -> str:
+        """The name under which causes of an item's movements are written: its first one, however it is called now."""
+        before = sa.select(ALIAS.c.origin).where(ALIAS.c.sku == sku, ALIAS.c.freed_at.is_(None))
+        renamed = (
+            sa.select(ALIAS.c.origin)
+            .join(ITEM, ITEM.c.id == ALIAS.c.item_id)
+            .where(ITEM.c.sku == sku, ALIAS.c.is_merged.is_(False))
+            .order_by(ALIAS.c.id)
+            .limit(1)
+        )
+        is_current = self._connection.execute(sa.select(ITEM.c.id).where(ITEM.c.sku == sku)).first() is not None
+        found = self._connection.execute(renamed if is_current else before).scalar()
+        return sku if found is None else str(found)
 
     def skus(self) -> dict[int, str]:
         """Every item's sku by internal id."""
@@ -329,4 +363,5 @@ def _item_row(item: Item) -> dict[str, object]:
         "tax_class": item.tax_class,
         "weight_grams": item.weight_grams,
         "lot_tracking": item.lot_tracking.value,
+        "serial_tracking": item.serial_tracking,
     }

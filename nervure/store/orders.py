@@ -361,6 +361,13 @@ class OrderStore:
         )
         return changed.rowcount == 1
 
+    def moved(self, fulfillment_order_id: int, to_fulfillment_order_id: int) -> None:
+        self._connection.execute(
+            FULFILLMENT.update()
+            .where(FULFILLMENT.c.id == fulfillment_order_id)
+            .values(moved_to_id=to_fulfillment_order_id)
+        )
+
     def name_of(self, fulfillment_order_id: int) -> tuple[str, str]:
         query = (
             sa.select(CHANNEL.c.name, ORDER.c.external_id)

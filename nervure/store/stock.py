@@ -7,10 +7,11 @@ import sqlalchemy as sa
 
 from nervure.inventory.availability import Parts, PlaceStock
 from nervure.inventory.stock import Place
-from nervure.store.claims import ClaimStore
 from nervure.store.counts import CountStore
 from nervure.store.expiries import is_promised
+from nervure.store.holds import HoldStore
 from nervure.store.ledger import LedgerStore
+from nervure.store.serial_claims import SerialClaimStore
 from nervure.store.statements import (
     KIT,
     LEVEL,
@@ -20,7 +21,7 @@ from nervure.store.statements import (
 from schemas.stock import Condition
 
 
-class StockStore(LedgerStore, ClaimStore, CountStore):
+class StockStore(LedgerStore, HoldStore, SerialClaimStore, CountStore):
     """The stock of one transaction at one time of the hub's clock."""
 
     def parts_of(self, item_ids: Collection[int]) -> dict[int, Parts]:

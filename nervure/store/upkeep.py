@@ -1,4 +1,4 @@
-"""Keeping the store in order: what expired is let go, what is overdue or differs is counted."""
+"""Keeping the store in order: what is kept too long is forgotten, what is overdue or differs is counted."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -8,8 +8,6 @@ from sqlalchemy.engine import Connection
 
 from nervure.store.orders import CHANNEL, PERSON, POINT, TASK
 from nervure.store.publications import FLIGHT_SECONDS, INBOX, PUBLICATION
-from nervure.store.statements import CLAIM
-from nervure.store.stock import StockStore
 from schemas.publications import PublicationState
 
 
@@ -19,17 +17,6 @@ class UpkeepStore:
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
-
-    def release_expired(self, limit: int = 500) -> int:
-        """Gives back the units of reservations whose time is over; answers how many ended."""
-        query = (
-            sa.select(CLAIM.c.id)
-            .where(CLAIM.c.kind == "reservation", CLAIM.c.state == "held", CLAIM.c.expires_at <= self._now)
-            .order_by(CLAIM.c.id)
-            .limit(limit)
-        )
-        expired = list(self._connection.execute(query).scalars())
-        return len(StockStore(self._connection, self._now).end_claims(expired, "released")) if expired else 0
 
     def forget_persons(self) -> int:
         """Deletes personal data of orders whose time is over; answers of how many orders."""

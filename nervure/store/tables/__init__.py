@@ -22,6 +22,9 @@ from nervure.store.tables.orders import (
 )
 from nervure.store.tables.publications import AvailabilityChangeRow, PublicationRow
 from nervure.store.tables.purchases import PurchaseLineRow, PurchaseReceiptRow, PurchaseRow
+from nervure.store.tables.reservations import ReservationLineRow, ReservationRow
+from nervure.store.tables.serials import SerialClaimRow, SerialRow
+from nervure.store.tables.skus import ItemAliasRow, ItemEventRow
 from nervure.store.tables.stock import ClaimRow, SafetyStockRow, StockLevelRow, StockMovementRow, StockObservationRow
 from nervure.store.tables.suppliers import SupplierFeedRow, SupplierOfferRow
 from nervure.store.tables.transfers import TransferArrivalRow, TransferLineRow, TransferRow
@@ -39,6 +42,8 @@ __all__ = [
     "GoodsReturnRow",
     "InboxBodyRow",
     "InboxRow",
+    "ItemAliasRow",
+    "ItemEventRow",
     "ItemRow",
     "KitComponentRow",
     "ListingRow",
@@ -52,8 +57,12 @@ __all__ = [
     "PurchaseReceiptRow",
     "PurchaseRow",
     "RecipePartRow",
+    "ReservationLineRow",
+    "ReservationRow",
     "SafetyStockRow",
     "SalesOrderRow",
+    "SerialClaimRow",
+    "SerialRow",
     "ShortfallRow",
     "StockLevelRow",
     "StockMovementRow",

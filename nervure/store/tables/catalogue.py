@@ -10,6 +10,8 @@ from nervure.store.tables.fields import json, own_id, ref, time
 
 
 class ItemRow(SQLModel, table=True):
+    """`serial_tracking`: single units of it are known by serial number."""
+
     __tablename__ = "item"
     __table_args__ = (
         UniqueConstraint("sku"),
@@ -26,6 +28,7 @@ class ItemRow(SQLModel, table=True):
     tax_class: str | None = None
     weight_grams: int | None = None
     lot_tracking: str = "none"
+    serial_tracking: bool = False
 
 
 class KitComponentRow(SQLModel, table=True):

@@ -83,6 +83,8 @@ class OrderLineRow(SQLModel, table=True):
 
 
 class FulfillmentOrderRow(SQLModel, table=True):
+    """`moved_to_id`: the fulfillment order that does it at another location instead; this one is canceled."""
+
     __tablename__ = "fulfillment_order"
     __table_args__ = (
         CheckConstraint(
@@ -99,6 +101,7 @@ class FulfillmentOrderRow(SQLModel, table=True):
     ended_at: datetime | None = time(nullable=True)
     carrier: str | None = None
     tracking_number: str | None = None
+    moved_to_id: int | None = ref("fulfillment_order", nullable=True)
 
 
 class FulfillmentLineRow(SQLModel, table=True):

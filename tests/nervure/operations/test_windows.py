@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from connectors.errors import CredentialsError, ThrottledError, UnavailableError
 from nervure.clock import ManualClock, SystemClock
-from nervure.inventory.stock import ClaimKind, Take
 from nervure.operations import loops, windows
 from nervure.operations.drain import drain
 from nervure.operations.pull import store
+from nervure.operations.reservations import Wish, make_reservation
 from nervure.operations.results import Results
 from nervure.operations.staff import ship_fulfillment
 from nervure.operations.windows import Loops, Window
@@ -190,12 +190,8 @@ def test_stock_is_read_once_in_a_period_however_many_windows_there_are(database:
 
 
 def test_an_expired_reservation_gives_its_units_back(database: Database) -> None:
-    with database.write() as connection:
-        world = World(connection)
-        take = Take(world.level_id("BOLT", "paris"), world.place("BOLT", "paris"), 3)
-        assert world.stock.take([take], ClaimKind.RESERVATION)
-        world.stock.reserve([take], reference="cart", expires_at=at(1))
     hub = fake_hub(database, ManualClock(START), {})
+    make_reservation(hub, "cart", [Wish("BOLT", 3, "paris")], expires_at=at(1))
     assert run(Window(hub, 30), loops.sweeping).counts == Counter()
     hub = fake_hub(database, ManualClock(at(2)), {})
     assert run(Window(hub, 30), loops.sweeping).counts == Counter({("reservations", "expired"): 1})

@@ -10,9 +10,14 @@ from sqlmodel import SQLModel
 
 from nervure.inventory.claims import claim
 from nervure.inventory.stock import Against, ClaimKind
+from nervure.orders.reservations import Ask
 from nervure.store import tables
 from nervure.store.inbox import InboxStore
 from nervure.store.lots import LotStore
+from nervure.store.orders import FULFILLMENT_LINE
+from nervure.store.reservations import ReservationStore
+from nervure.store.serials import SerialStore
+from nervure.store.skus import SkuStore
 from nervure.store.tables import SupplierOfferRow, of
 from schemas.documents import Heard, RawDocument
 from schemas.items import Item, KitComponent
@@ -59,6 +64,17 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_goods_return_line_units": [{"units": 0, "units_back": 0}],
     "ck_goods_return_line_units_back": [{"units_back": -1}, {"units_back": 2}],
     "ck_outbox_state": [{"state": "lost"}],
+    "ck_reservation_state": [{"state": "lost", "ended_at": START}],
+    "ck_reservation_ended": [{"state": "released"}, {"ended_at": START}],
+    "ck_reservation_consumed": [{"state": "consumed", "ended_at": START}, {"order_id": 1}],
+    "ck_reservation_named": [{"order_external_id": "1"}],
+    "ck_reservation_line_units": [{"units": 0}],
+    "ck_serial_place": [{"state": "left"}, {"location_id": None}],
+    "ck_serial_state": [{"state": "lost", "location_id": None}],
+    "ck_serial_claim_state": [{"state": "lost", "ended_at": START}],
+    "ck_serial_claim_ended": [{"state": "released"}, {"state": "returned"}, {"ended_at": START}],
+    "ck_item_event_kind": [{"kind": "lost", "other_item_id": 1}],
+    "ck_item_event_other": [{"kind": "merged"}, {"kind": "split"}, {"other_item_id": 1}],
 }
 
 
@@ -81,6 +97,16 @@ def everything(world: World) -> None:
     InboxStore(world.connection, START).put("shop", [document])
     offer = {"supplier": "acme", "supplier_sku": "B-1", "title": "", "as_of": START}
     world.connection.execute(of(SupplierOfferRow).insert().values(**offer))
+    carts = ReservationStore(world.connection, START)
+    assert carts.open("cart", None, START, [Ask(place.item_id, place.location_id, 1)])
+    serials = SerialStore(world.connection, START)
+    assert serials.add(place, {"A": "EPC-A"}, "D1") == 1
+    [serial] = serials.find(["A"])
+    line = world.connection.execute(sa.select(FULFILLMENT_LINE.c.id).limit(1)).scalar_one()
+    assert serials.take(serial.id, line, has_left=False)
+    skus = SkuStore(world.connection, START)
+    skus.give_up(place.item_id, "BULT", "BULT")
+    skus.note("renamed", "rename:BULT:BOLT", place.item_id, None, {})
 
 
 @pytest.fixture(scope="module", params=["shared_sqlite", "shared_postgresql"])

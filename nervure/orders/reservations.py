@@ -1,0 +1,173 @@
+"""Carts and pending payments: units held for a while, and taken over by the order that comes of them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nervure.inventory.availability import Parts
+from nervure.inventory.claims import claim, sum_demand
+from nervure.inventory.stock import Against, ClaimKind, Place, Take
+from nervure.orders.routing import Candidate, Pick, Wanted, route
+from nervure.orders.settling import rebalance
+from nervure.orders.work import ClaimRepository, Desk, Hold, LineState
+from schemas.fulfillment import FulfillmentState
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Units of an item, at a location, or (None) from the pool of a channel."""
+
+    item_id: int
+    location_id: int | None
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What was asked of one item at one place (None: in the whole pool), and how much of it is there."""
+
+    item_id: int
+    location_id: int | None
+    wanted: int
+    there: int
+
+
+class LackingError(Exception):
+    """A reservation was refused whole; nothing was taken."""
+
+    def __init__(self, lacks: Sequence[Lack]) -> None:
+        self.lacks = tuple(lacks)
+        super().__init__(f"{len(self.lacks)} demands cannot be met")
+
+
+def sum_asks(asks: Sequence[Ask]) -> list[Ask]:
+    """One ask for each item and place: two lines of one item are one demand."""
+    total: Counter[tuple[int, int | None]] = Counter()
+    for ask in asks:
+        total[ask.item_id, ask.location_id] += ask.units
+    return sorted(
+        (Ask(item, location, units) for (item, location), units in total.items()),
+        key=lambda ask: (ask.item_id, ask.location_id or 0),
+    )
+
+
+def reserve(stock: ClaimRepository, asks: Sequence[Ask], pool: Sequence[Candidate]) -> list[Take]:
+    """Takes all that is asked for, or nothing, and no more than is available to promise.
+
+    Raises:
+        LackingError: with all that is missing.
+    """
+    parts_of = stock.parts_of({ask.item_id for ask in asks})
+    here = {candidate.location_id for candidate in pool} | {ask.location_id for ask in asks if ask.location_id}
+    places = {Place(part, location) for parts in parts_of.values() for part in parts for location in here}
+    levels = stock.lock_sellable(places)
+    held_back = stock.safety_stock(places)
+    free: dict[Place, int] = dict.fromkeys(places, 0)
+    for level in levels:
+        free[level.place] += level.claimable
+    for place in places:
+        free[place] = max(free[place] - held_back.get(place, 0), 0)
+    demand = plan(asks, parts_of, pool, free)
+    return claim(stock, demand, kind=ClaimKind.RESERVATION, against=Against.AVAILABLE_TO_PROMISE)
+
+
+def plan(
+    asks: Sequence[Ask], parts_of: Mapping[int, Parts], pool: Sequence[Candidate], free: Mapping[Place, int]
+) -> dict[Place, int]:
+    """Where each unit comes from: what names a location from there, the rest from as few of the pool as can do it.
+
+    Raises:
+        LackingError: with all that is missing.
+    """
+    fixed = sum_demand(
+        (Place(part, ask.location_id), ask.units * per)
+        for ask in asks
+        if ask.location_id is not None
+        for part, per in parts_of[ask.item_id].items()
+    )
+    lacks = [
+        Lack(place.item_id, place.location_id, units, free.get(place, 0))
+        for place, units in fixed.items()
+        if units > free.get(place, 0)
+    ]
+    left = {place: units - fixed.get(place, 0) for place, units in free.items()}
+    pooled = [Wanted(ask.item_id, ask.units, parts_of[ask.item_id]) for ask in asks if ask.location_id is None]
+    chosen = route(pooled, pool, left)
+    units_of = {wanted.line_id: wanted.units for wanted in pooled}
+    lacks += [Lack(item, None, units_of[item], units_of[item] - units) for item, units in chosen.missing.items()]
+    if lacks:
+        raise LackingError(lacks)
+    return sum_demand([*fixed.items(), *_places(chosen.picks, parts_of)])
+
+
+def _places(picks: Sequence[Pick], parts_of: Mapping[int, Parts]) -> list[tuple[Place, int]]:
+    return [
+        (Place(part, pick.location_id), pick.units * per)
+        for pick in picks
+        for part, per in parts_of[pick.line_id].items()
+    ]
+
+
+def take_over(
+    order_id: int, desk: Desk, lines: Sequence[LineState], *, reference: str | None, may_allocate: bool
+) -> set[int]:
+    """Turns what is held for an order into its allocations, as far as its lines need it; the hold ends with that.
+
+    Who calls holds the order's lock, and covers the rest of the lines. `may_allocate` False: the units left with the
+    order itself, as at a till, and the hold only makes way. Answers the items of which units became free.
+    """
+    holds = desk.stock.lock_holds(order_id, reference)
+    if not holds:
+        return set()
+    parts_of = desk.stock.parts_of({line.item_id for line in lines})
+    wanted = [
+        Wanted(line.id, line.units_open - line.units_served, parts_of[line.item_id])
+        for line in lines
+        if may_allocate and line.units_open > line.units_served
+    ]
+    candidates = desk.orders.candidates(order_id)
+    # One lock for everything that is touched from here on, so that nobody waits for another in a circle.
+    desk.stock.lock_sellable(
+        {hold.place for hold in holds}
+        | {Place(part, one.location_id) for line in wanted for part in line.parts for one in candidates}
+    )
+    held: Counter[Place] = Counter()
+    for hold in holds:
+        held[hold.place] += hold.units
+    usable = [one for one in candidates if any(place.location_id == one.location_id for place in held)]
+    chosen = route(wanted, usable, held)
+    shares = _share_out(order_id, desk, chosen.picks, {line.line_id: line for line in wanted}, holds)
+    desk.stock.take_over(order_id, holds, shares)
+    used: Counter[int] = Counter()
+    for hold, _, units in shares:
+        used[hold.claim_id] += units
+    if chosen.picks:
+        desk.orders.explain(order_id, {code: f"{why}; held for it before" for code, why in chosen.reasons.items()})
+    # Facts may have taken what was held: then the newest promise there is served elsewhere, which may be this one.
+    rebalance({hold.place for hold, _, _ in shares}, desk)
+    return {hold.place.item_id for hold in holds if used[hold.claim_id] < hold.units}
+
+
+def _share_out(
+    order_id: int, desk: Desk, picks: Sequence[Pick], wanted: Mapping[int, Wanted], holds: Sequence[Hold]
+) -> list[tuple[Hold, int, int]]:
+    """Writes the fulfillment orders, and says which hold gives how many units to which of their lines."""
+    by_location: dict[int, list[Pick]] = defaultdict(list)
+    for pick in picks:
+        by_location[pick.location_id].append(pick)
+    left = {hold.claim_id: hold.units for hold in holds}
+    shares: list[tuple[Hold, int, int]] = []
+    for location, here in sorted(by_location.items()):
+        written = desk.orders.add_fulfillment(
+            order_id, location, FulfillmentState.ALLOCATED, {pick.line_id: pick.units for pick in here}
+        )
+        for pick in here:
+            for part, per in wanted[pick.line_id].parts.items():
+                missing = pick.units * per
+                for hold in holds:
+                    units = min(left[hold.claim_id], missing) if hold.place == Place(part, location) else 0
+                    if units:
+                        shares.append((hold, written[pick.line_id], units))
+                        left[hold.claim_id] -= units
+                        missing -= units
+    return shares

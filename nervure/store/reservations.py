@@ -1,0 +1,206 @@
+"""Reservations in SQL: asked for once by their reference, ended once by an event."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from nervure.inventory.stock import Take
+from nervure.orders.reservations import Ask
+from nervure.orders.routing import Candidate
+from nervure.store.catalogue import ITEM
+from nervure.store.holds import RESERVATION, RESERVATION_LINE, claim_reference
+from nervure.store.orders import CHANNEL, LOCATION, ORDER, POINT, POINT_LOCATION, is_fresh
+from nervure.store.statements import CLAIM, LEVEL, insert_new
+from nervure.store.stock import StockStore
+from schemas.locations import LocationKind
+from schemas.orders import DeliveryMethod
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationState:
+    """One reservation under lock. `order`: how the channel names the order that takes it over, or has."""
+
+    id: int
+    reference: str
+    channel: str | None
+    order: str | None
+    state: str
+    expires_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUnits:
+    """Units that a reservation holds, or held, of one item at one location."""
+
+    sku: str
+    location: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOrder:
+    """An order that the hub has heard of. `counts`: its units are to be claimed."""
+
+    id: int
+    counts: bool
+    delivery: DeliveryMethod
+
+
+class ReservationStore:
+    """The reservations of one transaction at one time of the hub's clock."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        self._stock = StockStore(connection, now)
+
+    def open(self, reference: str, channel_id: int | None, expires_at: datetime, asks: Sequence[Ask]) -> bool:
+        """Writes a new reservation and what it asks for; False: the reference is taken."""
+        row = {
+            "reference": reference,
+            "channel_id": channel_id,
+            "state": "held",
+            "expires_at": expires_at,
+            "created_at": self._now,
+        }
+        if not insert_new(self._connection, RESERVATION, [row]):
+            return False
+        made = self._connection.execute(
+            sa.select(RESERVATION.c.id).where(RESERVATION.c.reference == reference)
+        ).scalar_one()
+        self._connection.execute(
+            RESERVATION_LINE.insert(),
+            [
+                {"reservation_id": made, "item_id": ask.item_id, "location_id": ask.location_id, "units": ask.units}
+                for ask in asks
+            ],
+        )
+        return True
+
+    def find(self, reference: str, *, locked: bool = False) -> ReservationState | None:
+        """Reads one reservation; None: there is none of that reference."""
+        query = (
+            sa.select(RESERVATION, CHANNEL.c.name.label("channel"))
+            .join(CHANNEL, CHANNEL.c.id == RESERVATION.c.channel_id, isouter=True)
+            .where(RESERVATION.c.reference == reference)
+        )
+        row = self._connection.execute(query.with_for_update(of=RESERVATION) if locked else query).one_or_none()
+        if row is None:
+            return None
+        return ReservationState(
+            row.id, row.reference, row.channel, row.order_external_id, row.state, row.expires_at, row.ended_at
+        )
+
+    def asks(self, reservation_id: int) -> list[Ask]:
+        """What a reservation asked for."""
+        query = sa.select(RESERVATION_LINE).where(RESERVATION_LINE.c.reservation_id == reservation_id)
+        return [Ask(row.item_id, row.location_id, row.units) for row in self._connection.execute(query)]
+
+    def hold(self, takes: Sequence[Take], *, reference: str, expires_at: datetime) -> None:
+        """Records the units that a new reservation took."""
+        self._stock.reserve(takes, reference=claim_reference(reference), expires_at=expires_at)
+
+    def held(self, reference: str) -> list[HeldUnits]:
+        """What a reservation took, whether or not it still holds it."""
+        query = (
+            sa.select(ITEM.c.sku, LOCATION.c.code, sa.func.sum(CLAIM.c.units).label("units"))
+            .join(LEVEL, LEVEL.c.id == CLAIM.c.stock_level_id)
+            .join(ITEM, ITEM.c.id == LEVEL.c.item_id)
+            .join(LOCATION, LOCATION.c.id == LEVEL.c.location_id)
+            .where(CLAIM.c.reference == claim_reference(reference))
+            .group_by(ITEM.c.sku, LOCATION.c.code)
+            .order_by(ITEM.c.sku, LOCATION.c.code)
+        )
+        return [HeldUnits(row.sku, row.code, int(row.units)) for row in self._connection.execute(query)]
+
+    def extend(self, reservation_id: int, expires_at: datetime) -> None:
+        """Lets a held reservation end later; never sooner."""
+        self._connection.execute(
+            RESERVATION.update()
+            .where(
+                RESERVATION.c.id == reservation_id,
+                RESERVATION.c.state == "held",
+                RESERVATION.c.expires_at < expires_at,
+            )
+            .values(expires_at=expires_at)
+        )
+
+    def name_order(self, reservation_id: int, channel_id: int, order: str) -> None:
+        """Says which order of a channel will take the units over."""
+        self._connection.execute(
+            RESERVATION.update()
+            .where(RESERVATION.c.id == reservation_id, RESERVATION.c.state == "held")
+            .values(channel_id=channel_id, order_external_id=order)
+        )
+
+    def release(self, reservation: ReservationState) -> list[Take]:
+        """Ends a held reservation and gives its units back; answers them, nothing where it had ended."""
+        return self._end([reservation.id], "released", sa.true())
+
+    def expire(self, limit: int = 500) -> tuple[int, list[Take]]:
+        """Ends the reservations whose time is over; answers how many, and the units that they gave back.
+
+        One that was extended or taken over in this moment is left alone: its row is read again under its lock.
+        """
+        query = (
+            sa.select(RESERVATION.c.id)
+            .where(RESERVATION.c.state == "held", RESERVATION.c.expires_at <= self._now)
+            .order_by(RESERVATION.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        due = list(self._connection.execute(query).scalars())
+        return len(due), self._end(due, "expired", RESERVATION.c.expires_at <= self._now)
+
+    def _end(self, ids: Collection[int], state: str, condition: sa.ColumnElement[bool]) -> list[Take]:
+        claims: list[int] = []
+        for one in sorted(ids):
+            ended = self._connection.execute(
+                RESERVATION.update()
+                .where(RESERVATION.c.id == one, RESERVATION.c.state == "held", condition)
+                .values(state=state, ended_at=self._now)
+                .returning(RESERVATION.c.reference)
+            ).scalar_one_or_none()
+            if ended is not None:
+                claims.extend(self._stock.held_by_reference(claim_reference(ended)))
+        return self._stock.end_claims(claims, "released")
+
+    # -- around it ---------------------------------------------------------------------------------------------
+
+    def channel_id(self, channel: str) -> int | None:
+        """The internal id of a channel."""
+        return self._connection.execute(sa.select(CHANNEL.c.id).where(CHANNEL.c.name == channel)).scalar_one_or_none()
+
+    def pool(self, channel_id: int) -> list[Candidate]:
+        """The locations that ship for a channel, in its order, without those whose numbers are too old."""
+        ranks = (
+            sa.select(POINT_LOCATION.c.location_id, sa.func.min(POINT_LOCATION.c.rank).label("rank"))
+            .join(POINT, POINT.c.id == POINT_LOCATION.c.stock_point_id)
+            .where(POINT.c.channel_id == channel_id)
+            .group_by(POINT_LOCATION.c.location_id)
+            .subquery()
+        )
+        query = (
+            sa.select(LOCATION, ranks.c.rank)
+            .join(ranks, ranks.c.location_id == LOCATION.c.id)
+            .where(LOCATION.c.can_ship.is_(True))
+        )
+        return [
+            Candidate(row.id, row.code, row.kind == LocationKind.SUPPLIER, row.rank, None)
+            for row in self._connection.execute(query.order_by(ranks.c.rank, LOCATION.c.id))
+            if is_fresh(row.as_of, row.ttl_seconds, self._now)
+        ]
+
+    def order(self, channel_id: int, external_id: str) -> KnownOrder | None:
+        """Locks and reads an order of a channel; None: not heard yet."""
+        query = (
+            sa.select(ORDER.c.id, ORDER.c.is_counted, ORDER.c.delivery_method)
+            .where(ORDER.c.channel_id == channel_id, ORDER.c.external_id == external_id)
+            .with_for_update()
+        )
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else KnownOrder(row.id, row.is_counted, DeliveryMethod(row.delivery_method))
