@@ -1,6 +1,6 @@
 """the gate of a channel that was not cut over, what was decided of its listings, and since when stock is known
 
-Revision: 0009, after 0005
+Revision: 0010, after 0009
 """
 
 import sqlalchemy as sa
@@ -8,8 +8,8 @@ from alembic import op
 
 from nervure.store.columns import BigId, Utc
 
-revision = "0009"
-down_revision = "0005"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,6 @@
 """purchases, and transfers in two steps
 
-Revision: 0004, after 0011
+Revision: 0005, after 0004
 """
 
 import sqlalchemy as sa
@@ -8,8 +8,8 @@ from alembic import op
 
 from nervure.store.columns import BigId, Utc
 
-revision = "0004"
-down_revision = "0011"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

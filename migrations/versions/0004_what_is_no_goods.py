@@ -1,6 +1,6 @@
 """listings that are no goods, and order lines that move money only
 
-Revision: 0011, after 0003
+Revision: 0004, after 0003
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 
 from nervure.store.columns import Json
 
-revision = "0011"
+revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None

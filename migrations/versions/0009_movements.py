@@ -1,6 +1,6 @@
 """lots, recipes, and what is booked of a return
 
-Revision: 0005, after 0008
+Revision: 0009, after 0008
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 
 from nervure.store.columns import BigId, Utc
 
-revision = "0005"
+revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
