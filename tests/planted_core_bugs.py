@@ -225,7 +225,7 @@ BUGS = (
     Bug(
         "a claim counts for the past as if it had never ended",
         "nervure/store/explain.py",
-        "sa.or_(CLAIM.c.ended_at.is_(None), CLAIM.c.ended_at > self._moment),",
+        "sa.or_(CLAIM.c.end_recorded_at.is_(None), CLAIM.c.end_recorded_at > self._moment),",
         "CLAIM.c.id > 0,",
         "tests/nervure/store/test_explain.py -k canceled",
     ),

@@ -115,6 +115,9 @@ def upgrade() -> None:
             sqlite_where=sa.text("promised_on IS NOT NULL"),
             postgresql_where=sa.text("promised_on IS NOT NULL"),
         )
+    with op.batch_alter_table("claim") as table:
+        table.add_column(sa.Column("end_recorded_at", Utc(), nullable=True))
+    op.execute("UPDATE claim SET end_recorded_at = ended_at")
     _write_down_what_holds(op.get_bind())
 
 

@@ -142,7 +142,7 @@ class ClaimStore(StockTransaction):
             row = self._connection.execute(
                 CLAIM.update()
                 .where(CLAIM.c.id == claim_id, CLAIM.c.state == "held")
-                .values(state=state, ended_at=at or self._now)
+                .values(state=state, ended_at=at or self._now, end_recorded_at=self._now)
                 .returning(CLAIM.c.stock_level_id, CLAIM.c.units, CLAIM.c.kind)
             ).one_or_none()
             if row is not None:

@@ -203,7 +203,7 @@ class ExplainStore:
                 .where(
                     CLAIM.c.stock_level_id.in_(batch),
                     CLAIM.c.created_at <= self._moment,
-                    sa.or_(CLAIM.c.ended_at.is_(None), CLAIM.c.ended_at > self._moment),
+                    sa.or_(CLAIM.c.end_recorded_at.is_(None), CLAIM.c.end_recorded_at > self._moment),
                 )
                 .order_by(CLAIM.c.id)
             )

@@ -128,7 +128,10 @@ class SafetyStockRow(SQLModel, table=True):
 
 
 class ClaimRow(SQLModel, table=True):
-    """Units of one stock level taken for somebody. Ends once: consumed or released."""
+    """Units of one stock level taken for somebody. Ends once: consumed or released.
+
+    `ended_at`: when the units left; `end_recorded_at`: when we heard of it.
+    """
 
     __tablename__ = "claim"
     __table_args__ = (
@@ -156,3 +159,4 @@ class ClaimRow(SQLModel, table=True):
     expires_at: datetime | None = time(nullable=True)
     created_at: datetime = time()
     ended_at: datetime | None = time(nullable=True)
+    end_recorded_at: datetime | None = time(nullable=True)
