@@ -79,16 +79,11 @@ class CatalogueStore:
             )
         after = self._recipes(ids.values())
         changed = {item for item in ids.values() if before.get(item) != after.get(item)}
-        self.log_recipes(changed)
+        self._log(Change(Logged.KIT, made_of(after.get(item, {})), item_id=item) for item in sorted(changed))
         self._touch(changed)
         self._put_recipes(items, ids)
         bindings.bind_to(self._connection, self._now, ids, [item.gtin for item in items if item.gtin])
         return new
-
-    def log_recipes(self, item_ids: Collection[int]) -> None:
-        """Writes down what these items are made of from now on."""
-        recipes = self._recipes(item_ids)
-        self._log(Change(Logged.KIT, _recipe(recipes.get(item)), item_id=item) for item in sorted(item_ids))
 
     def _put_recipes(self, items: Sequence[Item], ids: Mapping[str, int]) -> None:
         """Writes what items are assembled from. It moves no number: what is assembled holds stock of its own."""
@@ -405,10 +400,6 @@ _Shown = tuple[int | None, dict[int, list[int]]]
 def _without_ranks(shown: _Shown) -> tuple[int | None, dict[int, set[int]]]:
     """The order of a pool's locations matters for routing, and for no number."""
     return shown[0], {point: set(locations) for point, locations in shown[1].items()}
-
-
-def _recipe(parts: Mapping[int, int] | None) -> dict[str, object]:
-    return {"parts": {str(part): units for part, units in sorted((parts or {}).items())}}
 
 
 _REWRITTEN = ("title", "kind", "gtin", "options", "tax_class", "weight_grams", "lot_tracking")

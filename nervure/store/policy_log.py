@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.statements import chunks
+from nervure.store.statements import KIT, chunks
 from schemas.policies import Logged, PolicyKind
 
 POLICY_CHANGE = tables.of(tables.PolicyChangeRow)
@@ -73,3 +73,16 @@ def freshness(location_id: int, ttl_seconds: float | None, as_of: datetime | Non
     """What the log says of a supplier's numbers: from when they are, and how long they hold."""
     value = {"ttl_seconds": ttl_seconds, "as_of": as_of.isoformat() if as_of else None}
     return Change(Logged.FRESHNESS, value, location_id=location_id)
+
+
+def made_of(parts: Mapping[int, int]) -> dict[str, object]:
+    """What the log says of a kit; without parts it is a simple item."""
+    return {"parts": {str(part): units for part, units in sorted(parts.items())}}
+
+
+def log_recipes(connection: Connection, now: datetime, kit_ids: Collection[int]) -> None:
+    """Writes down what some items are made of now."""
+    parts: dict[int, dict[int, int]] = {kit: {} for kit in kit_ids}
+    for row in connection.execute(sa.select(KIT).where(KIT.c.kit_id.in_(sorted(kit_ids)))):
+        parts[row.kit_id][row.part_id] = row.units
+    log(connection, now, [Change(Logged.KIT, made_of(parts[kit]), item_id=kit) for kit in sorted(parts)])

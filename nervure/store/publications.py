@@ -100,6 +100,7 @@ class PublicationStore:
                 .where(PUBLICATION.c.listing_id == LISTING.c.id, PUBLICATION.c.stock_point_id == POINT.c.id)
                 .exists()
             )
+            .order_by(LISTING.c.id, POINT.c.id)
         )
         missing = self._connection.execute(query).all()
         rows = [

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.catalogue import ALIAS, ITEM, CatalogueStore
+from nervure.store.catalogue import ALIAS, ITEM
 from nervure.store.offers import OFFER
 from nervure.store.orders import LINE, LISTING, LOCATION, ORDER, SHORTFALL
+from nervure.store.policy_log import log_recipes
 from nervure.store.serial_claims import SERIAL
 from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL
 
@@ -193,12 +194,11 @@ class SkuStore:
         self._connection.execute(ITEM.update().where(ITEM.c.id == from_id).values(kind="kit", gtin=None))
         self._connection.execute(ITEM.update().where(ITEM.c.id == into_id, ITEM.c.gtin.is_(None)).values(gtin=gtin))
         self._connection.execute(KIT.insert().values(kit_id=from_id, part_id=into_id, units=1))
-        recipes = CatalogueStore(self._connection, self._now)
-        recipes.log_recipes({from_id, *kits})
+        log_recipes(self._connection, self._now, {from_id, *kits})
         self._connection.execute(CHANGE.insert().values(item_id=into_id, changed_at=self._now))
         return rebound
 
-    def _repoint_kits(self, into_id: int, from_id: int) -> list[int]:
+    def _repoint_kits(self, into_id: int, from_id: int) -> set[int]:
         uses = {
             row.kit_id: row.units
             for row in self._connection.execute(sa.select(KIT).where(KIT.c.part_id == from_id)).all()
@@ -211,7 +211,7 @@ class SkuStore:
             self._connection.execute(
                 KIT.delete().where(part) if has_both else KIT.update().where(part).values(part_id=into_id)
             )
-        return sorted(uses)
+        return set(uses)
 
     def copy(self, item_id: int, sku: str) -> int:
         """A new item like another one, but for its name and GTIN."""

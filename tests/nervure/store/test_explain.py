@@ -12,6 +12,7 @@ from nervure.inventory.derivation import Node, Units, as_data, evaluate, parts_o
 from nervure.inventory.policies import Policy
 from nervure.inventory.stock import Against, ClaimKind, InsufficientStockError
 from nervure.store.explain import ExplainStore
+from nervure.store.skus import SkuStore
 from schemas.locations import LocationKind
 from schemas.orders import OrderState
 from schemas.policies import PolicyKind
@@ -268,3 +269,13 @@ def test_an_order_that_was_canceled_is_told_for_the_time_when_it_was_not(world: 
     before, after = (derive(world, at(minute))["shop", "web", "BOLT"] for minute in (15, 25))
     assert [node.document for node in _nodes(before) if isinstance(node, Units)][-1] == "order:shop:1"
     assert (evaluate(before), evaluate(after)) == (1, 5)
+
+
+@pytest.mark.requirement("R12")
+def test_a_part_that_was_merged_into_another_is_told_as_it_was_and_as_it_is(world: World) -> None:
+    merchant(world, bolt_paris=4, nut_paris=9)
+    before = shown(world.later(5))
+    items = world.catalogue.item_ids(["BOLT", "NUT"])
+    SkuStore(world.connection, at(10)).point_to(items["NUT"], items["BOLT"])
+    assert evaluate(derive(world, at(5))["shop", "web", "PAIR"]) == before["shop", "web", "PAIR"] == 4
+    assert evaluate(derive(world, at(15))["shop", "web", "PAIR"]) == shown(world.later(15))["shop", "web", "PAIR"] == 3
