@@ -10,8 +10,7 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.availability import Parts
 from nervure.inventory.policies import Allowance, Policy, beyond, left_of
 from nervure.store import tables
-from nervure.store.statements import CHANGE, LEVEL, MOVEMENT, chunks, insert_new
-from nervure.store.stock import StockStore
+from nervure.store.statements import CHANGE, KIT, LEVEL, MOVEMENT, chunks, insert_new
 from schemas.policies import BEYOND, PolicyKind
 from schemas.stock import MovementKind
 
@@ -88,8 +87,10 @@ class BackorderStore:
         policies = [policy_of(row) for row in self._connection.execute(query)]
         if not policies:
             return None
-        parts_of = StockStore(self._connection, self._now).parts_of([line.item_id])
-        found = beyond(policies, is_received=bool(self.received(parts_of)), today=self._now.date())
+        recipe = sa.select(KIT.c.part_id, KIT.c.units).where(KIT.c.kit_id == line.item_id)
+        parts = {row.part_id: row.units for row in self._connection.execute(recipe)} or {line.item_id: 1}
+        is_received = bool(self.received({line.item_id: parts}))
+        found = beyond(policies, is_received=is_received, today=self._now.date())
         if found is None or found.promised_on is None:
             return None
         sold = self.sold([line.item_id]).get(line.item_id, {})

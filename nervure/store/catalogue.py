@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.store import bindings, tables
 from nervure.store.orders import CHANNEL, LISTING, LOCATION, POINT, POINT_LOCATION
-from nervure.store.policy_log import Change, freshness, log
+from nervure.store.policy_log import Change, freshness, log, made_of
 from nervure.store.statements import CHANGE, KIT, SAFETY, chunks, insert_new
 from schemas.items import Item
 from schemas.levels import LevelKey
