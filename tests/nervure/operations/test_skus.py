@@ -301,9 +301,9 @@ def test_what_kits_are_made_of_after_a_merge_is_in_the_log(hub: Hub) -> None:
                 )
             ]
         )
-    box, bolt, nut = (item_id(hub, sku) for sku in ("BOX", "BOLT", "NUT"))
+    box, bolt, nut, pair = (item_id(hub, sku) for sku in ("BOX", "BOLT", "NUT", "PAIR"))
     merge(hub, "BOLT", "NUT")
     with hub.database.read() as connection:
         query = sa.select(POLICY_CHANGE.c.item_id, POLICY_CHANGE.c.value).where(POLICY_CHANGE.c.kind == "kit")
         newest = {row.item_id: row.value["parts"] for row in connection.execute(query.order_by(POLICY_CHANGE.c.id))}
-    assert newest == {box: {str(nut): 3}, bolt: {str(nut): 1}}
+    assert newest == {pair: {str(nut): 3}, box: {str(nut): 3}, bolt: {str(nut): 1}}

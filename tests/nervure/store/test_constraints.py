@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 
 from nervure.inventory.claims import claim
 from nervure.inventory.policies import Policy
-from nervure.inventory.stock import Against, ClaimKind
+from nervure.inventory.stock import Against, ClaimKind, Place
 from nervure.orders.reservations import Ask
 from nervure.store import tables
 from nervure.store.inbox import InboxStore
@@ -75,6 +75,20 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
         {"kind": "cap", "promised_on": None, "channel_id": None},
     ],
     "ck_backorder_change_moves": [{"units": 0}],
+    "ck_cycle_count_ended": [{"ended_at": START}, {"state": "closed"}],
+    "ck_cycle_count_state": [{"state": "lost", "ended_at": START}],
+    "ck_cycle_count_line_booked": [{"booked_at": None}, {"difference": None}],
+    "ck_cycle_count_line_entered": [{"counted_at": None}, {"reason": None}],
+    "ck_cycle_count_line_units": [{"units": -1}],
+    "ck_purchase_line_dated": [{"expected_on": None}, {"units_expected": 0}],
+    "ck_purchase_line_expected": [{"units_expected": -1}],
+    "ck_purchase_receipt_units": [{"units": 0}],
+    "ck_stock_observation_base": [{"basis": "running"}, {"basis": "running", "base_units": 1}],
+    "ck_stock_observation_basis": [{"basis": "guess"}, {"withheld_units": -1}],
+    "ck_transfer_moves": [{"destination_id": sa.column("origin_id")}],
+    "ck_transfer_line_no_more_than_sent": [{"units_arrived": 2}],
+    "ck_transfer_line_sent": [{"units_sent": 0, "units_arrived": 0, "units_returned": 0, "units_lost": 0}],
+    "ck_transfer_line_signs": [{"units_arrived": -1}, {"units_returned": -1}, {"units_lost": -1}],
     "ck_goods_return_line_units": [{"units": 0, "units_back": 0}],
     "ck_goods_return_line_units_back": [{"units_back": -1}, {"units_back": 2}],
     "ck_outbox_state": [{"state": "lost"}],
@@ -129,6 +143,69 @@ def everything(world: World) -> None:
     listing = world.connection.execute(sa.select(of(tables.ListingRow).c.id).limit(1)).scalar_one()
     decision = {"listing_id": listing, "decision": "bind", "decided_at": START}
     world.connection.execute(of(tables.BindingDecisionRow).insert().values(**decision))
+    goods_on_their_way(world, place)
+    counted(world, place)
+
+
+def added(world: World, row: type[SQLModel], **values: object) -> int:
+    table = of(row)
+    return int(world.connection.execute(table.insert().values(**values).returning(table.c.id)).scalar_one())
+
+
+def goods_on_their_way(world: World, place: Place) -> None:
+    lyon = world.place("BOLT", "lyon").location_id
+    purchase = added(world, tables.PurchaseRow, name="PO-1", recorded_at=START)
+    line = added(
+        world,
+        tables.PurchaseLineRow,
+        purchase_id=purchase,
+        item_id=place.item_id,
+        location_id=place.location_id,
+        units_expected=5,
+        expected_on=START.date(),
+    )
+    added(world, tables.PurchaseReceiptRow, purchase_line_id=line, cause_key="D", units=2, recorded_at=START)
+    transfer = added(
+        world, tables.TransferRow, name="T-1", origin_id=place.location_id, destination_id=lyon, recorded_at=START
+    )
+    key = {"item_id": place.item_id, "asked": "", "owner": "us", "condition": "sellable", "lot": ""}
+    added(
+        world,
+        tables.TransferLineRow,
+        transfer_id=transfer,
+        **key,
+        units_sent=3,
+        units_arrived=1,
+        units_returned=1,
+        units_lost=1,
+    )
+    added(world, tables.TransferArrivalRow, transfer_id=transfer, document="A-1", asked="", recorded_at=START)
+
+
+def counted(world: World, place: Place) -> None:
+    count = added(
+        world,
+        tables.CycleCountRow,
+        name="C-1",
+        location_id=place.location_id,
+        is_open_to_all=False,
+        state="open",
+        opened_at=START,
+    )
+    key = {"item_id": place.item_id, "owner": "us", "condition": "sellable", "lot": "", "round": 1}
+    added(
+        world,
+        tables.CycleCountLineRow,
+        cycle_count_id=count,
+        **key,
+        units=3,
+        counted_at=START,
+        counted_by="Ana",
+        reason="cycle_count",
+        difference=0,
+        confirmed_by="Bo",
+        booked_at=START,
+    )
 
 
 @pytest.fixture(scope="module", params=["shared_sqlite", "shared_postgresql"])
