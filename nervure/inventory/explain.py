@@ -45,12 +45,22 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Expired:
+    """Free sellable units of a lot whose last day had begun: they are there, and not promised."""
+
+    lot: str
+    units: int
+    expired_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Shelf:
     """All of one item at one location, whoever owns it and in whatever condition."""
 
     moved: tuple[Moved, ...] = ()
     held: tuple[Held, ...] = ()
     safety_stock: int = 0
+    expired: tuple[Expired, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,7 @@ def _packed(site: Site, sku: str, per: int, shelf: Shelf, *, is_kit: bool) -> No
 
 
 def _to_promise(shelf: Shelf) -> Node:
-    """on_hand - unavailable - claims - safety stock."""
+    """on_hand - unavailable - claims - what has expired - safety stock."""
     parts: list[Node] = [_on_hand(shelf.moved)]
     unavailable: dict[Condition, int] = defaultdict(int)
     for one in shelf.moved:
@@ -126,6 +136,10 @@ def _to_promise(shelf: Shelf) -> Node:
     )
     if shelf.held:
         parts.append(Total("claims", tuple(_claim(one) for one in shelf.held), ("claims",)))
+    parts.extend(
+        Units(f"lot {one.lot}, not promised on its last day and after", -one.units, ("expired",), None, one.expired_at)
+        for one in shelf.expired
+    )
     if shelf.safety_stock:
         parts.append(Units("safety stock", -shelf.safety_stock, ("safety",)))
     return Total("available to promise", tuple(parts))

@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.availability import Parts
-from nervure.inventory.explain import Decisions, Held, Moved, Sale, Shelf, Site
+from nervure.inventory.explain import Decisions, Expired, Held, Moved, Sale, Shelf, Site
 from nervure.inventory.policies import Policy
 from nervure.inventory.stock import ClaimKind, Place
 from nervure.orders.work import order_document
@@ -33,6 +34,8 @@ from schemas.locations import LocationKind
 from schemas.policies import Logged, PolicyKind
 from schemas.publications import PublicationState
 from schemas.stock import AdjustmentReason, Condition, MovementKind
+
+_Level: TypeAlias = sa.Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +151,17 @@ class ExplainStore:
 
     def shelves(self, item_ids: Collection[int], location_ids: Collection[int]) -> dict[Place, Shelf]:
         """Everything that stood there, and how it came to."""
-        levels: dict[int, sa.Row[*tuple[object, ...]]] = {}
+        levels: dict[int, _Level] = {}
         query = sa.select(LEVEL).where(LEVEL.c.item_id.in_(sorted(item_ids)))
         for batch in chunks(sorted(location_ids)):
             found = self._connection.execute(query.where(LEVEL.c.location_id.in_(batch)))
             levels.update({row.id: row for row in found})
         moved, held = self._moved(levels), self._held(levels)
+        expired: dict[Place, list[Expired]] = defaultdict(list)
+        for number, level in levels.items():
+            free = sum(one.units for one in moved[number]) - sum(one.units for one in held[number])
+            if free > 0 and level.condition == Condition.SELLABLE.value and self._has_expired(level.expires_at):
+                expired[_place(level)].append(Expired(level.lot, free, level.expires_at))
         kept = held_at(self._connection, self._moment, of_items(sorted(item_ids), Logged.SAFETY_STOCK))
         safety = {
             Place(change.item_id, change.location_id): (change.value or {})["units"]
@@ -161,14 +169,21 @@ class ExplainStore:
             if change.item_id is not None and change.location_id is not None
         }
         # Safety stock of a shelf on which nothing ever stood keeps nothing back: there is nothing.
-        places = {Place(row.item_id, row.location_id) for row in levels.values()}
         return {
-            place: Shelf(tuple(moved.get(place, ())), tuple(held.get(place, ())), safety.get(place, 0))
-            for place in places
+            place: Shelf(
+                tuple(sorted((one for number in numbers for one in moved[number]), key=lambda one: one.recorded_at)),
+                tuple(one for number in numbers for one in held[number]),
+                safety.get(place, 0),
+                tuple(expired[place]),
+            )
+            for place, numbers in _by_place(levels).items()
         }
 
-    def _moved(self, levels: Mapping[int, sa.Row[*tuple[object, ...]]]) -> dict[Place, list[Moved]]:
-        moved: dict[Place, list[Moved]] = defaultdict(list)
+    def _has_expired(self, expires_at: datetime | None) -> bool:
+        return expires_at is not None and expires_at <= self._moment
+
+    def _moved(self, levels: Mapping[int, _Level]) -> dict[int, list[Moved]]:
+        moved: dict[int, list[Moved]] = defaultdict(list)
         for batch in chunks(sorted(levels)):
             query = (
                 sa.select(MOVEMENT)
@@ -177,7 +192,7 @@ class ExplainStore:
             )
             for row in self._connection.execute(query):
                 level = levels[row.stock_level_id]
-                moved[Place(level.item_id, level.location_id)].append(
+                moved[row.stock_level_id].append(
                     Moved(
                         row.units,
                         MovementKind(row.kind),
@@ -191,8 +206,8 @@ class ExplainStore:
                 )
         return moved
 
-    def _held(self, levels: Mapping[int, sa.Row[*tuple[object, ...]]]) -> dict[Place, list[Held]]:
-        held: dict[Place, list[Held]] = defaultdict(list)
+    def _held(self, levels: Mapping[int, _Level]) -> dict[int, list[Held]]:
+        held: dict[int, list[Held]] = defaultdict(list)
         for batch in chunks(sorted(levels)):
             query = (
                 sa.select(CLAIM, CHANNEL.c.name, ORDER.c.external_id)
@@ -208,9 +223,8 @@ class ExplainStore:
                 .order_by(CLAIM.c.id)
             )
             for row in self._connection.execute(query):
-                level = levels[row.stock_level_id]
                 document = row.reference if row.name is None else order_document(row.name, row.external_id)
-                held[Place(level.item_id, level.location_id)].append(
+                held[row.stock_level_id].append(
                     Held(row.units, ClaimKind(row.kind), document, row.created_at, row.expires_at)
                 )
         return held
@@ -285,6 +299,17 @@ class ExplainStore:
             )
             for row in self._connection.execute(sa.select(PUBLICATION).where(PUBLICATION.c.id.in_(ids)))
         }
+
+
+def _place(level: _Level) -> Place:
+    return Place(level.item_id, level.location_id)
+
+
+def _by_place(levels: Mapping[int, _Level]) -> dict[Place, list[int]]:
+    found: dict[Place, list[int]] = defaultdict(list)
+    for number, level in sorted(levels.items()):
+        found[_place(level)].append(number)
+    return found
 
 
 def _policy(change: Change) -> Policy:

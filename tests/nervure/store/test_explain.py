@@ -12,6 +12,7 @@ from nervure.inventory.derivation import Node, Units, as_data, evaluate, parts_o
 from nervure.inventory.policies import Policy
 from nervure.inventory.stock import Against, ClaimKind, InsufficientStockError
 from nervure.store.explain import ExplainStore
+from nervure.store.lots import LotStore
 from nervure.store.skus import SkuStore
 from schemas.locations import LocationKind
 from schemas.orders import OrderState
@@ -52,6 +53,8 @@ class Merchant:
     def act(self, world: World, number: int) -> None:
         steps: tuple[Callable[[World, str], object], ...] = (
             self.receive,
+            self.receive_what_expires,
+            self.receive_what_expires,
             self.lose,
             self.order,
             self.order,
@@ -80,6 +83,15 @@ class Merchant:
         world.move(sku, place, units, owner=owner, condition=condition)
         if condition is Condition.SELLABLE:
             world.goods_in(sku, place, 1)
+
+    def receive_what_expires(self, world: World, _: str) -> None:
+        sku, days = self.random.choice(SKUS[:2]), self.random.randint(1, 4)
+        lot = f"L{days}-{world.now:%d}"
+        item = world.catalogue.item_ids([sku])[sku]
+        LotStore(world.connection, world.now).put(item, lot, date.fromordinal(world.now.date().toordinal() + days))
+        place = self.random.choice(PLACES[:2])
+        world.move(sku, place, self.random.randint(1, 6), lot=lot)
+        world.goods_in(sku, place, 1)
 
     def lose(self, world: World, _: str) -> None:
         world.lose(self.random.choice(SKUS[:2]), self.random.choice(PLACES[:2]), self.random.randint(1, 4))
