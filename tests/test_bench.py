@@ -14,10 +14,11 @@ from bench.sizes import TINY
 REFERENCES = {
     "claims": {"one raw UPDATE", "the same rows, raw"},
     "ledger": {"raw COPY", "raw executemany"},
+    "availability": {"one indexed SELECT", "one statement by hand"},
     "webhooks": {"a bare handler"},
     "publishing": {"the cost bucket"},
 }
-LINES = {"claims": 12, "ledger": 1, "webhooks": 6, "publishing": 3}
+LINES = {"claims": 12, "ledger": 1, "availability": 2, "webhooks": 6, "publishing": 3}
 """What each benchmark measures on one database. The demo behind `sales` has tests of its own."""
 
 

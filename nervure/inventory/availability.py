@@ -74,8 +74,12 @@ def salable_quantity(
     A location where more is owed than is there counts as 0 and takes nothing from the others: the open promise is
     served or becomes a shortfall by itself.
     """
-    units = sum(available_at(parts, location, stock) for location in location_ids)
-    units = units * terms.share_percent // 100 - terms.buffer_units
+    return shown_of(sum(available_at(parts, location, stock) for location in location_ids), terms)
+
+
+def shown_of(pooled_units: int, terms: Terms) -> int:
+    """Units that a stock point may show of what its pool can promise. Never below 0."""
+    units = pooled_units * terms.share_percent // 100 - terms.buffer_units
     if terms.cap_units is not None:
         units = min(units, terms.cap_units)
     return max(units + terms.beyond_units, 0)

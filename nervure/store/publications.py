@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.inventory.availability import salable_quantity
+from nervure.inventory.availability import salable_quantity, shown_of
 from nervure.publication.answers import Landing
 from nervure.store import tables
+from nervure.store.availability import pooled
 from nervure.store.history import HistoryStore
 from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT, POINT_LOCATION, is_fresh
 from nervure.store.policies import PolicyStore
@@ -240,15 +241,18 @@ class PublicationStore:
 
     def salable(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
         """Salable quantity by (item, stock point): every reader's one way to it."""
-        parts = self._stock.parts_of({item for item, _ in wanted})
-        stock = self._stock.at_items({part for item in parts.values() for part in item})
-        points = {point for _, point in wanted}
-        pools, channels = self._pools(points), self._channels(points)
+        if not wanted:
+            return {}
+        units = pooled(self._connection, self._now, wanted, self._stale())
+        channels = self._channels({point for _, point in wanted})
         terms = PolicyStore(self._connection, self._now).terms({(item, channels[point]) for item, point in wanted})
-        return {
-            (item, point): salable_quantity(parts[item], pools.get(point, ()), stock, terms[item, channels[point]])
-            for item, point in wanted
-        }
+        return {(item, point): shown_of(units[item, point], terms[item, channels[point]]) for item, point in wanted}
+
+    def _stale(self) -> list[int]:
+        """Locations whose units may not be promised now."""
+        query = sa.select(LOCATION.c.id, LOCATION.c.as_of, LOCATION.c.ttl_seconds)
+        rows = self._connection.execute(query.where(LOCATION.c.ttl_seconds.is_not(None)))
+        return [row.id for row in rows if not is_fresh(row.as_of, row.ttl_seconds, self._now)]
 
     def hidden(self, publication_id: int) -> int:
         """Units that could be promised at a stock point, and that share, buffer and cap do not show there."""
