@@ -113,8 +113,8 @@ class CountRepository(Protocol):
     def record_count(self, count: Count) -> int | None:
         """Keeps a count; answers its id, or None where it was heard before."""
 
-    def correct_count(self, count: Count, difference: int) -> None:
-        """Keeps that another difference is booked for it."""
+    def correct_count(self, count: Count) -> None:
+        """Keeps the difference that is booked for a count by now, and what a running number goes on from."""
 
     def counts_since(self, place: Place, moment: datetime) -> list[Count]:
         """The counts of a place at or after a moment, in their order."""
@@ -213,10 +213,13 @@ class _Recount:
         for position, stored in enumerate(counts):
             count = self._on_newest_base(stored)
             if self._may_differ(count, stored):
-                found = self._difference(count, counts[position:])
-                if found != stored.difference:
-                    self.stock.correct_count(stored, found)
-                    self.booked += self.stock.book([self._correction(stored, found - stored.difference)])
+                count = replace(count, difference=self._difference(count, counts[position:]))
+                if count != stored:
+                    # The base too: whatever is heard next between it and this number must be measured from there.
+                    self.stock.correct_count(count)
+                if count.difference != stored.difference:
+                    change = count.difference - stored.difference
+                    self.booked += self.stock.book([self._correction(stored, change)])
             self.done.append(count)
         return self.booked
 

@@ -47,11 +47,15 @@ class CountStore(StockTransaction):
         number: int | None = self._connection.execute(statement.returning(OBSERVATION.c.id)).scalar_one_or_none()
         return number
 
-    def correct_count(self, count: Count, difference: int) -> None:
+    def correct_count(self, count: Count) -> None:
         self._connection.execute(
             OBSERVATION.update()
             .where(OBSERVATION.c.id == count.id)
-            .values(expected_units=OBSERVATION.c.units - difference)
+            .values(
+                expected_units=OBSERVATION.c.units - count.difference,
+                base_units=count.base_units,
+                base_at=count.base_at,
+            )
         )
 
     def go_on(self, last: Count, said: Count) -> Count:

@@ -239,6 +239,15 @@ def test_running_numbers_tickets_and_an_echo_of_a_push_end_the_same_in_every_ord
 
 
 @pytest.mark.requirement("R03", "R21")
+def test_a_running_number_goes_on_from_a_count_that_was_heard_after_it(shared_sqlite: Database) -> None:
+    """One is sold at minute 5, 23 are counted at 20, one is sold at 21, and the till shows 22 at 22."""
+    with a_store(shared_sqlite, "till") as store:
+        counted, shown = stated(Said(20, 23), counted=True), stated(Said(22, 22), counted=False)
+        sold = [ticket(Ticket(minute), number) for number, minute in enumerate((5, 21))]
+        assert ends(store, [counted, shown, *sold]) == {22}
+
+
+@pytest.mark.requirement("R03", "R21")
 def test_what_the_till_was_not_told_yet_is_not_missing_there(shared_sqlite: Database) -> None:
     """Goods that the hub received are on no number of the till before a push is confirmed."""
     shelf = RUNNING["before, between and after"]
