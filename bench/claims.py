@@ -28,6 +28,7 @@ from nervure.inventory.stock import Against, ClaimKind, Place
 from nervure.store.database import Connection, Database, open_database
 from nervure.store.statements import LEVEL
 from nervure.store.stock import StockStore
+from nervure.store.together import Together
 
 UNITS = 1_000_000_000
 EXPIRES_AT = NOW + timedelta(minutes=15)
@@ -86,7 +87,7 @@ def measure(kind: Kind, sizes: Sizes, say: Say) -> Iterator[Figure]:
 
 
 class Crew:
-    """Workers with a connection each. Threads share one `Database`, as they do in the hub; processes do not."""
+    """Workers with a connection each. Threads share one hub's `Together`, as they do in the hub; processes do not."""
 
     def __init__(self, shop: Shop, workers: int, how: How) -> None:
         self.claimed = 0
@@ -97,10 +98,11 @@ class Crew:
         context.set_forkserver_preload(["bench.claims"])
         database = self._stack.enter_context(_open(shop.url)) if how == "threads" else None
         lock = threading.Lock() if how == "threads" and not shop.is_postgresql else None
+        together = Together(database) if database is not None else None
         for seed in range(workers):
             ours, theirs = Pipe()
             if how == "threads":
-                worker = threading.Thread(target=_serve, args=(theirs, shop, seed, database, lock), daemon=True)
+                worker = threading.Thread(target=_serve, args=(theirs, shop, seed, together, lock), daemon=True)
             else:
                 worker = context.Process(target=_serve, args=(theirs, shop, seed), daemon=True)  # type: ignore[assignment]  # started and joined alike
             worker.start()
@@ -131,12 +133,12 @@ class Crew:
 
 
 def _serve(
-    line: Line, shop: Shop, seed: int, database: Database | None = None, lock: "threading.Lock | None" = None
+    line: Line, shop: Shop, seed: int, together: Together | None = None, lock: "threading.Lock | None" = None
 ) -> None:
     """One worker: works a shift whenever it is told to."""
     chance = random.Random(seed)
     with ExitStack() as stack:
-        hub = database or stack.enter_context(_open(shop.url))
+        hub = together or Together(stack.enter_context(_open(shop.url)))
         raw = _raw_postgresql(shop, stack) if shop.is_postgresql else _raw_sqlite(shop, stack, lock)
         claims: dict[str, Claim] = {OURS: _ours(shop, hub), **raw}
         line.send("ready")
@@ -149,7 +151,7 @@ def _serve(
             line.send((count, time.monotonic()))
 
 
-def _ours(shop: Shop, database: Database) -> Claim:
+def _ours(shop: Shop, hub: Together) -> Claim:
     def take(shelf: int) -> None:
         place = shop.shelves[shelf][0]
 
@@ -158,7 +160,7 @@ def _ours(shop: Shop, database: Database) -> Claim:
             takes = claim(stock, {place: 1}, kind=ClaimKind.RESERVATION, against=Against.AVAILABLE_TO_PROMISE)
             stock.reserve(takes, reference="bench", expires_at=EXPIRES_AT)
 
-        database.run(work)
+        hub.do(work)
 
     return take
 

@@ -1,6 +1,6 @@
 """The hub in one process: its database, its clock, and its open connections."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,11 +20,10 @@ from nervure.inventory.counts import CountLimits
 from nervure.orders.work import Desk
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection, Database
-from nervure.store.inbox import InboxStore
 from nervure.store.orders import PERSONAL_DATA_DAYS, OrderStore
 from nervure.store.stock import StockStore
 from nervure.store.together import Together
-from schemas.documents import RawDocument, Translation
+from schemas.documents import Translation
 
 MAX_POLL_SECONDS = 300.0
 """Orders are pulled at least this often, however seldom a platform asks for it."""
@@ -57,7 +56,7 @@ class Hub:
     """What every operation works with. Connections are opened when first used, and shared between threads.
 
     `wire` opens the way to an account's server; the simulated world hands in a function instead of a socket.
-    `heard` stores documents of an account in the inbox, and answers how many were new.
+    `together` carries out what many threads ask for at once in one transaction.
     """
 
     database: Database
@@ -68,16 +67,12 @@ class Hub:
     callback_url: str | None = None
     personal_data_days: int = PERSONAL_DATA_DAYS
     count_limits: CountLimits = field(default_factory=CountLimits)
-    heard: Together[tuple[str, tuple[RawDocument, ...]], int] = field(init=False)
+    together: Together = field(init=False)
     _open: dict[str, ChannelConnection] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        self.heard = Together(self.database, self._store)
-
-    def _store(self, connection: Connection, heard: Sequence[tuple[str, tuple[RawDocument, ...]]]) -> list[int]:
-        inbox = InboxStore(connection, self.clock.now())
-        return [inbox.put(channel, documents) for channel, documents in heard]
+        self.together = Together(self.database)
 
     def connection(self, channel: str) -> ChannelConnection:
         """The open connection of a channel."""

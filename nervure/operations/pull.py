@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from connectors.errors import ConnectorError, FatalError, ThrottledError
 from nervure.operations.hub import Hub, set_problem
 from nervure.store.channels import ChannelStore
+from nervure.store.inbox import InboxStore
 from schemas.documents import RawDocument
 
 WHOLE_OVERLAP = "pull the whole overlap"
@@ -73,7 +74,8 @@ def pull_stock(hub: Hub, channel: str) -> int:
 
 def store(hub: Hub, channel: str, documents: tuple[RawDocument, ...]) -> int:
     """Stores documents in the inbox; answers how many were new."""
-    return hub.heard.do((channel, documents))
+    now = hub.clock.now()
+    return hub.together.do(lambda connection: InboxStore(connection, now).put(channel, documents))
 
 
 def _note(

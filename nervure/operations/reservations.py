@@ -10,7 +10,7 @@ from nervure.operations.staff import UnknownStockError
 from nervure.orders.reservations import Ask, LackingError, reserve, sum_asks, take_over
 from nervure.orders.settling import cover, serve_shortfalls
 from nervure.store.catalogue import CatalogueStore
-from nervure.store.database import Connection
+from nervure.store.database import Connection, savepoint
 from nervure.store.reservations import HeldUnits, KnownOrder, ReservationState, ReservationStore
 from nervure.store.stock import StockStore
 from schemas.orders import DeliveryMethod
@@ -68,11 +68,11 @@ def make_reservation(
     """
     if not wishes or any(wish.units <= 0 for wish in wishes):
         raise ReservationError(f"reservation {reference!r} asks for nothing: name skus with units above 0")
-    if expires_at <= hub.clock.now():
+    now = hub.clock.now()
+    if expires_at <= now:
         raise ReservationError(f"reservation {reference!r} would end before it begins")
 
     def work(connection: Connection) -> Reservation:
-        now = hub.clock.now()
         store = ReservationStore(connection, now)
         channel_id = _channel_id(store, channel)
         asks = _asks(connection, now, wishes, has_pool=channel_id is not None)
@@ -88,7 +88,18 @@ def make_reservation(
             _ask_again(store, reference, asks, channel, expires_at)
         return _seen(store, reference, is_new=is_new)
 
-    return hub.database.run(work)
+    def alone(connection: Connection) -> Reservation | RefusalError:
+        try:
+            with savepoint(connection):
+                return work(connection)
+        except RefusalError as refusal:
+            return refusal
+
+    # A flash sale is many carts at once for one item: they share a transaction instead of waiting for each other's.
+    answer = hub.together.do(alone)
+    if isinstance(answer, RefusalError):
+        raise answer
+    return answer
 
 
 def _ask_again(

@@ -1,22 +1,18 @@
 """Small work of many threads, carried out in one transaction.
 
 A commit waits for the disk, and a row that everybody wants waits for each commit. Whoever comes while a transaction
-runs is taken along by the next one: many claims of one hot item cost one lock and one commit.
+runs is taken along by the next one: many claims of one hot item cost one commit.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Condition, Event
-from typing import Generic, TypeVar
+from typing import Any, TypeVar
 
 from nervure.store.database import Connection, Database
 
-J = TypeVar("J")
 R = TypeVar("R")
-
-Work = Callable[[Connection, Sequence[J]], Sequence[R]]
-"""Does some jobs in one transaction; answers each, in their order. It has no effect outside the transaction."""
 
 MOST = 64
 """Jobs in one transaction: more would make the first of them wait for the last."""
@@ -26,34 +22,36 @@ PATIENCE_SECONDS = 0.0005
 
 
 @dataclass(slots=True)
-class _Waiting(Generic[J, R]):
+class _Waiting:
     """A job, and its thread: woken when the job is done, or when it is its turn to lead."""
 
-    job: J
+    job: Callable[[Connection], Any]  # each thread has its own kind of answer
     woken: Event = field(default_factory=Event)
     is_done: bool = False
-    answer: R | None = None
+    answer: Any = None  # as above
     error: BaseException | None = None
 
 
-class Together(Generic[J, R]):
-    """One kind of work. Safe to share between threads: one of those that wait leads, and works for all."""
+class Together:
+    """Safe to share between threads: one of those that wait leads, and works for all."""
 
-    def __init__(self, database: Database, work: Work[J, R]) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._work = work
-        self._queue: deque[_Waiting[J, R]] = deque()
+        self._queue: deque[_Waiting] = deque()
         self._is_led = False
         self._guard = Condition()
         self._last = 1
 
-    def do(self, job: J) -> R:
+    def do(self, job: Callable[[Connection], R]) -> R:
         """Does one job and answers once it is committed.
 
+        The job must have no effect outside the transaction: it may be run again, and by another thread. What it
+        refuses it should answer, having undone its part: what it raises sends all of its transaction back, one by one.
+
         Raises:
-            Exception: what the work raised over this job alone; the others of its transaction are not concerned.
+            Exception: what this job raised; the others of its transaction are not concerned.
         """
-        mine: _Waiting[J, R] = _Waiting(job)
+        mine = _Waiting(job)
         with self._guard:
             self._queue.append(mine)
             self._guard.notify()
@@ -64,7 +62,8 @@ class Together(Generic[J, R]):
             self._lead()
         if mine.error is not None:
             raise mine.error
-        return mine.answer  # type: ignore[return-value]  # answered, or the error was raised
+        answer: R = mine.answer
+        return answer
 
     def _lead(self) -> None:
         """Works for the first of the queue, its own thread's job among them; then the next of the queue leads."""
@@ -89,9 +88,9 @@ class Together(Generic[J, R]):
                 one.is_done = True
                 one.woken.set()
 
-    def _carry_out(self, batch: Sequence[_Waiting[J, R]]) -> None:
+    def _carry_out(self, batch: Sequence[_Waiting]) -> None:
         try:
-            answers = self._database.run(lambda connection: self._work(connection, [one.job for one in batch]))
+            answers = self._database.run(lambda connection: [one.job(connection) for one in batch])
             for one, answer in zip(batch, answers, strict=True):
                 one.answer = answer
         except Exception as error:

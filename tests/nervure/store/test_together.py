@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from nervure.store import tables
 from nervure.store.database import Database
 from nervure.store.together import Together
+from tests.nervure.world import START
 
 TASK = tables.of(tables.TaskRow)
 THREADS, JOBS = 8, 25
@@ -20,14 +21,17 @@ class OddJobError(Exception):
     pass
 
 
-def write(connection: Connection, subjects: Sequence[str]) -> list[str]:
-    """One row for each subject; a subject that begins with "odd" cannot be written."""
-    for subject in subjects:
+def writes(subject: str) -> Callable[[Connection], str]:
+    """One row; a subject that begins with "odd" cannot be written."""
+
+    def job(connection: Connection) -> str:
         if subject.startswith("odd"):
             raise OddJobError(subject)
-        row = {"kind": "test", "subject": subject, "text": "", "created_at": sa.func.current_timestamp()}
+        row = {"kind": "test", "subject": subject, "text": "", "created_at": START}
         connection.execute(TASK.insert().values(row))
-    return [f"wrote {subject}" for subject in subjects]
+        return f"wrote {subject}"
+
+    return job
 
 
 def subjects_in(database: Database) -> Counter[str]:
@@ -43,37 +47,42 @@ def at_once(work: Callable[[int], None]) -> None:
         thread.join()
 
 
-def test_each_job_is_done_once_and_each_thread_gets_its_own_answer(database: Database) -> None:
-    sizes: list[int] = []
+def test_each_job_is_done_once_and_each_thread_gets_its_own_answer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transactions = 0
+    run = database.run
 
-    def work(connection: Connection, subjects: Sequence[str]) -> list[str]:
-        sizes.append(len(subjects))
-        return write(connection, subjects)
+    def counted(work: Callable[[Connection], object]) -> object:
+        nonlocal transactions
+        transactions += 1
+        return run(work)
 
-    together = Together(database, work)
+    monkeypatch.setattr(database, "run", counted)
+    together = Together(database)
     wrong: list[str] = []
 
     def worker(number: int) -> None:
         for job in range(JOBS):
             subject = f"{number}-{job}"
-            if together.do(subject) != f"wrote {subject}":
+            if together.do(writes(subject)) != f"wrote {subject}":
                 wrong.append(subject)
 
     at_once(worker)
     assert wrong == []
     assert subjects_in(database) == Counter(f"{number}-{job}" for number in range(THREADS) for job in range(JOBS))
-    assert len(sizes) < THREADS * JOBS
+    assert transactions < THREADS * JOBS
 
 
 def test_a_job_that_fails_fails_alone(database: Database) -> None:
-    together = Together(database, write)
+    together = Together(database)
     failed: list[str] = []
 
     def worker(number: int) -> None:
         for job in range(JOBS):
             subject = f"{'odd' if number == 3 else 'even'}-{number}-{job}"
             try:
-                together.do(subject)
+                together.do(writes(subject))
             except OddJobError as error:
                 failed.append(str(error))
 
@@ -87,22 +96,20 @@ def test_a_job_that_fails_fails_alone(database: Database) -> None:
 def test_who_is_interrupted_while_leading_leaves_nobody_waiting(sqlite: Database) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def work(_: Connection, jobs: Sequence[str]) -> list[str]:
-        if "stop" in jobs:
-            begun.set()
-            go_on.wait(10)
-            raise KeyboardInterrupt
-        return list(jobs)
+    def stop(_: Connection) -> None:
+        begun.set()
+        go_on.wait(10)
+        raise KeyboardInterrupt
 
-    together = Together(sqlite, work)
+    together = Together(sqlite)
     answers: list[str] = []
 
     def interrupted() -> None:
         with pytest.raises(KeyboardInterrupt):
-            together.do("stop")
+            together.do(stop)
 
     leader = threading.Thread(target=interrupted)
-    follower = threading.Thread(target=lambda: answers.append(together.do("go")))
+    follower = threading.Thread(target=lambda: answers.append(together.do(lambda _: "go")))
     leader.start()
     assert begun.wait(10)
     follower.start()
