@@ -1,10 +1,15 @@
 """Commands that look at the whole hub: its state, its rules, its balances."""
 
+from dataclasses import asdict
+from json import dumps
+from typing import Annotated
+
 import typer
 
 from nervure.cli.common import SettingsOption, fail, opened_hub, print_table
-from nervure.invariants import check_all
+from nervure.invariants import Violation, each_violation
 from nervure.store.audit import AuditStore
+from nervure.store.rebuild import Difference
 from nervure.store.rebuild import rebuild as rebuild_levels
 from nervure.store.reports import ReportStore
 
@@ -36,15 +41,28 @@ def status(settings: SettingsOption = None) -> None:
 
 
 @app.command()
-def check(settings: SettingsOption = None) -> None:
+def check(
+    settings: SettingsOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each violation.")] = False,
+) -> None:
     """Check everything that must always hold; each violation is named."""
+    found = 0
     with opened_hub(settings) as hub, hub.database.read() as connection:
-        violations = check_all(AuditStore(connection))
-    for violation in violations:
-        typer.echo(f"{violation.rule}: {violation.subject}: {violation.text}")
-    if violations:
-        fail(f"{len(violations)} violations")
-    typer.echo("everything holds")
+        for violation in each_violation(AuditStore(connection)):
+            found += 1
+            if as_json:
+                typer.echo(dumps(asdict(violation), ensure_ascii=False))
+            else:
+                typer.echo(_readable(violation))
+    if found:
+        fail(f"{found} violations")
+    if not as_json:
+        typer.echo("everything holds")
+
+
+def _readable(violation: Violation) -> str:
+    delta = f" ({violation.delta:+})" if violation.delta and f"({violation.delta:+})" not in violation.text else ""
+    return f"{violation.rule}: {violation.subject}: {violation.text}{delta}"
 
 
 @app.command()
@@ -52,6 +70,10 @@ def rebuild(settings: SettingsOption = None) -> None:
     """Compute every stock level anew from the ledger and the claims, and put right what differs."""
     with opened_hub(settings) as hub:
         mended = hub.database.run(lambda connection: rebuild_levels(connection, hub.clock.now()))
-    for difference in mended:
-        typer.echo(str(difference))
-    typer.echo(f"{len(mended)} levels were put right")
+    for one in mended:
+        typer.echo(f"{one.sku} at {one.location} ({_kept_as(one)}): {one.number} {one.stored} -> {one.rebuilt}")
+    typer.echo(f"{len({one.level_id for one in mended})} levels were put right")
+
+
+def _kept_as(difference: Difference) -> str:
+    return " ".join(part for part in (difference.owner, difference.condition, difference.lot) if part)

@@ -13,11 +13,25 @@ def check(look: Look) -> Iterator[Violation]:
         subject = f"{level.sku} at {level.location}"
         claimed = level.reserved + level.allocated
         if claimed > max(level.on_hand, 0):
-            yield Violation(RULE, subject, f"{claimed} units are claimed, {level.on_hand} are there")
+            yield Violation(
+                RULE,
+                subject,
+                f"{claimed} units are claimed, {level.on_hand} are there",
+                level.sku,
+                level.location,
+                claimed - max(level.on_hand, 0),
+                f"{claimed} claimed",
+                f"at most {max(level.on_hand, 0)}",
+            )
         if (level.reserved, level.allocated) != (level.held_reserved, level.held_allocated):
             yield Violation(
                 RULE,
                 subject,
                 f"says {level.reserved} reserved and {level.allocated} allocated,"
                 f" its claims hold {level.held_reserved} and {level.held_allocated}",
+                level.sku,
+                level.location,
+                claimed - level.held_reserved - level.held_allocated,
+                f"{level.reserved} reserved, {level.allocated} allocated",
+                f"{level.held_reserved} reserved, {level.held_allocated} allocated",
             )

@@ -18,7 +18,25 @@ def check(look: Look) -> Iterator[Violation]:
         subject = f"{line.channel} order {line.order} line {line.line}"
         accounted = line.units_served + line.units_canceled + line.units_short
         if accounted != line.units_ordered:
-            yield Violation(RULE, subject, f"{line.units_ordered} ordered, {accounted} accounted for")
+            yield Violation(
+                RULE,
+                subject,
+                f"{line.units_ordered} ordered, {accounted} accounted for",
+                line.sku,
+                "",
+                accounted - line.units_ordered,
+                f"{accounted} accounted for",
+                f"{line.units_ordered} ordered",
+            )
         unplanned = line.units_short - line.units_backordered
         if unplanned and not line.has_task:
-            yield Violation(RULE, subject, f"{unplanned} units are short and nobody was told")
+            yield Violation(
+                RULE,
+                subject,
+                f"{unplanned} units are short and nobody was told",
+                line.sku,
+                "",
+                unplanned,
+                "no task",
+                "a task",
+            )

@@ -13,10 +13,24 @@ def check(look: Look) -> Iterator[Violation]:
         subject = f"{level.sku} at {level.location}"
         if level.on_hand != level.moved_units:
             delta = level.on_hand - level.moved_units
-            yield Violation(RULE, subject, f"on hand {level.on_hand}, movements give {level.moved_units} ({delta:+})")
-        if not level.sequence == level.movements == level.last_sequence:
+            yield Violation(
+                RULE,
+                subject,
+                f"on hand {level.on_hand}, movements give {level.moved_units} ({delta:+})",
+                level.sku,
+                level.location,
+                delta,
+                f"on hand {level.on_hand}",
+                f"on hand {level.moved_units}",
+            )
+        if not level.sequence == level.movements == level.last_sequence == level.distinct_sequences:
             yield Violation(
                 RULE,
                 subject,
                 f"sequence {level.sequence}, {level.movements} movements, the last is {level.last_sequence}",
+                level.sku,
+                level.location,
+                level.on_hand - level.moved_units,
+                f"{level.movements} movements, the last is {level.last_sequence}",
+                f"1 to {level.sequence} without a gap",
             )

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
+from nervure.store.audit_claims import ClaimAuditStore
+from nervure.store.audit_related import RelatedAuditStore
 from nervure.store.catalogue import ITEM
 from nervure.store.orders import (
     CHANNEL,
@@ -44,6 +45,7 @@ class LevelAudit:
     moved_units: int
     movements: int
     last_sequence: int
+    distinct_sequences: int
     held_reserved: int
     held_allocated: int
 
@@ -94,15 +96,14 @@ class GoodsAudit:
     """Units as transfers or a purchase say them, beside what the ledger says."""
 
     subject: str
+    sku: str
+    location: str
     said_units: int
     booked_units: int
 
 
-class AuditStore:
+class AuditStore(ClaimAuditStore, RelatedAuditStore):
     """Reads everything in one look."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def levels(self) -> Iterator[LevelAudit]:
         """Every stock level."""
@@ -112,6 +113,7 @@ class AuditStore:
                 sa.func.sum(MOVEMENT.c.units).label("units"),
                 sa.func.count().label("movements"),
                 sa.func.max(MOVEMENT.c.sequence).label("last"),
+                sa.func.count(MOVEMENT.c.sequence.distinct()).label("steps"),
             )
             .group_by(MOVEMENT.c.stock_level_id)
             .subquery()
@@ -136,7 +138,7 @@ class AuditStore:
             .join(held, held.c.stock_level_id == LEVEL.c.id, isouter=True)
             .order_by(LEVEL.c.id)
         )
-        for row in self._connection.execute(query):
+        for row in self.stream(query):
             yield LevelAudit(
                 row.sku,
                 row.code,
@@ -150,6 +152,7 @@ class AuditStore:
                 int(row.units or 0),
                 int(row.movements or 0),
                 int(row.last or 0),
+                int(row.steps or 0),
                 int(row.h_r or 0),
                 int(row.h_a or 0),
             )
@@ -184,7 +187,7 @@ class AuditStore:
             .join(SHORTFALL, SHORTFALL.c.order_line_id == LINE.c.id, isouter=True)
             .order_by(LINE.c.id)
         )
-        for row in self._connection.execute(query):
+        for row in self.stream(query):
             yield LineAudit(
                 row.name,
                 row.external_id,
@@ -239,8 +242,9 @@ class AuditStore:
             yield PublicationAudit(row.name, row.sku, row.external_id, row.salable_quantity, row.state)
 
     def goods(self) -> Iterator[GoodsAudit]:
-        """Every stock key in transit, and every receipt of a purchase."""
+        """Every stock key in transit, every line of a transfer, and every receipt of a purchase."""
         yield from (GoodsAudit(*one) for one in in_transit(self._connection))
+        yield from (GoodsAudit(*one) for one in self.transfer_lines())
         yield from (GoodsAudit(*one) for one in receipts(self._connection))
 
     def missing_publications(self) -> int:

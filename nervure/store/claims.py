@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nervure.inventory.stock import ClaimKind, HeldClaim, Level, Place, Take
+from nervure.store.digests import claim_digest, digest_when_ended
 from nervure.store.statements import (
     CLAIM,
     LEVEL,
@@ -37,7 +38,8 @@ _LOCKED_AT_ONCE = (
     .with_for_update(of=LEVEL)
 )
 _HELD_BACK = sa.select(SAFETY).where(sa.tuple_(SAFETY.c.item_id, SAFETY.c.location_id).in_(_PLACES))
-_CLAIM = ("stock_level_id", "kind", "units", "state", "reference")
+_SEALED = ("kind", "units", "reference", "fulfillment_line_id", "expires_at", "created_at")
+_CLAIM = ("stock_level_id", "state", *_SEALED, "digest")
 _CLAIMED = {ClaimKind.RESERVATION: LEVEL.c.reserved, ClaimKind.ALLOCATION: LEVEL.c.allocated}
 _FREE = LEVEL.c.on_hand - LEVEL.c.reserved - LEVEL.c.allocated
 _TAKE = {
@@ -60,19 +62,14 @@ class ClaimStore(StockTransaction):
     """The claims of one transaction."""
 
     def lock_sellable(self, places: Collection[Place]) -> list[Level]:
-        return [
-            Level(
-                row.id,
-                Place(row.item_id, row.location_id),
-                row.owner,
-                row.on_hand - row.reserved - row.allocated,
-                row.reserved + row.allocated,
-                row.lot,
-                row.expires_at,
-            )
-            for row in self._lock(sorted(places))
-            if _is_promised(row, self._now)
-        ]
+        levels: list[Level] = []
+        for row in self._lock(sorted(places)):
+            self._stock_keys[row.id] = (row.item_id, row.location_id, row.owner, row.condition, row.lot)
+            if _is_promised(row, self._now):
+                free = row.on_hand - row.reserved - row.allocated
+                place, claimed = Place(row.item_id, row.location_id), row.reserved + row.allocated
+                levels.append(Level(row.id, place, row.owner, free, claimed, row.lot, row.expires_at))
+        return levels
 
     def _lock(self, places: Sequence[Place]) -> Iterator[sa.Row[Any]]:
         """PostgreSQL locks all in one statement: the order of several would not be the keys'. SQLite has one lock."""
@@ -99,19 +96,20 @@ class ClaimStore(StockTransaction):
 
     def allocate(self, takes: Sequence[tuple[Take, int]]) -> None:
         """Records taken units as allocations of fulfillment lines: (take, fulfillment line id)."""
-        rows: list[Row] = [
-            (take.level_id, str(ClaimKind.ALLOCATION), take.units, "held", f"line:{line}", line, self._now)
-            for take, line in takes
-        ]
-        insert_rows(self._connection, CLAIM, (*_CLAIM, "fulfillment_line_id", "created_at"), rows)
+        rows = [(take, f"line:{line}", line, None) for take, line in takes]
+        self._write_claims(ClaimKind.ALLOCATION, rows)
 
     def reserve(self, takes: Sequence[Take], *, reference: str, expires_at: datetime) -> None:
         """Records taken units as a reservation."""
-        rows: list[Row] = [
-            (take.level_id, str(ClaimKind.RESERVATION), take.units, "held", reference, expires_at, self._now)
-            for take in takes
-        ]
-        insert_rows(self._connection, CLAIM, (*_CLAIM, "expires_at", "created_at"), rows)
+        self._write_claims(ClaimKind.RESERVATION, [(take, reference, None, expires_at) for take in takes])
+
+    def _write_claims(self, kind: ClaimKind, claims: Sequence[tuple[Take, str, int | None, datetime | None]]) -> None:
+        keys = self.stock_keys(take.level_id for take, *_ in claims)
+        rows: list[Row] = []
+        for take, reference, line, expires_at in claims:
+            columns = (str(kind), take.units, reference, line, expires_at, self._now)
+            rows.append((take.level_id, "held", *columns, claim_digest(keys[take.level_id], columns)))
+        insert_rows(self._connection, CLAIM, _CLAIM, rows)
 
     def held_for(self, fulfillment_line_ids: Collection[int]) -> list[HeldClaim]:
         """The allocations that these lines still hold, by id."""
@@ -142,7 +140,12 @@ class ClaimStore(StockTransaction):
             row = self._connection.execute(
                 CLAIM.update()
                 .where(CLAIM.c.id == claim_id, CLAIM.c.state == "held")
-                .values(state=state, ended_at=at or self._now, end_recorded_at=self._now)
+                .values(
+                    state=state,
+                    ended_at=at or self._now,
+                    end_recorded_at=self._now,
+                    digest=digest_when_ended(CLAIM.c.digest, state, at or self._now, self._now),
+                )
                 .returning(CLAIM.c.stock_level_id, CLAIM.c.units, CLAIM.c.kind)
             ).one_or_none()
             if row is not None:
@@ -185,22 +188,19 @@ class ClaimStore(StockTransaction):
                 raise ValueError(f"line {fulfillment_line_id} does not hold {missing} more units of item {item_id}")
 
     def _split(self, held: HeldClaim, units: int) -> HeldClaim:
-        self._connection.execute(CLAIM.update().where(CLAIM.c.id == held.id).values(units=held.units - units))
-        whole = CLAIM.alias()
-        row = self._connection.execute(
-            CLAIM.insert()
-            .values(
-                stock_level_id=held.level_id,
-                kind=ClaimKind.ALLOCATION.value,
-                units=units,
-                state="held",
-                reference=f"line:{held.fulfillment_line_id}",
-                fulfillment_line_id=held.fulfillment_line_id,
-                # Both halves were taken when the whole was: a count of a moment between must know of them.
-                created_at=sa.select(whole.c.created_at).where(whole.c.id == held.id).scalar_subquery(),
-            )
-            .returning(CLAIM.c.id)
+        # Both halves were taken when the whole was: a count of a moment between must know of them.
+        whole = self._connection.execute(sa.select(CLAIM).where(CLAIM.c.id == held.id)).mappings().one()
+        key = self.stock_keys([held.level_id])[held.level_id]
+        stays, goes = (
+            dict(whole)
+            | {"units": part, "digest": claim_digest(key, [(dict(whole) | {"units": part})[n] for n in _SEALED])}
+            for part in (held.units - units, units)
         )
+        self._connection.execute(
+            CLAIM.update().where(CLAIM.c.id == held.id).values(units=stays["units"], digest=stays["digest"])
+        )
+        del goes["id"]
+        row = self._connection.execute(CLAIM.insert().values(**goes).returning(CLAIM.c.id))
         return replace(held, id=int(row.scalar_one()), units=units)
 
     def held_by_reference(self, reference: str) -> list[int]:

@@ -1,7 +1,7 @@
 """Counts in SQL, and what the ledger and the claims say of the moments in which they were made."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from nervure.inventory.counts import PART_OF_KIT, Basis, Count
 from nervure.inventory.stock import Place
 from nervure.store import tables
+from nervure.store.digests import count_digest
 from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, OBSERVATION, StockTransaction, chunks, insert_new
 from schemas.fulfillment import FulfillmentState
 from schemas.stock import Condition, MovementKind
@@ -48,23 +49,31 @@ class CountStore(StockTransaction):
         return number
 
     def correct_count(self, count: Count) -> None:
-        self._connection.execute(
-            OBSERVATION.update()
-            .where(OBSERVATION.c.id == count.id)
-            .values(
-                expected_units=OBSERVATION.c.units - count.difference,
-                base_units=count.base_units,
-                base_at=count.base_at,
-            )
+        self._rewrite(
+            count.id,
+            lambda row: {
+                "expected_units": row["units"] - count.difference,
+                "base_units": count.base_units,
+                "base_at": count.base_at,
+            },
         )
+
+    def _rewrite(self, count_id: int, change: Callable[[Mapping[str, Any]], dict[str, object]]) -> None:
+        query = sa.select(OBSERVATION).where(OBSERVATION.c.id == count_id).with_for_update()
+        row = dict(self._connection.execute(query).mappings().one())
+        values = change(row)
+        values["digest"] = count_digest(row | values)
+        self._connection.execute(OBSERVATION.update().where(OBSERVATION.c.id == count_id).values(**values))
 
     def go_on(self, last: Count, said: Count) -> Count:
         """A running number was seen again as it was expected: its last word is from this time on."""
-        self._connection.execute(
-            OBSERVATION.update()
-            .where(OBSERVATION.c.id == last.id)
-            .values(units=said.units, expected_units=said.units, observed_at=said.observed_at, version=said.version)
-        )
+        values = {
+            "units": said.units,
+            "expected_units": said.units,
+            "observed_at": said.observed_at,
+            "version": said.version,
+        }
+        self._rewrite(last.id, lambda _: dict(values))
         return replace(last, units=said.units, observed_at=said.observed_at, version=said.version)
 
     def counts_since(self, place: Place, moment: datetime) -> list[Count]:
@@ -146,7 +155,7 @@ def was_held(moment: datetime) -> sa.ColumnElement[bool]:
 
 def count_row(count: Count, now: datetime) -> dict[str, object]:
     """A count as it is kept."""
-    return {
+    row: dict[str, object] = {
         "location_id": count.place.location_id,
         "item_id": count.place.item_id,
         "source": count.source,
@@ -165,6 +174,7 @@ def count_row(count: Count, now: datetime) -> dict[str, object]:
         "observed_at": count.observed_at,
         "recorded_at": now,
     }
+    return row | {"digest": count_digest(row)}
 
 
 def _as_count(row: sa.Row[Any]) -> Count:

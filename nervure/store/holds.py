@@ -9,6 +9,7 @@ from nervure.inventory.stock import Place, Take
 from nervure.orders.work import Hold
 from nervure.store import tables
 from nervure.store.claims import ClaimStore
+from nervure.store.digests import digest_when_ended
 from nervure.store.statements import CLAIM, LEVEL, chunks
 
 ORDER = tables.of(tables.SalesOrderRow)
@@ -64,7 +65,11 @@ class HoldStore(ClaimStore):
             ended = self._connection.execute(
                 CLAIM.update()
                 .where(CLAIM.c.id == hold.claim_id, CLAIM.c.state == "held")
-                .values(state="consumed", ended_at=self._now)
+                .values(
+                    state="consumed",
+                    ended_at=self._now,
+                    digest=digest_when_ended(CLAIM.c.digest, "consumed", self._now, None),
+                )
             )
             if ended.rowcount != 1:
                 raise ValueError(f"claim {hold.claim_id} had ended already")

@@ -7,6 +7,7 @@ from json import dumps
 import sqlalchemy as sa
 
 from nervure.inventory.stock import Entry, Place
+from nervure.store.digests import StockKey, movement_digest
 from nervure.store.expiries import expiries_of
 from nervure.store.statements import (
     LEVEL,
@@ -54,12 +55,11 @@ _MOVEMENT = (
     "occurred_at",
     "recorded_at",
     "compensates_id",
+    "digest",
 )
 
-LevelIdentity = tuple[int, int, str, str, str]
 
-
-def _key(entry: Entry) -> LevelIdentity:
+def _key(entry: Entry) -> StockKey:
     return (entry.place.item_id, entry.place.location_id, entry.owner, str(entry.condition), entry.lot)
 
 
@@ -69,7 +69,12 @@ class LedgerStore(StockTransaction):
     def book(self, entries: Sequence[Entry]) -> list[Entry]:
         if not entries:
             return []
-        level_ids = self._level_ids({_key(entry) for entry in entries})
+        level_ids = self._find_levels({_key(entry) for entry in entries})
+        if any(_key(entry) not in level_ids for entry in entries):
+            # A cause that is booked already makes no level: none is there that was never booked or counted.
+            booked_already = set(self._ids_by_cause([entry.cause_key for entry in entries]))
+            entries = [one for one in entries if _key(one) in level_ids or one.cause_key not in booked_already]
+            level_ids = self._level_ids({_key(entry) for entry in entries})
         sequences = self._lock_sequences(level_ids.values())
         known = set(self._ids_by_cause([entry.cause_key for entry in entries]))
         rows: list[tuple[Entry, int, int]] = []
@@ -92,9 +97,9 @@ class LedgerStore(StockTransaction):
 
     def _insert_movements(self, rows: Sequence[tuple[Entry, int, int]]) -> None:
         compensated = self._ids_by_cause([entry.compensates for entry, _, _ in rows if entry.compensates])
-        values: list[Row] = [
-            (
-                level,
+        values: list[Row] = []
+        for entry, level, sequence in rows:
+            columns = (
                 sequence,
                 str(entry.kind),
                 entry.units,
@@ -105,8 +110,7 @@ class LedgerStore(StockTransaction):
                 self._now,
                 compensated.get(entry.compensates or ""),
             )
-            for entry, level, sequence in rows
-        ]
+            values.append((level, *columns, movement_digest(_key(entry), columns)))
         insert_rows(self._connection, MOVEMENT, _MOVEMENT, values)
 
     def _move_levels(self, moved: Mapping[int, list[int]]) -> None:
@@ -118,7 +122,7 @@ class LedgerStore(StockTransaction):
         else:
             self._connection.execute(_MOVE_LEVEL, rows)
 
-    def _level_ids(self, keys: Collection[LevelIdentity]) -> dict[LevelIdentity, int]:
+    def _level_ids(self, keys: Collection[StockKey]) -> dict[StockKey, int]:
         found = self._find_levels(keys)
         missing = sorted(set(keys) - found.keys())
         if missing:
@@ -133,9 +137,9 @@ class LedgerStore(StockTransaction):
             found |= self._find_levels(missing)
         return found
 
-    def _find_levels(self, keys: Iterable[LevelIdentity]) -> dict[LevelIdentity, int]:
+    def _find_levels(self, keys: Iterable[StockKey]) -> dict[StockKey, int]:
         wanted = set(keys)
-        found: dict[LevelIdentity, int] = {}
+        found: dict[StockKey, int] = {}
         for batch in chunks(sorted({(key[0], key[1]) for key in wanted}), 1_000):
             query = sa.select(
                 LEVEL.c.item_id, LEVEL.c.location_id, LEVEL.c.owner, LEVEL.c.condition, LEVEL.c.lot, LEVEL.c.id

@@ -305,7 +305,10 @@ class OrderStore:
         ).scalar_one()
         rows = self._connection.execute(
             FULFILLMENT_LINE.insert().returning(FULFILLMENT_LINE.c.order_line_id, FULFILLMENT_LINE.c.id),
-            [{"fulfillment_order_id": made, "order_line_id": line, "units": count} for line, count in units.items()],
+            [
+                {"fulfillment_order_id": made, "order_line_id": line, "units": count, "units_given_back": 0}
+                for line, count in units.items()
+            ],
         )
         return {row.order_line_id: row.id for row in rows}
 
@@ -345,7 +348,10 @@ class OrderStore:
         number = self._connection.execute(
             FULFILLMENT_LINE.update()
             .where(FULFILLMENT_LINE.c.id == fulfillment_line_id)
-            .values(units=FULFILLMENT_LINE.c.units - units)
+            .values(
+                units=FULFILLMENT_LINE.c.units - units,
+                units_given_back=FULFILLMENT_LINE.c.units_given_back + units,
+            )
             .returning(FULFILLMENT_LINE.c.fulfillment_order_id)
         ).scalar_one()
         left = sa.select(FULFILLMENT_LINE.c.id).where(

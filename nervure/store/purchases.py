@@ -9,7 +9,9 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.purchases import Purchase, PurchaseLine
 from nervure.inventory.stock import Place
 from nervure.store import tables
-from nervure.store.statements import MOVEMENT, insert_new
+from nervure.store.catalogue import ITEM
+from nervure.store.orders import LOCATION
+from nervure.store.statements import LEVEL, MOVEMENT, insert_new
 
 PURCHASE = tables.of(tables.PurchaseRow)
 PURCHASE_LINE = tables.of(tables.PurchaseLineRow)
@@ -47,17 +49,29 @@ UNITS_RECEIVED = (
 """Units that came in for a line: by its receipts, without those that the ledger has taken back."""
 
 
-def receipts(connection: Connection) -> Iterator[tuple[str, int, int]]:
-    """Every receipt of a purchase: whose it is, its units as the purchase has them, and as the ledger has them."""
+def receipts(connection: Connection) -> Iterator[tuple[str, str, str, int, int]]:
+    """Every receipt of a purchase: whose it is, sku, location, units as the purchase says, and as the ledger says."""
+    is_there = sa.and_(LEVEL.c.item_id == PURCHASE_LINE.c.item_id, LEVEL.c.location_id == PURCHASE_LINE.c.location_id)
+    units = sa.case((is_there, MOVEMENT.c.units), else_=0)
     query = (
-        sa.select(PURCHASE.c.name, PURCHASE_RECEIPT.c.cause_key, PURCHASE_RECEIPT.c.units, MOVEMENT.c.units)
+        sa.select(
+            PURCHASE.c.name,
+            PURCHASE_RECEIPT.c.cause_key,
+            ITEM.c.sku,
+            LOCATION.c.code,
+            PURCHASE_RECEIPT.c.units,
+            units.label("booked"),
+        )
         .join(PURCHASE_LINE, PURCHASE_LINE.c.id == PURCHASE_RECEIPT.c.purchase_line_id)
         .join(PURCHASE, PURCHASE.c.id == PURCHASE_LINE.c.purchase_id)
+        .join(ITEM, ITEM.c.id == PURCHASE_LINE.c.item_id)
+        .join(LOCATION, LOCATION.c.id == PURCHASE_LINE.c.location_id)
         .join(MOVEMENT, MOVEMENT.c.cause_key == PURCHASE_RECEIPT.c.cause_key, isouter=True)
+        .join(LEVEL, LEVEL.c.id == MOVEMENT.c.stock_level_id, isouter=True)
         .order_by(PURCHASE_RECEIPT.c.id)
     )
-    for name, cause, said, booked in connection.execute(query):
-        yield f"purchase {name}, receipt {cause}", said, booked or 0
+    for name, cause, sku, location, said, booked in connection.execute(query):
+        yield f"purchase {name}, receipt {cause}", sku, location, said, booked or 0
 
 
 class PurchaseStore:

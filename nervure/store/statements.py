@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.stock import Place
 from nervure.store import tables
+from nervure.store.digests import StockKey
 
 LEVEL = tables.of(tables.StockLevelRow)
 MOVEMENT = tables.of(tables.StockMovementRow)
@@ -120,6 +121,16 @@ class StockTransaction:
         self._connection = connection
         self._now = now
         self._is_postgresql = connection.dialect.name == "postgresql"
+        # Stock keys never change: what was locked need not be read again for the digests of claims.
+        self._stock_keys: dict[int, StockKey] = {}
+
+    def stock_keys(self, level_ids: Iterable[int]) -> Mapping[int, StockKey]:
+        """The full stock keys of levels."""
+        for batch in chunks(sorted(set(level_ids) - self._stock_keys.keys())):
+            query = sa.select(LEVEL).where(LEVEL.c.id.in_(batch))
+            for row in self._connection.execute(query):
+                self._stock_keys[row.id] = (row.item_id, row.location_id, row.owner, row.condition, row.lot)
+        return self._stock_keys
 
     def touch(self, places: Iterable[Place]) -> None:
         """Notes in this transaction that availability moved there."""

@@ -35,8 +35,8 @@ _ENDS = {
 }
 
 
-def in_transit(connection: Connection) -> Iterator[tuple[str, int, int]]:
-    """Every stock key in transit: its name, its units as transfers say them, and as the ledger says them."""
+def in_transit(connection: Connection) -> Iterator[tuple[str, str, str, int, int]]:
+    """Every stock key in transit: its name, sku, where, its units as transfers say them, and as the ledger does."""
     line = TRANSFER_LINE.c
     said = (
         sa.select(ITEM.c.sku, line.owner, line.condition, line.lot, sa.func.sum(UNITS_UNDER_WAY))
@@ -50,10 +50,11 @@ def in_transit(connection: Connection) -> Iterator[tuple[str, int, int]]:
         .join(LOCATION, LOCATION.c.id == LEVEL.c.location_id)
         .where(LOCATION.c.code == IN_TRANSIT)
     )
-    under_way = {" ".join(filter(None, row[:4])): int(row[4]) for row in connection.execute(said)}
-    there = {" ".join(filter(None, row[:4])): int(row[4]) for row in connection.execute(booked)}
+    under_way = {tuple(row[:4]): int(row[4]) for row in connection.execute(said)}
+    there = {tuple(row[:4]): int(row[4]) for row in connection.execute(booked)}
     for key in sorted(under_way.keys() | there.keys()):
-        yield f"{key} in transit", under_way.get(key, 0), there.get(key, 0)
+        name = " ".join(filter(None, key))
+        yield f"{name} in transit", key[0], IN_TRANSIT, under_way.get(key, 0), there.get(key, 0)
 
 
 class TransferStore:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, Table
 from sqlmodel import Field, SQLModel
 
 from nervure.store.columns import BigId, ExactDecimal, Json, Utc
@@ -35,6 +35,10 @@ def ref(target: str, *, nullable: bool = False, index: bool = False, primary_key
 
 def time(*, nullable: bool = False, index: bool = False) -> Any:  # as above
     return Field(default=None, sa_column=Column(Utc, nullable=nullable, index=index))
+
+
+def digest() -> Any:  # as above
+    return Field(sa_column=Column(BigInteger, nullable=False))
 
 
 def amount() -> Any:  # as above

@@ -105,6 +105,8 @@ class FulfillmentOrderRow(SQLModel, table=True):
 
 
 class FulfillmentLineRow(SQLModel, table=True):
+    """Units of an order line that a location serves. `units_given_back`: were in it once, and are free again."""
+
     __tablename__ = "fulfillment_line"
     __table_args__ = (
         UniqueConstraint("fulfillment_order_id", "order_line_id"),
@@ -115,6 +117,7 @@ class FulfillmentLineRow(SQLModel, table=True):
     fulfillment_order_id: int = ref("fulfillment_order")
     order_line_id: int = ref("order_line", index=True)
     units: int
+    units_given_back: int = 0
 
 
 class ShortfallRow(SQLModel, table=True):

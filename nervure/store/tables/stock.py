@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from nervure.store.tables.fields import own_id, ref, time
+from nervure.store.tables.fields import digest, own_id, ref, time
 
 
 class StockLevelRow(SQLModel, table=True):
@@ -43,7 +43,7 @@ class StockLevelRow(SQLModel, table=True):
 class StockMovementRow(SQLModel, table=True):
     """The append-only ledger. `document`: what a person calls the cause, such as `order:webshop:1001`.
 
-    `compensates_id`: the movement that this adjustment takes back.
+    `compensates_id`: the movement that this adjustment takes back. `digest`: of the other columns and the stock key.
     """
 
     __tablename__ = "stock_movement"
@@ -66,6 +66,7 @@ class StockMovementRow(SQLModel, table=True):
     occurred_at: datetime = time()
     recorded_at: datetime = time()
     compensates_id: int | None = ref("stock_movement", nullable=True)
+    digest: int = digest()
 
 
 class StockObservationRow(SQLModel, table=True):
@@ -116,6 +117,7 @@ class StockObservationRow(SQLModel, table=True):
     base_at: datetime | None = time(nullable=True)
     observed_at: datetime = time()
     recorded_at: datetime = time()
+    digest: int = digest()
 
 
 class SafetyStockRow(SQLModel, table=True):
@@ -160,3 +162,4 @@ class ClaimRow(SQLModel, table=True):
     created_at: datetime = time()
     ended_at: datetime | None = time(nullable=True)
     end_recorded_at: datetime | None = time(nullable=True)
+    digest: int = digest()

@@ -1,14 +1,18 @@
 """Claims that race on real PostgreSQL connections (R01)."""
 
+import random
+import time
 from functools import partial
 
 import pytest
 
+from nervure.invariants import check_all
 from nervure.inventory.claims import claim
 from nervure.inventory.stock import Against, ClaimKind, InsufficientStockError, Take
+from nervure.store.audit import AuditStore
 from nervure.store.database import Database
 from schemas.stock import MovementKind
-from tests.nervure.world import World, at, at_once, must_hold, overtaken
+from tests.nervure.world import World, a_till_sale, at, at_once, must_hold, overtaken
 
 CLAIMANTS = 64
 
@@ -24,18 +28,18 @@ def shelf(database: Database, *, ours: int, theirs: int = 0) -> None:
             world.receive("BOLT", "paris", theirs, owner="acme")
 
 
-def reserve_one(world: World, reference: str) -> list[Take]:
-    demand = {world.place("BOLT", "paris"): 1}
+def reserve_one(world: World, reference: str, sku: str = "BOLT") -> list[Take]:
+    demand = {world.place(sku, "paris"): 1}
     takes = claim(world.stock, demand, kind=ClaimKind.RESERVATION, against=Against.AVAILABLE_TO_PROMISE)
     world.stock.reserve(takes, reference=reference, expires_at=at(15))
     return takes
 
 
-def race(database: Database) -> tuple[int, int]:
+def race(database: Database, sku: str = "BOLT", name: str = "cart") -> tuple[int, int]:
     """All claimants reach for one unit each in one instant; answers how many got it, and how many were refused."""
 
     def reach(number: int) -> list[Take]:
-        return database.run(lambda connection: reserve_one(World(connection), f"cart {number}"))
+        return database.run(lambda connection: reserve_one(World(connection), f"{name} {number}", sku))
 
     outcomes = at_once([partial(reach, number) for number in range(CLAIMANTS)])
     refused = [one for one in outcomes if isinstance(one, Exception)]
@@ -146,3 +150,76 @@ def test_a_claim_that_two_release_at_once_is_released_once(postgresql_at: Databa
         world = World(connection)
         assert (world.claims(), world.claimable("BOLT", "paris")) == ({"released": 1}, 3)
         must_hold(world)
+
+
+@pytest.mark.soak
+@pytest.mark.postgresql
+@pytest.mark.requirement("R01", "R09", "R19")
+def test_in_a_thousand_races_exactly_as_many_succeed_as_there_are_units(postgresql_at: Database) -> None:
+    chance = random.Random(1)
+    with postgresql_at.write() as connection:
+        World(connection).location("paris")
+    for seed in range(1_000):
+        sku, ours, theirs = f"BOLT-{seed}", chance.randint(0, CLAIMANTS), chance.choice([0, 0, 3])
+        with postgresql_at.write() as connection:
+            world = World(connection)
+            world.items(sku)
+            for units, owner in ((ours, "us"), (theirs, "acme")):
+                if units:
+                    world.receive(sku, "paris", units, owner=owner)
+        units = min(ours + theirs, CLAIMANTS)
+        assert race(postgresql_at, sku, f"seed {seed}") == (units, CLAIMANTS - units)
+    with postgresql_at.read() as connection:
+        must_hold(World(connection))
+
+
+STORES = 200
+TICKETS_A_MINUTE = 2_000
+
+
+def sell_at_many_tills(database: Database, seconds: float) -> int:
+    """Eight workers ring up tickets of a few lines at 200 stores until the time is over; answers how many."""
+    codes = [f"store-{number}" for number in range(STORES)]
+    skus = ("BOLT", "NUT", "PAIR")
+    with database.write() as connection:
+        world = World(connection)
+        world.items("BOLT", "NUT")
+        world.kit("PAIR", {"BOLT": 1, "NUT": 2})
+        for code in codes:
+            world.location(code)
+        world.channel("till", {code: [code] for code in codes})
+        world.list_on("till", *skus)
+        for code in codes:
+            world.receive("BOLT", code, 50)
+            world.receive("NUT", code, 50)
+    until = time.monotonic() + seconds
+
+    def work(worker: int) -> int:
+        chance, number = random.Random(worker), 0
+        while time.monotonic() < until:
+            lines = {sku: chance.randint(1, 2) for sku in chance.sample(skus, chance.randint(1, 3))}
+            ticket = a_till_sale(f"{worker}-{number}", lines, chance.choice(codes), channel="till")
+            database.run(lambda connection, ticket=ticket: World(connection).take_in(ticket))  # type: ignore[misc]
+            number += 1
+        return number
+
+    outcomes = at_once([partial(work, worker) for worker in range(8)])
+    assert [one for one in outcomes if isinstance(one, Exception)] == []
+    with database.read() as connection:
+        assert [one.text for one in check_all(AuditStore(connection))] == []
+    return sum(one for one in outcomes if isinstance(one, int))
+
+
+@pytest.mark.postgresql
+@pytest.mark.requirement("R01", "R03")
+def test_tickets_of_200_stores_at_once_all_end_well(postgresql: Database) -> None:
+    assert sell_at_many_tills(postgresql, 3.0) > 0
+
+
+@pytest.mark.soak
+@pytest.mark.postgresql
+@pytest.mark.requirement("R01", "R03")
+def test_2000_tickets_a_minute_over_200_stores_all_end_well(postgresql_at: Database) -> None:
+    tickets = sell_at_many_tills(postgresql_at, 60.0)
+    print(f"\n{tickets} tickets in a minute")
+    assert tickets >= TICKETS_A_MINUTE

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.claims import claim
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Against, ClaimKind, Entry, InsufficientStockError
+from nervure.store.audit import AuditStore
 from nervure.store.database import Database
 from nervure.store.rebuild import find_differences, rebuild
 from nervure.store.statements import LEVEL, MOVEMENT
@@ -73,6 +74,10 @@ class Model:
         self.on_hand[key] += units
         self.entries[key] += 1
         self.history[key[:2]].append((minute, units))
+
+
+class DiedError(Exception):
+    """The process is gone, and whatever it had not committed with it."""
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -225,6 +230,51 @@ class LedgerMachine(RuleBasedStateMachine):
             entry = Entry(world.place(sku, place), MovementKind.SHIPPED, -units, cause, at(self.minute), owner=owner)
             self._book(entry, self.minute, (sku, place, owner))
 
+    # -- a process that dies -----------------------------------------------------------------------------------
+
+    @rule(
+        what=st.sampled_from(["move", "count", "reserve", "end"]),
+        sku=st.sampled_from(SKUS),
+        place=st.sampled_from(PLACES),
+        units=st.integers(1, 4),
+        minute=st.integers(0, 100),
+        statements=st.integers(0, 14),
+    )
+    def die(self, **drawn: Any) -> None:
+        """The same work, cut off before some statement of it, or before its commit: nothing of it is there."""
+        self.number += 1
+        world = self.world
+        here, demand = world.place(drawn["sku"], drawn["place"]), {}
+        demand[here] = drawn["units"]
+        left = drawn["statements"]
+
+        def count_down(*_: object) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise DiedError
+
+        savepoint = self.connection.begin_nested()
+        sa.event.listen(self.connection, "before_cursor_execute", count_down)
+        try:
+            match drawn["what"]:
+                case "move":
+                    entry = Entry(here, MovementKind.SOLD, -drawn["units"], f"dies {self.number}", at(drawn["minute"]))
+                    book(world.stock, [entry])
+                case "count":
+                    world.count(drawn["sku"], drawn["place"], drawn["units"], minute=drawn["minute"], source="dies")
+                case "reserve":
+                    takes = claim(world.stock, demand, kind=ClaimKind.RESERVATION, against=Against.CLAIMABLE)
+                    world.stock.reserve(takes, reference=f"dies {self.number}", expires_at=at(self.minute))
+                case _:
+                    for reference in sorted(self.model.claims):
+                        world.stock.end_claims(world.stock.held_by_reference(reference), "released")
+        except (DiedError, InsufficientStockError):
+            pass
+        finally:
+            sa.event.remove(self.connection, "before_cursor_execute", count_down)
+            savepoint.rollback()
+
     @rule()
     def rebuild(self) -> None:
         assert rebuild(self.connection, at(self.minute)) == []
@@ -255,6 +305,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def the_ledger_adds_up_without_gaps(self) -> None:
         assert find_differences(self.connection) == []
+        assert list(AuditStore(self.connection).altered()) == []
         sequences = defaultdict(list)
         for level, sequence in self.connection.execute(
             sa.select(MOVEMENT.c.stock_level_id, MOVEMENT.c.sequence).order_by(MOVEMENT.c.id)
@@ -264,20 +315,41 @@ class LedgerMachine(RuleBasedStateMachine):
             assert sorted(found) == list(range(1, len(found) + 1))
 
 
-@pytest.mark.requirement("R03", "R11", "R14")
-def test_any_history_on_sqlite_is_what_plain_dictionaries_say() -> None:
+def run_on_sqlite(examples: int, steps: int) -> None:
     class OnSqlite(LedgerMachine):
         def open(self) -> AbstractContextManager[Connection]:
             return self.stack.enter_context(fresh_sqlite()).write()
 
-    run_state_machine_as_test(OnSqlite, settings=settings(max_examples=25, stateful_step_count=25))
+    run_state_machine_as_test(OnSqlite, settings=settings(max_examples=examples, stateful_step_count=steps))
+
+
+def run_on_postgresql(database: Database, examples: int, steps: int) -> None:
+    class OnPostgresql(LedgerMachine):
+        def open(self) -> AbstractContextManager[Connection]:
+            return thrown_away(database)
+
+    run_state_machine_as_test(OnPostgresql, settings=settings(max_examples=examples, stateful_step_count=steps))
+
+
+@pytest.mark.requirement("R03", "R11", "R14")
+def test_any_history_on_sqlite_is_what_plain_dictionaries_say() -> None:
+    run_on_sqlite(25, 25)
 
 
 @pytest.mark.postgresql
 @pytest.mark.requirement("R03", "R11", "R14")
 def test_any_history_on_postgresql_is_what_plain_dictionaries_say(shared_postgresql: Database) -> None:
-    class OnPostgresql(LedgerMachine):
-        def open(self) -> AbstractContextManager[Connection]:
-            return thrown_away(shared_postgresql)
+    run_on_postgresql(shared_postgresql, 8, 20)
 
-    run_state_machine_as_test(OnPostgresql, settings=settings(max_examples=8, stateful_step_count=20))
+
+@pytest.mark.soak
+@pytest.mark.requirement("R03", "R11", "R14")
+def test_many_long_histories_on_sqlite_are_what_plain_dictionaries_say() -> None:
+    run_on_sqlite(400, 60)
+
+
+@pytest.mark.soak
+@pytest.mark.postgresql
+@pytest.mark.requirement("R03", "R11", "R14")
+def test_many_long_histories_on_postgresql_are_what_plain_dictionaries_say(shared_postgresql: Database) -> None:
+    run_on_postgresql(shared_postgresql, 100, 60)

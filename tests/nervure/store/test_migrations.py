@@ -7,14 +7,17 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
+from nervure.invariants import check_all
 from nervure.inventory.derivation import evaluate
 from nervure.store import migrations
+from nervure.store.audit import AuditStore
 from nervure.store.database import Database, DatabaseError, open_database
 from nervure.store.migrations import differences, upgrade
-from nervure.store.orders import RETURN_LINE
+from nervure.store.orders import FULFILLMENT_LINE, RETURN_LINE
 from nervure.store.policy_log import POLICY_CHANGE
 from schemas.locations import LocationKind
 from tests.nervure.derive import derive
+from tests.nervure.invariants.rich import fill
 from tests.nervure.world import START, World, at, merchant, must_hold
 
 
@@ -122,3 +125,25 @@ def test_an_upgrade_that_would_leave_a_row_without_what_it_names_is_refused(old_
             upgrade(database)
         with database.read() as connection:
             assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "0003"
+
+
+def given_back(database: Database) -> list[tuple[int, int]]:
+    with database.read() as connection:
+        query = sa.select(FULFILLMENT_LINE.c.id, FULFILLMENT_LINE.c.units_given_back).order_by(FULFILLMENT_LINE.c.id)
+        return [(row.id, row.units_given_back) for row in connection.execute(query)]
+
+
+def test_rows_from_before_digests_get_theirs(database: Database) -> None:
+    fill(database)
+    before = given_back(database)
+    assert sum(units for _, units in before) > 0
+    with database.write() as connection:
+        for table in ("stock_movement", "claim", "stock_observation"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN digest")
+        connection.exec_driver_sql("ALTER TABLE fulfillment_line DROP COLUMN units_given_back")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0010'")
+    upgrade(database)
+    assert differences(database) == []
+    assert given_back(database) == before
+    with database.read() as connection:
+        assert check_all(AuditStore(connection)) == []
