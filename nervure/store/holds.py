@@ -68,7 +68,8 @@ class HoldStore(ClaimStore):
                 .values(
                     state="consumed",
                     ended_at=self._now,
-                    digest=digest_when_ended(CLAIM.c.digest, "consumed", self._now, None),
+                    end_recorded_at=self._now,
+                    digest=digest_when_ended(CLAIM.c.digest, "consumed", self._now, self._now),
                 )
             )
             if ended.rowcount != 1:

@@ -521,11 +521,8 @@ def test_goods_are_assembled_taken_apart_and_a_document_is_undone(shell: Shell) 
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "sentence"),
     [
-        ("count", "enter", "C-1", "MUG", "-1"),
-        ("count", "enter", "C-1", "MUG", "1", "--reason", "boredom"),
-        ("count", "confirm", "C-1"),
         (("share", "101", "--channel", "boutique"), "a share is 0 to 100 percent, not 101"),
         (("share", "50"), "a share is for one channel: name it with --channel"),
         (("cap", "5", "--channel", "bazaar"), "channel 'bazaar' is not known"),
@@ -655,6 +652,9 @@ def test_a_long_history_is_cut_for_people_and_whole_in_json(shell: Shell) -> Non
         ("inbox", "replay", "99999999999999999999999"),
         ("inbox", "accept", "99999999999999999999999"),
         ("tasks", "done", "0"),
+        ("count", "enter", "C-1", "MUG", "-1"),
+        ("count", "enter", "C-1", "MUG", "1", "--reason", "boredom"),
+        ("count", "confirm", "C-1"),
         ("demo", "--orders", "0"),
         ("replay",),
         ("replay", "x.csv", "--speed", "0"),
