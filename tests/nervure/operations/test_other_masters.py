@@ -71,6 +71,7 @@ def heard(hub: Hub, acme: ScriptedSupplier, counts: Sequence[tuple[int, int]]) -
         reply = {"reference": f"nervure-{number}", "happened_at": at(minute), "tracking_number": f"6A{name}"}
         acme.replies = [SupplierReply.model_validate(reply)]
         pull_replies(hub, "acme")
+        settle(hub)
 
     steps: dict[str, Callable[[], object]] = {
         f"feed of {minute}": lambda minute=minute, units=units: reads(f"f{minute}", minute, units)  # type: ignore[misc]  # a default binds the loop's name

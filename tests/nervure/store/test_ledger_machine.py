@@ -3,11 +3,12 @@
 from collections import Counter, defaultdict
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy.engine import Connection
@@ -26,54 +27,49 @@ SKUS = ("BOLT", "NUT")
 PLACES = ("paris", "lyon")
 OWNERS = ("us", "acme")
 Key = tuple[str, str, str]
+Shelf = tuple[str, str]
 
 
 @dataclass
 class Model:
-    """What should be true, in plain dictionaries: units on hand and claims by (sku, place, owner)."""
+    """Plain dictionaries: what moved and was counted at each place, and what is held of each level.
 
-    on_hand: Counter[Key] = field(default_factory=Counter)
-    entries: Counter[Key] = field(default_factory=Counter)
+    What lies at a place is the newest count and what moved after it, in whatever order all of it was heard. Of two
+    counts of one minute, neither of which has a version, the smaller number holds.
+    """
+
     causes: set[str] = field(default_factory=set)
     claims: dict[str, dict[Key, int]] = field(default_factory=dict)
-    counted_at: dict[tuple[str, str], int] = field(default_factory=dict)
-    history: dict[tuple[str, str], list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    moves: dict[Shelf, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    counts: dict[Shelf, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
 
     def copy(self) -> "Model":
         return Model(
-            Counter(self.on_hand),
-            Counter(self.entries),
             set(self.causes),
             {name: dict(units) for name, units in self.claims.items()},
-            dict(self.counted_at),
-            defaultdict(list, {place: list(moves) for place, moves in self.history.items()}),
+            defaultdict(list, {shelf: list(moves) for shelf, moves in self.moves.items()}),
+            defaultdict(list, {shelf: list(counts) for shelf, counts in self.counts.items()}),
         )
 
     def held(self, key: Key) -> int:
         return sum(units.get(key, 0) for units in self.claims.values())
 
-    def book(self, key: Key, units: int, cause: str, minute: int) -> None:
-        if cause in self.causes:
-            return
-        self.causes.add(cause)
-        place = key[:2]
-        self._add(key, units, minute)
-        if place in self.counted_at and minute <= self.counted_at[place]:
-            self.causes.add(f"{cause}|counted")
-            self._add(key, -units, minute)
+    def on_hand(self, shelf: Shelf) -> int:
+        counts = self.counts[shelf]
+        newest = max((minute for minute, _ in counts), default=-1)
+        counted = min((units for minute, units in counts if minute == newest), default=0)
+        return counted + sum(units for minute, units in self.moves[shelf] if minute > newest)
 
-    def count(self, place: tuple[str, str], units: int, minute: int) -> None:
-        if place in self.counted_at and minute <= self.counted_at[place]:
-            return
-        expected = sum(moved for moved_at, moved in self.history[place] if moved_at <= minute)
-        self.counted_at[place] = minute
-        if units != expected:
-            self._add((*place, "us"), units - expected, minute)
+    def claimable(self, shelf: Shelf) -> int:
+        return self.on_hand(shelf) - sum(self.held((*shelf, owner)) for owner in OWNERS)
 
-    def _add(self, key: Key, units: int, minute: int) -> None:
-        self.on_hand[key] += units
-        self.entries[key] += 1
-        self.history[key[:2]].append((minute, units))
+    def book(self, shelf: Shelf, units: int, cause: str, minute: int) -> None:
+        if cause not in self.causes:
+            self.causes.add(cause)
+            self.moves[shelf].append((minute, units))
+
+    def count(self, shelf: Shelf, units: int, minute: int) -> None:
+        self.counts[shelf].append((minute, units))
 
 
 class DiedError(Exception):
@@ -175,12 +171,12 @@ class LedgerMachine(RuleBasedStateMachine):
         known = entry.cause_key in self.model.causes
         booked = book(self.world.stock, [entry])
         assert bool(booked) == (not known)
-        self.model.book(key, entry.units, entry.cause_key, minute)
+        self.model.book(key[:2], entry.units, entry.cause_key, minute)
 
     @rule(sku=st.sampled_from(SKUS), place=st.sampled_from(PLACES), units=st.integers(0, 6), minute=st.integers(0, 100))
     def count(self, sku: str, place: str, units: int, minute: int) -> None:
         world = self.world
-        world.count(sku, place, units, minute=minute, source=f"count {self.number}")
+        world.count(sku, place, units, minute=minute, source="till")
         self.number += 1
         self.model.count((sku, place), units, minute)
 
@@ -193,7 +189,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.number += 1
         world = self.world
         demand = {world.place(*place): units for place, units in wanted.items()}
-        there = {place: sum(self._claimable((*place, owner)) for owner in OWNERS) for place in wanted}
+        there = {place: self.model.claimable(place) for place in wanted}
         reference = f"cart {self.number}"
         lacking = {place for place, units in wanted.items() if there[place] < units}
         if lacking:
@@ -205,9 +201,6 @@ class LedgerMachine(RuleBasedStateMachine):
         world.stock.reserve(takes, reference=reference, expires_at=at(self.minute))
         keys = self._keys()
         self.model.claims[reference] = {keys[take.level_id]: take.units for take in takes}
-
-    def _claimable(self, key: Key) -> int:
-        return self.model.on_hand[key] - self.model.held(key)
 
     @precondition(lambda self: self.model.claims)
     @rule(data=st.data(), state=st.sampled_from(["released", "consumed"]))
@@ -293,14 +286,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def the_levels_are_what_the_model_says(self) -> None:
         keys = self._keys()
+        lying: Counter[Shelf] = Counter()
         for row in self.connection.execute(LEVEL.select().where(LEVEL.c.condition == Condition.SELLABLE.value)):
             key = keys[row.id]
-            assert (row.on_hand, row.reserved, row.allocated, row.sequence) == (
-                self.model.on_hand[key],
-                self.model.held(key),
-                0,
-                self.model.entries[key],
-            )
+            lying[key[:2]] += row.on_hand
+            assert (row.reserved, row.allocated) == (self.model.held(key), 0)
+        for shelf in product(SKUS, PLACES):
+            assert lying[shelf] == self.model.on_hand(shelf)
 
     @invariant()
     def the_ledger_adds_up_without_gaps(self) -> None:
@@ -315,12 +307,18 @@ class LedgerMachine(RuleBasedStateMachine):
             assert sorted(found) == list(range(1, len(found) + 1))
 
 
+def _settings(examples: int, steps: int) -> settings:
+    # Shrinking a history of a database takes longer than reading it.
+    phases = (Phase.explicit, Phase.reuse, Phase.generate)
+    return settings(max_examples=examples, stateful_step_count=steps, phases=phases)
+
+
 def run_on_sqlite(examples: int, steps: int) -> None:
     class OnSqlite(LedgerMachine):
         def open(self) -> AbstractContextManager[Connection]:
             return self.stack.enter_context(fresh_sqlite()).write()
 
-    run_state_machine_as_test(OnSqlite, settings=settings(max_examples=examples, stateful_step_count=steps))
+    run_state_machine_as_test(OnSqlite, settings=_settings(examples, steps))
 
 
 def run_on_postgresql(database: Database, examples: int, steps: int) -> None:
@@ -328,12 +326,12 @@ def run_on_postgresql(database: Database, examples: int, steps: int) -> None:
         def open(self) -> AbstractContextManager[Connection]:
             return thrown_away(database)
 
-    run_state_machine_as_test(OnPostgresql, settings=settings(max_examples=examples, stateful_step_count=steps))
+    run_state_machine_as_test(OnPostgresql, settings=_settings(examples, steps))
 
 
 @pytest.mark.requirement("R03", "R11", "R14")
 def test_any_history_on_sqlite_is_what_plain_dictionaries_say() -> None:
-    run_on_sqlite(25, 25)
+    run_on_sqlite(50, 30)
 
 
 @pytest.mark.postgresql
