@@ -42,8 +42,13 @@ class WorldPlan:
 def prepare(
     folder: Path, *, world_port: int, hub_port: int, orders: int | None, orders_per_second: float, seed: int
 ) -> DemoFiles:
-    """Writes settings, items, opening stock and secrets into a folder."""
+    """Writes settings, items, opening stock and secrets into a folder.
+
+    The demo begins anew: its platforms keep nothing when they stop, so the hub must not remember their orders either.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    for remembered in folder.glob("hub.db*"):
+        remembered.unlink()
     goods = make_goods(GOODS, seed)
     stock = opening_stock(goods, seed)
     with (folder / "items.csv").open("w", encoding="utf-8", newline="") as file:

@@ -149,13 +149,11 @@ def split(hub: Hub, sku: str, new: str, units: Mapping[str, int], *, document: s
             if known.details != details:
                 raise SkuError(f"{name} was booked before, with other units: name this one with --document")
             return False
+        _refuse_lots(store, found[sku])
         other_id = _split_target(connection, store, found, sku, new)
         codes = CatalogueStore(connection, desk.now).location_ids()
         for location in units:
-            if location == IN_TRANSIT:
-                raise SkuError("units under way are split where they arrive")
-            if location not in codes:
-                raise UnknownStockError(f"location {location!r} is not known")
+            _check_place(location, codes)
         by_id = {codes[location]: count for location, count in units.items()}
         try:
             entries = _splitting(stock, (found[sku].id, other_id), by_id, name, desk.now)
@@ -193,12 +191,26 @@ def look_up(hub: Hub, sku: str, at: datetime | None = None) -> ItemHistory:
         return ItemHistory(name, tuple(store.names(item_id)), tuple(store.history(item_id)))
 
 
+def _check_place(location: str, codes: Mapping[str, int]) -> None:
+    if location == IN_TRANSIT:
+        raise SkuError("units under way are split where they arrive")
+    if location not in codes:
+        raise UnknownStockError(f"location {location!r} is not known")
+
+
+def _refuse_lots(store: SkuStore, item: ItemState) -> None:
+    if store.has_lots(item.id):
+        raise SkuError(f"{item.sku!r} is kept by lots, whose last days would be lost: sell it out first")
+
+
 def _refuse_merge(store: SkuStore, gone: ItemState, kept: ItemState) -> None:
     if gone.id == kept.id:
         raise SkuError(f"{gone.sku!r} cannot be merged into itself")
     for item in (gone, kept):
         if item.is_kit:
             raise SkuError(f"{item.sku!r} is a kit, which has no stock of its own")
+    for item in (gone, kept):
+        _refuse_lots(store, item)
     if gone.has_serials != kept.has_serials:
         raise SkuError(f"one of {gone.sku!r} and {kept.sku!r} asks for serial numbers and the other does not")
     both = store.same_serials(gone.id, kept.id)

@@ -10,7 +10,7 @@ from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.inventory.transfers import IN_TRANSIT
 from nervure.operations.hub import Hub
 from nervure.operations.lots import check_entry
-from nervure.operations.names import check_names
+from nervure.operations.names import UnusableNameError, check_names
 from nervure.operations.refusals import RefusalError
 from nervure.orders.reseating import reseat
 from nervure.orders.settling import settle
@@ -75,7 +75,7 @@ def adjust(
             lot=lot,
         )
 
-    return _book(hub, sku, location, entry)
+    return _book(hub, sku, location, entry, document=document)
 
 
 def receive(
@@ -110,7 +110,7 @@ def book_receipt(hub: Hub, receipt: Receipt) -> bool:
     def entry(place: Place, named: str, now: datetime) -> Entry:
         return receipt_entry(replace(receipt, sku=named), place, now)
 
-    return _book(hub, receipt.sku, receipt.location, entry, expires_on=receipt.expires_on)
+    return _book(hub, receipt.sku, receipt.location, entry, document=receipt.document, expires_on=receipt.expires_on)
 
 
 def place_of(connection: Connection, now: datetime, sku: str, location: str) -> Place:
@@ -149,12 +149,15 @@ def _book(
     location: str,
     entry: Callable[[Place, str, datetime], Entry],
     *,
+    document: str,
     expires_on: date | None = None,
 ) -> bool:
     """Books the entry of a place, of the sku as causes name it, and of a time."""
 
     def work(connection: Connection) -> bool:
         now = hub.clock.now()
+        if not document.strip():
+            raise UnusableNameError("the document needs a name, which keeps it from being booked twice")
         if location == IN_TRANSIT:
             raise UnknownStockError(f"units come to {IN_TRANSIT!r} and leave it by transfers only: name another place")
         place = place_of(connection, now, sku, location)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nervure.inventory.availability import Parts
 from nervure.inventory.claims import claim, sum_demand
 from nervure.inventory.stock import Against, ClaimKind, Place, Take
+from nervure.orders.reseating import reseat
 from nervure.orders.routing import Candidate, Pick, Wanted, route
 from nervure.orders.settling import rebalance
 from nervure.orders.work import ClaimRepository, Desk, Hold, LineState
@@ -145,6 +146,7 @@ def take_over(
         desk.orders.explain(order_id, {code: f"{why}; held for it before" for code, why in chosen.reasons.items()})
     # Facts may have taken what was held: then the newest promise there is served elsewhere, which may be this one.
     rebalance({hold.place for hold, _, _ in shares}, desk)
+    reseat({hold.place for hold, _, _ in shares}, desk)
     return {hold.place.item_id for hold in holds if used[hold.claim_id] < hold.units}
 
 

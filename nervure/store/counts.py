@@ -13,7 +13,8 @@ from nervure.inventory.counts import PART_OF_KIT, Basis, Count
 from nervure.inventory.stock import Place
 from nervure.store import tables
 from nervure.store.digests import count_digest
-from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, OBSERVATION, StockTransaction, chunks, insert_new
+from nervure.store.expiries import make_levels
+from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, OBSERVATION, StockTransaction, chunks
 from schemas.fulfillment import FulfillmentState
 from schemas.stock import Condition, MovementKind
 
@@ -28,10 +29,8 @@ class CountStore(StockTransaction):
         targets = {
             (one.place.item_id, one.place.location_id, one.owner, one.condition.value, one.lot) for one in counts
         }
-        columns = ("item_id", "location_id", "owner", "condition", "lot")
-        nothing = {"on_hand": 0, "reserved": 0, "allocated": 0, "sequence": 0}
         # The level that takes the difference must be there to be locked: whoever books meanwhile waits for it.
-        insert_new(self._connection, LEVEL, [dict(zip(columns, key, strict=True)) | nothing for key in sorted(targets)])
+        make_levels(self._connection, targets)
         ids: list[int] = []
         for batch in chunks(
             sorted({(item, location, condition) for item, location, _, condition, _ in targets}), 1_000

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.lots import expires_at
 from nervure.store import tables
-from nervure.store.statements import LEVEL, chunks
+from nervure.store.statements import LEVEL, chunks, insert_new
 
 LOT = tables.of(tables.LotRow)
 LOCATION = tables.of(tables.LocationRow)
@@ -24,8 +24,12 @@ def expiries_of(connection: Connection, wanted: Collection[LotPlace]) -> dict[Lo
         return found
     zones = {row.id: row.time_zone for row in connection.execute(sa.select(LOCATION.c.id, LOCATION.c.time_zone))}
     for batch in chunks(sorted({(item, lot) for item, _, lot in wanted}), 1_000):
-        query = sa.select(LOT.c.item_id, LOT.c.name, LOT.c.expires_on).where(
-            sa.tuple_(LOT.c.item_id, LOT.c.name).in_(batch), LOT.c.expires_on.is_not(None)
+        # Shared until the end: a day that is corrected meanwhile would leave a new level with the old one.
+        query = (
+            sa.select(LOT.c.item_id, LOT.c.name, LOT.c.expires_on)
+            .where(sa.tuple_(LOT.c.item_id, LOT.c.name).in_(batch), LOT.c.expires_on.is_not(None))
+            .order_by(LOT.c.id)
+            .with_for_update(read=True)
         )
         ends = {(row.item_id, row.name): row.expires_on for row in connection.execute(query)}
         found |= {
@@ -34,6 +38,18 @@ def expiries_of(connection: Connection, wanted: Collection[LotPlace]) -> dict[Lo
             if (item, lot) in ends
         }
     return found
+
+
+def make_levels(connection: Connection, keys: Collection[tuple[int, int, str, str, str]]) -> None:
+    """Makes empty levels of (item, location, owner, condition, lot) where there are none, with their lots' days."""
+    columns = ("item_id", "location_id", "owner", "condition", "lot")
+    expiries = expiries_of(connection, {(key[0], key[1], key[4]) for key in keys if key[4]})
+    empty = {"on_hand": 0, "reserved": 0, "allocated": 0, "sequence": 0}
+    rows = [
+        {**dict(zip(columns, key, strict=True)), **empty, "expires_at": expiries.get((key[0], key[1], key[4]))}
+        for key in sorted(keys)
+    ]
+    insert_new(connection, LEVEL, rows)
 
 
 def is_promised(now: datetime) -> sa.ColumnElement[bool]:

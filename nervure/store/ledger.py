@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from nervure.inventory.stock import Entry, Place
 from nervure.store.digests import StockKey, movement_digest
-from nervure.store.expiries import expiries_of
+from nervure.store.expiries import make_levels
 from nervure.store.statements import (
     LEVEL,
     MOVEMENT,
@@ -18,7 +18,6 @@ from nervure.store.statements import (
     as_arrays,
     as_columns,
     chunks,
-    insert_new,
     insert_rows,
 )
 from schemas.stock import Condition
@@ -126,14 +125,7 @@ class LedgerStore(StockTransaction):
         found = self._find_levels(keys)
         missing = sorted(set(keys) - found.keys())
         if missing:
-            columns = ("item_id", "location_id", "owner", "condition", "lot")
-            expiries = expiries_of(self._connection, {(key[0], key[1], key[4]) for key in missing if key[4]})
-            empty = {"on_hand": 0, "reserved": 0, "allocated": 0, "sequence": 0}
-            rows = [
-                {**dict(zip(columns, key, strict=True)), **empty, "expires_at": expiries.get((key[0], key[1], key[4]))}
-                for key in missing
-            ]
-            insert_new(self._connection, LEVEL, rows)
+            make_levels(self._connection, missing)
             found |= self._find_levels(missing)
         return found
 

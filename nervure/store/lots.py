@@ -60,7 +60,10 @@ class LotStore:
 
     def put(self, item_id: int, lot: str, expires_on: date | None) -> date | None:
         """Writes a lot that is new; answers the last day that is known of it, which a day given first decides."""
-        insert_new(self._connection, LOT, [{"item_id": item_id, "name": lot, "expires_on": expires_on}])
+        is_new = insert_new(self._connection, LOT, [{"item_id": item_id, "name": lot, "expires_on": expires_on}])
+        if is_new and expires_on is not None:
+            # It may have been counted somewhere before anybody said what it is.
+            self._date_levels(item_id, lot)
         this = sa.and_(LOT.c.item_id == item_id, LOT.c.name == lot)
         if expires_on is not None:
             first = LOT.update().where(this, LOT.c.expires_on.is_(None)).values(expires_on=expires_on)

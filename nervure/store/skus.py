@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.store import tables
 from nervure.store.catalogue import ALIAS, ITEM
+from nervure.store.expiries import LOT
 from nervure.store.offers import OFFER
 from nervure.store.orders import LINE, LISTING, LOCATION, ORDER, SHORTFALL
 from nervure.store.policy_log import log_recipes
@@ -174,6 +175,10 @@ class SkuStore:
         theirs = sa.select(SERIAL.c.serial).where(SERIAL.c.item_id == other_id)
         query = sa.select(SERIAL.c.serial).where(SERIAL.c.item_id == item_id, SERIAL.c.serial.in_(theirs))
         return list(self._connection.execute(query.order_by(SERIAL.c.serial)).scalars())
+
+    def has_lots(self, item_id: int) -> bool:
+        """Whether lots of an item are known."""
+        return self._connection.execute(sa.select(LOT.c.id).where(LOT.c.item_id == item_id)).first() is not None
 
     def point_to(self, into_id: int, from_id: int) -> int:
         """Everything that named one item names the other from now on; answers how many listings were bound anew.

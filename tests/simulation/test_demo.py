@@ -107,3 +107,11 @@ def test_the_replay_speaks_with_the_same_accounts(tmp_path: Path) -> None:
     assert hub_supplier("http://127.0.0.1:9001/supplier").settings == theirs.model_copy(
         update={"ttl_seconds": SUPPLIER_TTL_SECONDS}
     )
+
+
+def test_the_demo_begins_anew_as_its_platforms_do(tmp_path: Path) -> None:
+    for name in ("hub.db", "hub.db-wal", "kept.txt"):
+        (tmp_path / name).write_text("from before", "utf-8")
+    prepare(tmp_path, world_port=9001, hub_port=9002, orders=None, orders_per_second=1.0, seed=1)
+    assert not list(tmp_path.glob("hub.db*"))
+    assert (tmp_path / "kept.txt").exists()

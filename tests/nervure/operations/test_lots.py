@@ -1,20 +1,22 @@
 """Lots: named where the item asks, the first to expire leaves first, and what has expired is promised to nobody."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
+from nervure.operations.counts import Entered, confirm, enter, open_count
 from nervure.operations.hub import Hub
 from nervure.operations.lots import GoodsError, correct_lot, lots_of, withdraw_expired
 from nervure.operations.movements import Goods, MovementError, assemble, change_condition, disassemble
 from nervure.operations.publish import refresh
+from nervure.operations.reservations import Wish, give_to_order, make_reservation
 from nervure.operations.staff import adjust, receive, ship_fulfillment
 from nervure.operations.undo import UndoError, undo
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Database
 from nervure.store.expiries import LOT
 from nervure.store.lots import LotStock
-from nervure.store.statements import MOVEMENT
+from nervure.store.statements import LEVEL, MOVEMENT
 from schemas.items import Item, KitComponent, LotTracking
 from schemas.stock import AdjustmentReason, Condition
 from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub
@@ -225,3 +227,40 @@ def test_what_is_assembled_names_its_lot_and_takes_the_first_parts_to_expire(fil
     with pytest.raises(MovementError, match="not enough"):
         assemble(hub, Goods("HAMPER", "paris", lot="H1"), 1, document="C")
     assert shelf(hub, "HAMPER", "paris") == {("us", "sellable", "H1"): 2}
+
+
+def test_a_lot_that_was_counted_before_anybody_knew_its_day_gets_it(filled: Database) -> None:
+    hub = with_jam(filled)
+    jam(hub, 2, "A", IN_MAY)
+    for name, lot in (("C-1", "A"), ("C-2", "B")):
+        open_count(hub, name, "lyon", ["JAM"])
+        enter(hub, name, Entered("JAM", 4, by="Ana", lot=lot))
+        confirm(hub, name, "Bo")
+    jam(hub, 1, "B", TOMORROW)
+    with looking(hub) as world:
+        days = {
+            (row.lot, row.location_id): row.expires_at and row.expires_at.date()
+            for row in world.connection.execute(LEVEL.select().where(LEVEL.c.lot != ""))
+        }
+    paris, lyon = (place for place in sorted({location for _, location in days}))
+    assert days["A", paris] == days["A", lyon]
+    assert days["B", paris] == days["B", lyon]
+    assert None not in days.values()
+
+
+def test_a_cart_of_an_expired_lot_becomes_an_order_of_a_good_one(filled: Database) -> None:
+    hub = with_jam(filled)
+    jam(hub, 2, "A", TOMORROW)
+    jam(hub, 5, "B", IN_JUNE)
+    make_reservation(hub, "CART", [Wish("JAM", 2)], channel="shop", expires_at=hub.clock.now() + timedelta(days=20))
+    advance(hub, 3 * DAY_SECONDS)
+    withdraw_expired(hub)
+    give_to_order(hub, "CART", "shop", "1")
+    hear(hub, "shop", order_of(an_order("1", {"JAM": 2})))
+    with looking(hub) as world:
+        [number] = world.fulfillment_numbers("1")
+    ship_fulfillment(hub, number)
+    assert {(one.lot, one.condition): one.on_hand for one in lots_of(hub, "JAM") if one.on_hand} == {
+        ("A", "on_hold"): 2,
+        ("B", "sellable"): 3,
+    }

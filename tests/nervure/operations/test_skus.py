@@ -11,6 +11,7 @@ from nervure.operations.staff import UnknownStockError, receive, ship_fulfillmen
 from nervure.operations.transfers import Dispatch, dispatch
 from nervure.store.catalogue import ITEM, CatalogueStore
 from nervure.store.database import Database
+from nervure.store.lots import LotStore
 from nervure.store.policy_log import POLICY_CHANGE
 from nervure.store.skus import EVENT
 from nervure.store.statements import MOVEMENT
@@ -307,3 +308,15 @@ def test_what_kits_are_made_of_after_a_merge_is_in_the_log(hub: Hub) -> None:
         query = sa.select(POLICY_CHANGE.c.item_id, POLICY_CHANGE.c.value).where(POLICY_CHANGE.c.kind == "kit")
         newest = {row.item_id: row.value["parts"] for row in connection.execute(query.order_by(POLICY_CHANGE.c.id))}
     assert newest == {pair: {str(nut): 3}, box: {str(nut): 3}, bolt: {str(nut): 1}}
+
+
+def test_items_kept_by_lots_are_neither_merged_nor_split(hub: Hub) -> None:
+    with hub.database.write() as connection:
+        LotStore(connection, hub.clock.now()).put(item_id(hub, "BOLT"), "A", at(0).date())
+    lost = "'BOLT' is kept by lots, whose last days would be lost"
+    for gone, kept in (("BOLT", "NUT"), ("NUT", "BOLT")):
+        with pytest.raises(SkuError, match=lost):
+            merge(hub, gone, kept)
+    with pytest.raises(SkuError, match=lost):
+        split(hub, "BOLT", "SCREW", {"paris": 1})
+    unchanged(hub)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from nervure.operations.names import UnusableNameError
 from nervure.operations.staff import UnknownStockError, adjust, receive, ship_fulfillment
 from nervure.store.database import Database
 from nervure.store.statements import MOVEMENT
@@ -76,3 +77,14 @@ def test_a_delivery_note_may_bring_goods_and_say_what_of_them_was_broken(filled:
     assert adjust(hub, "NUT", "lyon", -1, reason=AdjustmentReason.DAMAGED, document="D1")
     with looking(hub) as world:
         assert world.movements("NUT", "lyon") == [("received", 4), ("adjusted", -1)]
+
+
+@pytest.mark.parametrize("document", ["", "  "])
+def test_what_has_no_document_is_not_booked(filled: Database, document: str) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    with pytest.raises(UnusableNameError, match="the document needs a name"):
+        receive(hub, "NUT", "lyon", 4, document=document)
+    with pytest.raises(UnusableNameError, match="the document needs a name"):
+        adjust(hub, "NUT", "paris", -1, reason=AdjustmentReason.LOST, document=document)
+    with looking(hub) as world:
+        assert world.rows(MOVEMENT) == 3
