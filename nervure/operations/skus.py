@@ -211,6 +211,9 @@ def _refuse_merge(store: SkuStore, gone: ItemState, kept: ItemState) -> None:
             raise SkuError(f"{item.sku!r} is a kit, which has no stock of its own")
     for item in (gone, kept):
         _refuse_lots(store, item)
+    product = store.recipe_of(gone.id)
+    if product is not None:
+        raise SkuError(f"{gone.sku!r} is in the recipe of {product!r}: change that first")
     if gone.has_serials != kept.has_serials:
         raise SkuError(f"one of {gone.sku!r} and {kept.sku!r} asks for serial numbers and the other does not")
     both = store.same_serials(gone.id, kept.id)

@@ -75,6 +75,12 @@ def _undo(hub: Hub, connection: Connection, document: str) -> Undone:
     stock = MovementStore(connection, hub.clock.now())
     name, entries = _entries(stock, hub, document)
     booked = book(stock, entries)
+    # Asked under the levels' locks, which who makes an item a kit holds too.
+    catalogue = CatalogueStore(connection, hub.clock.now())
+    kits = catalogue.kits({entry.place.item_id for entry in booked})
+    if kits:
+        sku = catalogue.skus_of(kits)[min(kits)]
+        raise UndoError(f"{sku!r} has no stock of its own any more: adjust what it is made of instead")
     desk = hub.desk(connection)
     settle(booked, desk)
     reseat({entry.place for entry in booked if entry.units < 0}, desk)

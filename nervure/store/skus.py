@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.catalogue import ALIAS, ITEM
+from nervure.store.catalogue import ALIAS, ITEM, RECIPE
 from nervure.store.expiries import LOT
 from nervure.store.offers import OFFER
 from nervure.store.orders import LINE, LISTING, LOCATION, ORDER, SHORTFALL
@@ -179,6 +179,12 @@ class SkuStore:
     def has_lots(self, item_id: int) -> bool:
         """Whether lots of an item are known."""
         return self._connection.execute(sa.select(LOT.c.id).where(LOT.c.item_id == item_id)).first() is not None
+
+    def recipe_of(self, item_id: int) -> str | None:
+        """A product that is assembled from this item, or by its own recipe; None: there is none."""
+        whole = sa.or_(RECIPE.c.part_id == item_id, RECIPE.c.product_id == item_id)
+        query = sa.select(ITEM.c.sku).join(RECIPE, RECIPE.c.product_id == ITEM.c.id).where(whole).order_by(ITEM.c.id)
+        return self._connection.execute(query.limit(1)).scalar()
 
     def point_to(self, into_id: int, from_id: int) -> int:
         """Everything that named one item names the other from now on; answers how many listings were bound anew.

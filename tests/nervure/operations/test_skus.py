@@ -9,6 +9,7 @@ from nervure.operations.serials import Box, Unit, receive_serials, track
 from nervure.operations.skus import SkuError, free, look_up, merge, rename, split
 from nervure.operations.staff import UnknownStockError, receive, ship_fulfillment
 from nervure.operations.transfers import Dispatch, dispatch
+from nervure.operations.undo import UndoError, undo
 from nervure.store.catalogue import ITEM, CatalogueStore
 from nervure.store.database import Database
 from nervure.store.lots import LotStore
@@ -320,3 +321,21 @@ def test_items_kept_by_lots_are_neither_merged_nor_split(hub: Hub) -> None:
     with pytest.raises(SkuError, match=lost):
         split(hub, "BOLT", "SCREW", {"paris": 1})
     unchanged(hub)
+
+
+def test_what_is_in_a_recipe_is_not_merged_away(hub: Hub) -> None:
+    with hub.database.write() as connection:
+        bench = Item(sku="BENCH", title="Bench", recipe=(KitComponent(sku="BOLT", units=2),))
+        CatalogueStore(connection, hub.clock.now()).put_items([bench])
+    for gone, kept in (("BOLT", "NUT"), ("BENCH", "NUT")):
+        with pytest.raises(SkuError, match=f"'{gone}' is in the recipe of 'BENCH': change that first"):
+            merge(hub, gone, kept)
+
+
+def test_a_receipt_of_an_item_that_was_merged_since_is_not_undone_there(hub: Hub) -> None:
+    receive(hub, "BOLT", "paris", 4, document="K")
+    merge(hub, "BOLT", "NUT")
+    with pytest.raises(UndoError, match="has no stock of its own any more: adjust what it is made of instead"):
+        undo(hub, "receipt:K")
+    with looking(hub) as world:
+        must_hold(world)
