@@ -167,8 +167,8 @@ def _ours(shop: Shop, hub: Together) -> Claim:
 
 _TAKE = "UPDATE stock_level SET reserved = reserved + 1 WHERE id = {0} AND on_hand - reserved - allocated >= 1"
 _CLAIM = (
-    "INSERT INTO claim (stock_level_id, kind, units, state, reference, expires_at, created_at)"
-    " VALUES ({0}, 'reservation', 1, 'held', 'bench', {0}, {0})"
+    "INSERT INTO claim (stock_level_id, kind, units, state, reference, expires_at, created_at, digest)"
+    " VALUES ({0}, 'reservation', 1, 'held', 'bench', {0}, {0}, 0)"
 )
 _CHANGE = "INSERT INTO availability_change (item_id, location_id, changed_at) VALUES ({0}, {0}, {0})"
 

@@ -35,6 +35,7 @@ COLUMNS = (
     "occurred_at",
     "recorded_at",
     "compensates_id",
+    "digest",
 )
 Row = tuple[Any, ...]  # one value of each column
 
@@ -89,6 +90,7 @@ def _pour(url: str, levels: Sequence[int], rows: int, number: int) -> float:
             moment,
             moment,
             None,
+            0,
         )
         for row in range(rows)
     ]

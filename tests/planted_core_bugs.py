@@ -863,7 +863,7 @@ BUGS = (
     Bug(
         "a claim that an order took over keeps the digest of a held one",
         "nervure/store/holds.py",
-        '                    digest=digest_when_ended(CLAIM.c.digest, "consumed", self._now, None),\n',
+        '                    digest=digest_when_ended(CLAIM.c.digest, "consumed", self._now, self._now),\n',
         "",
         CORRUPTIONS,
     ),

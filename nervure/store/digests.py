@@ -6,6 +6,7 @@ writes the row. It finds damage and mistakes; it is no signature against somebod
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -73,7 +74,18 @@ def digest_when_ended(
 def count_digest(row: Any) -> int:
     """Digest of what somebody counted: every column of the row but its id."""
     names = sorted(name for name in row if name not in {"id", "digest"})
-    return digest(tuple(_microseconds(value) if isinstance(value := row[name], datetime) else value for name in names))
+    return digest(tuple(_plain(row[name]) for name in names))
+
+
+def _plain(value: Any) -> object:
+    """PostgreSQL sums units to decimals, and gives them back as ints."""
+    match value:
+        case datetime():
+            return _microseconds(value)
+        case Decimal():
+            return int(value)
+    plain: object = value
+    return plain
 
 
 def _state_digest(state: str, ended_at: datetime | None, recorded_at: datetime | None) -> int:

@@ -101,7 +101,7 @@ class LedgerStore(StockTransaction):
             columns = (
                 sequence,
                 str(entry.kind),
-                entry.units,
+                int(entry.units),  # PostgreSQL sums to decimals, which a digest would write otherwise
                 str(entry.reason) if entry.reason else None,
                 entry.cause_key,
                 entry.document or entry.cause_key,

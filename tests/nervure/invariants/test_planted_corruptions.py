@@ -60,6 +60,7 @@ UNTOLD = {
     "transfer_line.asked": "the words of the dispatch; what left is told",
     "reservation.channel_id": "whose cart it is; what it holds is told",
     "reservation.order_external_id": "which order will take it over is said once; which has, is told",
+    "serial_claim.serial_id": "which single unit was named is said once while the order is open",
     "reservation_line.location_id": "a cart may take from the pool what lies at one place",
 }
 """Columns in which nothing else says what must stand there, and why. Times without a digest are not told either."""
