@@ -1,7 +1,7 @@
 """Small work of many threads, carried out in one transaction.
 
-A commit waits for the disk, and a row that everybody wants waits for each commit. Whoever comes while a transaction
-runs is taken along by the next one: many claims of one hot item cost one commit.
+SQLite has one writer, and each commit waits for the disk. Whoever comes while a transaction runs is taken along by the
+next one. PostgreSQL works for many at once and gathers their commits by itself: there each job has its own transaction.
 """
 
 from collections import deque
@@ -51,6 +51,8 @@ class Together:
         Raises:
             Exception: what this job raised; the others of its transaction are not concerned.
         """
+        if self._database.is_postgresql:
+            return self._database.run(job)
         mine = _Waiting(job)
         with self._guard:
             self._queue.append(mine)
