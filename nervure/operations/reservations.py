@@ -95,7 +95,7 @@ def make_reservation(
         except RefusalError as refusal:
             return refusal
 
-    # A flash sale is many carts at once for one item: on SQLite they share a commit instead of waiting for each other's.
+    # A flash sale is many carts at once for one item: on SQLite they share a commit, and wait for no other's.
     answer = hub.together.do(alone)
     if isinstance(answer, RefusalError):
         raise answer
