@@ -29,6 +29,7 @@ from nervure.cli import (
     undo,
 )
 from nervure.cli.common import fail
+from nervure.inventory.stock import KitStockError
 from nervure.operations.refusals import RefusalError
 from nervure.rehearsals import RehearsalError
 from nervure.service.supervisor import StartError
@@ -40,6 +41,7 @@ KNOWN_FAILURES = (
     ConnectorError,
     DatabaseError,
     HistoryError,
+    KitStockError,
     RefusalError,
     RehearsalError,
     SettingsError,

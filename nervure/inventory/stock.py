@@ -111,6 +111,13 @@ class InsufficientStockError(Exception):
         super().__init__(f"not enough stock: {text}")
 
 
+class KitStockError(Exception):
+    """Units were to be booked on an item that is a kit, perhaps since a moment ago; nothing was written."""
+
+    def __init__(self, sku: str) -> None:
+        super().__init__(f"{sku!r} is a kit and has no stock of its own: book what it is made of")
+
+
 class StockRepository(Protocol):
     """Stock in storage, within one transaction."""
 
@@ -127,7 +134,11 @@ class StockRepository(Protocol):
         """Adds to what is claimed, each in one conditional statement; False as soon as one has not enough."""
 
     def book(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Locks the levels, writes movements and levels together; answers those whose cause was new."""
+        """Locks the levels, writes movements and levels together; answers those whose cause was new.
+
+        Raises:
+            KitStockError: an item is a kit.
+        """
 
     def last_counts(self, places: Collection[Place]) -> Mapping[Place, datetime]:
         """The newest time at which another master's number was booked at each place."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from mappings.errors import UnreadableDocumentError
+from nervure.inventory.stock import KitStockError
 from nervure.operations.facts import apply
 from nervure.operations.hub import Hub
 from nervure.operations.suppliers import REPLY_TOPIC, apply_feed, apply_reply, note_held
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 MAX_LATENCIES = 10_000
 
-REFUSALS = (UnboundListingError, UnreadableDocumentError, RuleBrokenError)
+REFUSALS = (KitStockError, RuleBrokenError, UnboundListingError, UnreadableDocumentError)
 """Why a document can be understood and still not be carried out."""
 
 

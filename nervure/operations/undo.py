@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry
+from nervure.inventory.stock import Entry, KitStockError
 from nervure.inventory.undo import taking_back, why_not
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
@@ -74,13 +74,10 @@ class _SeenError(Exception):
 def _undo(hub: Hub, connection: Connection, document: str) -> Undone:
     stock = MovementStore(connection, hub.clock.now())
     name, entries = _entries(stock, hub, document)
-    booked = book(stock, entries)
-    # Asked under the levels' locks, which who makes an item a kit holds too.
-    catalogue = CatalogueStore(connection, hub.clock.now())
-    kits = catalogue.kits({entry.place.item_id for entry in booked})
-    if kits:
-        sku = catalogue.skus_of(kits)[min(kits)]
-        raise UndoError(f"{sku!r} has no stock of its own any more: adjust what it is made of instead")
+    try:
+        booked = book(stock, entries)
+    except KitStockError as error:
+        raise UndoError(f"{error}, by an adjustment: the item became a kit after {name!r}") from error
     desk = hub.desk(connection)
     settle(booked, desk)
     reseat({entry.place for entry in booked if entry.units < 0}, desk)

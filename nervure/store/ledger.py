@@ -6,10 +6,12 @@ from json import dumps
 
 import sqlalchemy as sa
 
-from nervure.inventory.stock import Entry, Place
+from nervure.inventory.stock import Entry, KitStockError, Place
+from nervure.store import tables
 from nervure.store.digests import StockKey, movement_digest
 from nervure.store.expiries import make_levels
 from nervure.store.statements import (
+    KIT,
     LEVEL,
     MOVEMENT,
     OBSERVATION,
@@ -43,6 +45,7 @@ _KNOWN = {
         "SELECT cause_key, id FROM stock_movement WHERE cause_key IN (SELECT value FROM json_each(:causes))"
     ),
 }
+ITEM = tables.of(tables.ItemRow)
 _MOVEMENT = (
     "stock_level_id",
     "sequence",
@@ -86,6 +89,7 @@ class LedgerStore(StockTransaction):
             sequences[level] += 1
             moved.setdefault(level, []).append(entry.units)
             rows.append((entry, level, sequences[level]))
+        self._refuse_kits({entry.place.item_id for entry, _, _ in rows})
         # An adjustment that takes a movement back needs that movement's id, so it is written second.
         self._insert_movements([row for row in rows if row[0].compensates is None])
         self._insert_movements([row for row in rows if row[0].compensates is not None])
@@ -93,6 +97,14 @@ class LedgerStore(StockTransaction):
         booked = [entry for entry, _, _ in rows]
         self.touch(entry.place for entry in booked)
         return booked
+
+    def _refuse_kits(self, item_ids: Collection[int]) -> None:
+        """Asked under the locks: who makes an item a kit holds its row, which a new level refers to, or its levels."""
+        for batch in chunks(sorted(item_ids)):
+            query = sa.select(ITEM.c.sku).where(ITEM.c.id.in_(sa.select(KIT.c.kit_id).where(KIT.c.kit_id.in_(batch))))
+            found = self._connection.execute(query.order_by(ITEM.c.id).limit(1)).scalar()
+            if found is not None:
+                raise KitStockError(found)
 
     def _insert_movements(self, rows: Sequence[tuple[Entry, int, int]]) -> None:
         compensated = self._ids_by_cause([entry.compensates for entry, _, _ in rows if entry.compensates])

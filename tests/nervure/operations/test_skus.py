@@ -335,7 +335,7 @@ def test_what_is_in_a_recipe_is_not_merged_away(hub: Hub) -> None:
 def test_a_receipt_of_an_item_that_was_merged_since_is_not_undone_there(hub: Hub) -> None:
     receive(hub, "BOLT", "paris", 4, document="K")
     merge(hub, "BOLT", "NUT")
-    with pytest.raises(UndoError, match="has no stock of its own any more: adjust what it is made of instead"):
+    with pytest.raises(UndoError, match="has no stock of its own: book what it is made of, by an adjustment"):
         undo(hub, "receipt:K")
     with looking(hub) as world:
         must_hold(world)
