@@ -131,10 +131,6 @@ class ChannelStore:
 
     # -- supplier feeds ----------------------------------------------------------------------------------------
 
-    def feed_rows(self, supplier: str) -> int | None:
-        """Rows of the last feed that was taken."""
-        return self._connection.execute(sa.select(FEED.c.rows).where(FEED.c.supplier == supplier)).scalar_one_or_none()
-
     def feed_as_of(self, supplier: str) -> datetime | None:
         """Of what time the figures of the last feed are."""
         return self._connection.execute(sa.select(FEED.c.as_of).where(FEED.c.supplier == supplier)).scalar_one_or_none()

@@ -142,11 +142,6 @@ class ExplainStore:
         as_of = datetime.fromisoformat(value["as_of"]) if value["as_of"] else None
         return is_fresh(as_of, value["ttl_seconds"], self._moment)
 
-    def places_of(self, item_ids: Collection[int]) -> set[int]:
-        """Locations where anything of these items ever stood."""
-        query = sa.select(LEVEL.c.location_id).where(LEVEL.c.item_id.in_(sorted(item_ids))).distinct()
-        return set(self._connection.execute(query).scalars())
-
     # -- stock -------------------------------------------------------------------------------------------------
 
     def shelves(self, item_ids: Collection[int], location_ids: Collection[int]) -> dict[Place, Shelf]:

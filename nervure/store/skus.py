@@ -12,7 +12,7 @@ from nervure.store import tables
 from nervure.store.catalogue import ALIAS, ITEM, RECIPE
 from nervure.store.expiries import LOT
 from nervure.store.offers import OFFER
-from nervure.store.orders import LINE, LISTING, LOCATION, ORDER, SHORTFALL
+from nervure.store.orders import LISTING
 from nervure.store.policy_log import log_recipes
 from nervure.store.serial_claims import SERIAL
 from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL
@@ -157,19 +157,6 @@ class SkuStore:
         )
         return int(self._connection.execute(query).scalar_one())
 
-    def waiting_orders(self, item_id: int) -> list[str]:
-        """Orders with a shortfall of an item, or of a kit with it."""
-        kits = sa.select(KIT.c.kit_id).where(KIT.c.part_id == item_id)
-        query = (
-            sa.select(ORDER.c.number)
-            .join(LINE, LINE.c.order_id == ORDER.c.id)
-            .join(SHORTFALL, SHORTFALL.c.order_line_id == LINE.c.id)
-            .where(SHORTFALL.c.units > 0, sa.or_(LINE.c.item_id == item_id, LINE.c.item_id.in_(kits)))
-            .distinct()
-            .order_by(ORDER.c.number)
-        )
-        return list(self._connection.execute(query).scalars())
-
     def same_serials(self, item_id: int, other_id: int) -> list[str]:
         """Serial numbers that both items know."""
         theirs = sa.select(SERIAL.c.serial).where(SERIAL.c.item_id == other_id)
@@ -229,6 +216,3 @@ class SkuStore:
         like = self._connection.execute(sa.select(ITEM).where(ITEM.c.id == item_id)).mappings().one()
         values = {name: value for name, value in like.items() if name not in {"id", "sku", "gtin"}}
         return int(self._connection.execute(ITEM.insert().values(sku=sku, **values).returning(ITEM.c.id)).scalar_one())
-
-    def location_codes(self) -> dict[int, str]:
-        return {row.id: row.code for row in self._connection.execute(sa.select(LOCATION.c.id, LOCATION.c.code))}
