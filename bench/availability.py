@@ -7,7 +7,7 @@ no caps. The same figure at several sizes of the catalogue shows how the cost gr
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import psycopg
 import sqlalchemy as sa
@@ -44,33 +44,33 @@ def measure(kind: Kind, sizes: Sizes, say: Say) -> Iterator[Figure]:
     with kind.fresh() as url, closing(open_database(url)) as database:
         say(f"availability: {kind.name}, one sku over {sizes.locations:,} locations")
         item, point = _stock_up(database, 1, sizes.locations)
-        yield from _beside(
-            f"one sku over {sizes.locations:,} locations",
-            kind,
-            sizes,
-            {
-                "ours": lambda: _asked(lambda: _ours(database, [item], point)),
-                "one indexed SELECT": lambda: _asked(_raw(url, ONE_SKU, item)),
-            },
-        )
+        with _raw(url, ONE_SKU, item) as select:
+            yield from _beside(
+                f"one sku over {sizes.locations:,} locations",
+                kind,
+                sizes,
+                {
+                    "ours": lambda: _asked(lambda: _ours(database, [item], point)),
+                    "one indexed SELECT": lambda: _asked(select),
+                },
+            )
     for count in sizes.catalogues:
         with kind.fresh() as url, closing(open_database(url)) as database:
             say(f"availability: {kind.name}, {count:,} skus of one channel")
             first, point = _stock_up(database, count, sizes.catalogue_locations)
             items = range(first, first + count)
-            yield from _beside(
-                f"{count:,} skus x {sizes.catalogue_locations} locations for one channel",
-                kind,
-                sizes,
-                {
-                    "ours": lambda database=database, items=items, point=point: (  # type: ignore[misc]  # bound to this turn of the loop
-                        len(items) / _seconds(lambda: _ours(database, items, point))
-                    ),
-                    "one statement by hand": lambda url=url, items=items, point=point: (  # type: ignore[misc]  # as above
-                        len(items) / _seconds(_raw(url, EVERY_SKU, point))
-                    ),
-                },
-            )
+            with _raw(url, EVERY_SKU, point) as by_hand:
+                yield from _beside(
+                    f"{count:,} skus x {sizes.catalogue_locations} locations for one channel",
+                    kind,
+                    sizes,
+                    {
+                        "ours": lambda database=database, items=items, point=point: (  # type: ignore[misc]  # bound to this turn of the loop
+                            len(items) / _seconds(lambda: _ours(database, items, point))
+                        ),
+                        "one statement by hand": lambda by_hand=by_hand, items=items: len(items) / _seconds(by_hand),  # type: ignore[misc]  # as above
+                    },
+                )
 
 
 def _beside(case: str, kind: Kind, sizes: Sizes, sides: dict[str, Callable[[], float]]) -> Iterator[Figure]:
@@ -97,12 +97,15 @@ def _ours(database: Database, items: "range | list[int]", point: int) -> int:
     return len(numbers)
 
 
-def _raw(url: str, statement: str, number: int) -> Callable[[], object]:
+@contextmanager
+def _raw(url: str, statement: str, number: int) -> Iterator[Callable[[], object]]:
+    """The statement on a driver's connection of its own, open for as long as this lasts."""
     if url.startswith("sqlite"):
-        file = sqlite3.connect(file_of(url), timeout=60)
-        return lambda: file.execute(statement.format("?"), (number,)).fetchall()
-    connection = psycopg.connect(plain(url), autocommit=True)
-    return lambda: connection.execute(statement.format("%s").encode(), (number,), prepare=True).fetchall()
+        with closing(sqlite3.connect(file_of(url), timeout=60)) as file:
+            yield lambda: file.execute(statement.format("?"), (number,)).fetchall()
+    else:
+        with psycopg.connect(plain(url), autocommit=True) as connection:
+            yield lambda: connection.execute(statement.format("%s").encode(), (number,), prepare=True).fetchall()
 
 
 def _stock_up(database: Database, count: int, locations: int) -> tuple[int, int]:

