@@ -54,7 +54,9 @@ class RowAuditStore:
 
     def stream(self, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
         """Rows of a query, never all of them at once."""
-        yield from self._connection.execute(query, execution_options=_STREAMED)
+        # Closed also where the reader stops early: a cursor left open holds its rows on the server.
+        with self._connection.execute(query, execution_options=_STREAMED) as result:
+            yield from result
 
     def altered(self) -> Iterator[RowAudit]:
         """Movements, claims and counts that are not what was written."""
