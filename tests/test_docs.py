@@ -12,6 +12,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,8 @@ import pytest
 import typer.main
 import yaml
 
+from nervure.operations.hub import Hub
+from nervure.service.app import create_app
 from tests.reference import ROOT
 
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.joinpath("docs").rglob("*.md")})
@@ -235,6 +238,16 @@ def test_links_resolve(page: Path) -> None:
 def test_commands_named_in_the_text_exist(page: Path) -> None:
     named = {code for code in INLINE_CODE.findall(split_page(page)[0]) if code.startswith("nervure ")}
     assert {code for code in named if not is_a_command(code.split()[1:])} == set()
+
+
+def test_every_http_call_is_documented() -> None:
+    def never_opened() -> AbstractContextManager[Hub]:
+        raise AssertionError
+
+    app = create_app(never_opened, api_token=None)
+    paths = app.openapi()["paths"]
+    calls = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    assert calls == set(re.findall(r"^\| `([A-Z]+ [^`]+)`", (ROOT / "docs/reference/http.md").read_text("utf-8"), re.M))
 
 
 def test_every_command_is_documented() -> None:

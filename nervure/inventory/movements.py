@@ -41,14 +41,22 @@ class NotThereError(Exception):
         super().__init__(f"{wanted} units wanted of {key}, {there} there")
 
 
+class OtherUnitsError(Exception):
+    """A document was booked before with other units; nothing was written."""
+
+    def __init__(self, document: str, before: int, units: int) -> None:
+        self.document, self.before, self.units = document, before, units
+        super().__init__(f"{document} was booked before with {before} units, not with {units}")
+
+
 class MovementRepository(LedgerRepository, Protocol):
     """What movements by hand need of storage, within one transaction."""
 
     def lock_keys(self, keys: Collection[Key]) -> Mapping[Key, int]:
         """Locks the levels of these keys in primary-key order, making those that are missing; answers on_hand."""
 
-    def known(self, causes: Collection[str]) -> set[str]:
-        """Which of these cause keys are booked."""
+    def moved(self, occasion: Occasion, item_id: int) -> int | None:
+        """Units of an item that came or left on an occasion, the greater of both; None: it is not booked."""
 
     def owners_and_lots(self, level_ids: Collection[int]) -> Mapping[int, tuple[str, str]]: ...
 
@@ -69,15 +77,15 @@ def change_key(
 
     Raises:
         NotThereError: fewer units lie there.
+        OtherUnitsError: the document was booked with other units.
     """
-    causes = (f"{occasion.cause}|from", f"{occasion.cause}|to")
     there = stock.lock_keys([source, target])
-    if stock.known(causes):
+    if _is_booked(stock, source.place.item_id, occasion, units):
         return []
     if there[source] < units:
         raise NotThereError(source, units, there[source])
     kind = MovementKind.CONDITION_CHANGED if reason is None else MovementKind.ADJUSTED
-    pair = ((source, -units, causes[0]), (target, units, causes[1]))
+    pair = ((source, -units, f"{occasion.cause}|from"), (target, units, f"{occasion.cause}|to"))
     return book(stock, [_entry(key, signed, kind, cause, occasion, reason) for key, signed, cause in pair])
 
 
@@ -86,9 +94,10 @@ def consume(stock: MovementRepository, key: Key, units: int, occasion: Occasion)
 
     Raises:
         NotThereError: fewer units lie there.
+        OtherUnitsError: the document was booked with other units.
     """
     there = stock.lock_keys([key])
-    if stock.known([occasion.cause]):
+    if _is_booked(stock, key.place.item_id, occasion, units):
         return []
     if there[key] < units:
         raise NotThereError(key, units, there[key])
@@ -104,16 +113,17 @@ def assemble(
 
     Raises:
         InsufficientStockError: with every part that lacks units.
+        OtherUnitsError: the document was booked with other units.
     """
     location = product.place.location_id
     demand = {Place(part, location): units * per for part, per in recipe.items()}
     stock.lock_keys([product])
     levels = [one for one in stock.lock_sellable({*demand, product.place}) if one.place in demand]
-    made = f"{occasion.cause}|product"
-    if stock.known([made]):
+    if _is_booked(stock, product.place.item_id, occasion, units):
         return []
     parts = _leaving(stock, demand, levels, MovementKind.ASSEMBLED, occasion)
-    return book(stock, [*parts, _entry(product, units, MovementKind.ASSEMBLED, made, occasion)])
+    made = _entry(product, units, MovementKind.ASSEMBLED, f"{occasion.cause}|product", occasion)
+    return book(stock, [*parts, made])
 
 
 def disassemble(
@@ -123,19 +133,27 @@ def disassemble(
 
     Raises:
         InsufficientStockError: fewer are free.
+        OtherUnitsError: the document was booked with other units.
     """
     parts = [Key(Place(part, product.location_id)) for part in sorted(recipe)]
     stock.lock_keys(parts)
     levels = [one for one in stock.lock_sellable({product, *(key.place for key in parts)}) if one.place == product]
-    causes = {key: f"{occasion.cause}|part|{key.place.item_id}" for key in parts}
-    if stock.known(list(causes.values())):
+    if _is_booked(stock, product.item_id, occasion, units):
         return []
+    causes = {key: f"{occasion.cause}|part|{key.place.item_id}" for key in parts}
     gone = _leaving(stock, {product: units}, levels, MovementKind.DISASSEMBLED, occasion)
     brought = [
         _entry(key, units * recipe[key.place.item_id], MovementKind.DISASSEMBLED, causes[key], occasion)
         for key in parts
     ]
     return book(stock, [*gone, *brought])
+
+
+def _is_booked(stock: MovementRepository, item_id: int, occasion: Occasion, units: int) -> bool:
+    before = stock.moved(occasion, item_id)
+    if before not in (None, units):
+        raise OtherUnitsError(occasion.document, before, units)
+    return before is not None
 
 
 def _leaving(

@@ -8,7 +8,7 @@ from decimal import Decimal
 from nervure.inventory.counts import Count, CountLimits, take
 from nervure.inventory.stock import Entry, Place
 from nervure.operations.hub import Hub
-from nervure.operations.refusals import RefusalError
+from nervure.operations.refusals import RefusalError, UnknownError
 from nervure.operations.staff import UnknownStockError
 from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
@@ -23,7 +23,7 @@ REASONS = frozenset(
 """Why a count may differ."""
 
 
-class UnknownCountError(RefusalError):
+class UnknownCountError(UnknownError):
     """There is no count of this name."""
 
 

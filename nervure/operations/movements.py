@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from nervure.inventory import movements as rules
-from nervure.inventory.movements import Key, NotThereError, Occasion
+from nervure.inventory.movements import Key, NotThereError, Occasion, OtherUnitsError
 from nervure.inventory.stock import Entry, InsufficientStockError, cause_key
 from nervure.inventory.transfers import IN_TRANSIT
 from nervure.inventory.undo import BY_HAND
@@ -13,7 +13,7 @@ from nervure.operations.hub import Hub
 from nervure.operations.lots import check_goods
 from nervure.operations.names import check_names
 from nervure.operations.refusals import RefusalError
-from nervure.operations.staff import place_of
+from nervure.operations.staff import RepeatError, booked_otherwise, place_of
 from nervure.orders.reseating import reseat
 from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
@@ -71,6 +71,7 @@ def change_condition(
     Raises:
         UnknownStockError: no such sku or location.
         MovementError: fewer units lie there, or nothing changes.
+        RepeatError: the document was booked with other units.
     """
 
     def work(one: _Work) -> list[Entry]:
@@ -92,6 +93,7 @@ def change_owner(hub: Hub, goods: Goods, units: int, to: str, *, document: str) 
     Raises:
         UnknownStockError: no such sku or location.
         MovementError: fewer units lie there, or nothing changes.
+        RepeatError: the document was booked with other units.
     """
 
     def work(one: _Work) -> list[Entry]:
@@ -111,6 +113,7 @@ def consume(hub: Hub, goods: Goods, units: int, *, document: str) -> bool:
     Raises:
         UnknownStockError: no such sku or location.
         MovementError: fewer units lie there.
+        RepeatError: the document was booked with other units.
     """
 
     def work(one: _Work) -> list[Entry]:
@@ -127,6 +130,7 @@ def assemble(hub: Hub, goods: Goods, units: int, *, document: str, expires_on: d
     Raises:
         UnknownStockError: no such sku or location.
         MovementError: the item has no recipe, or parts are missing.
+        RepeatError: the document was booked with other units.
     """
 
     def work(one: _Work) -> list[Entry]:
@@ -143,6 +147,7 @@ def disassemble(hub: Hub, goods: Goods, units: int, *, document: str) -> bool:
     Raises:
         UnknownStockError: no such sku or location.
         MovementError: the item has no recipe, fewer are free, or a part is kept by lots.
+        RepeatError: the document was booked with other units.
     """
 
     def work(one: _Work) -> list[Entry]:
@@ -182,6 +187,8 @@ def _book(hub: Hub, goods: Goods, document: str, work: Callable[[_Work], Sequenc
             booked = work(_Work(connection, MovementStore(connection, now), key, now))
         except NotThereError as error:
             raise MovementError(_not_there(error, goods)) from error
+        except OtherUnitsError as error:
+            raise RepeatError(booked_otherwise(error.document, error.before, error.units)) from error
         except InsufficientStockError as error:
             raise MovementError(_missing(error, connection, now, goods.location)) from error
         desk = hub.desk(connection)

@@ -14,7 +14,7 @@ from nervure.inventory.transfers import IN_TRANSIT
 from nervure.operations.hub import Hub
 from nervure.operations.lots import check_entry
 from nervure.operations.refusals import RefusalError
-from nervure.operations.staff import UnknownStockError
+from nervure.operations.staff import UnknownStockError, check_repeat
 from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
@@ -87,6 +87,7 @@ def receive(hub: Hub, receipt: Receipt, purchase: str) -> Counted | None:
     Raises:
         UnknownStockError: no such sku or location.
         PurchaseError: no such purchase.
+        RepeatError: the receipt was booked with other units.
     """
 
     def work(connection: Connection) -> Counted | None:
@@ -103,6 +104,8 @@ def receive(hub: Hub, receipt: Receipt, purchase: str) -> Counted | None:
         entry = receipt_entry(named, place, now)
         check_entry(connection, now, receipt.sku, entry, receipt.expires_on)
         booked, counted = rules.receive(entry, found, StockStore(connection, now), store)
+        if not booked:
+            check_repeat(connection, now, entry)
         settle(booked, desk)
         if counted is not None and counted.over:
             _open_task(hub, connection, found, counted.line)

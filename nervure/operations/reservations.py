@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nervure.operations.hub import Hub
-from nervure.operations.refusals import RefusalError
+from nervure.operations.refusals import RefusalError, UnknownError
 from nervure.operations.staff import UnknownStockError
 from nervure.orders.reservations import Ask, LackingError, reserve, sum_asks, take_over
 from nervure.orders.settling import cover, serve_shortfalls
@@ -27,7 +27,7 @@ class NotEnoughStockError(RefusalError):
     """Less is available than was asked for; nothing was taken."""
 
 
-class UnknownReservationError(RefusalError):
+class UnknownReservationError(UnknownError):
     """Nobody has reserved anything under this reference."""
 
 

@@ -11,20 +11,25 @@ from nervure.inventory.transfers import IN_TRANSIT
 from nervure.operations.hub import Hub
 from nervure.operations.lots import check_entry
 from nervure.operations.names import UnusableNameError, check_names
-from nervure.operations.refusals import RefusalError
+from nervure.operations.refusals import RefusalError, UnknownError
 from nervure.orders.reseating import reseat
 from nervure.orders.settling import settle
 from nervure.orders.shipping import ship
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.messages import MessageStore
+from nervure.store.movements import MovementStore
 from nervure.store.stock import StockStore
 from schemas.fulfillment import Parcel
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition, MovementKind
 
 
-class UnknownStockError(RefusalError):
+class UnknownStockError(UnknownError):
     """A sku or a location that the hub does not know."""
+
+
+class RepeatError(RefusalError):
+    """A document that was booked before and says something else now."""
 
 
 def ship_fulfillment(
@@ -58,6 +63,7 @@ def adjust(
     Raises:
         UnknownStockError: no such sku or location.
         GoodsError: the item is a kit, or asks for a lot.
+        RepeatError: the document was booked with another difference.
     """
 
     def entry(place: Place, named: str, now: datetime) -> Entry:
@@ -95,6 +101,7 @@ def receive(
     Raises:
         UnknownStockError: no such sku or location.
         GoodsError: the item is a kit, or its lot is not named as it asks.
+        RepeatError: the document was booked with other units.
     """
     return book_receipt(hub, Receipt(document, sku, location, units, condition, lot, owner, expires_on))
 
@@ -105,12 +112,29 @@ def book_receipt(hub: Hub, receipt: Receipt) -> bool:
     Raises:
         UnknownStockError: no such sku or location, or one where units come by transfers only.
         GoodsError: the item is a kit, or its lot is not named as it asks.
+        RepeatError: the document was booked with other units.
     """
 
     def entry(place: Place, named: str, now: datetime) -> Entry:
         return receipt_entry(replace(receipt, sku=named), place, now)
 
     return _book(hub, receipt.sku, receipt.location, entry, document=receipt.document, expires_on=receipt.expires_on)
+
+
+def check_repeat(connection: Connection, now: datetime, entry: Entry) -> None:
+    """Whether an entry whose cause is known says what was booked; a message may come twice, a name be used twice.
+
+    Raises:
+        RepeatError: it says something else.
+    """
+    for before in MovementStore(connection, now).of_document(entry.document):
+        if before.cause_key == entry.cause_key and before.units != entry.units:
+            raise RepeatError(booked_otherwise(entry.document, before.units, entry.units))
+
+
+def booked_otherwise(document: str, before: int, units: int) -> str:
+    """The sentence about a document that says something else now."""
+    return f"{document!r} was booked before with {before} units, not with {units}: give this one another name"
 
 
 def place_of(connection: Connection, now: datetime, sku: str, location: str) -> Place:
@@ -167,6 +191,8 @@ def _book(
         check_entry(connection, now, sku, made, expires_on)
         desk = hub.desk(connection)
         booked = book(StockStore(connection, now), [made])
+        if not booked:
+            check_repeat(connection, now, made)
         settle(booked, desk)
         reseat({one.place for one in booked if one.units < 0}, desk)
         return bool(booked)

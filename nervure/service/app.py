@@ -13,9 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse
 
 from nervure.operations.hub import Hub
-from nervure.operations.staff import UnknownStockError, adjust, receive, ship_fulfillment
+from nervure.operations.staff import adjust, receive, ship_fulfillment
 from nervure.operations.webhooks import MAX_BODY_BYTES, WebhookRefusedError, take_webhook
 from nervure.service import counts, reservations, serials
+from nervure.service.hub import REFUSALS, TheHub, refused
 from nervure.service.page import render
 from nervure.store.inbox import InboxStore
 from nervure.store.reports import ReportStore
@@ -35,18 +36,15 @@ def create_app(open_hub: OpenHub, *, api_token: str | None) -> FastAPI:
             app.state.hub = hub
             yield
 
-    app = FastAPI(title="Nervure", docs_url="/docs", redoc_url=None, lifespan=lifespan)
+    app = FastAPI(title="Nervure", docs_url=None, redoc_url=None, lifespan=lifespan)
+    for refusal in REFUSALS:
+        app.add_exception_handler(refusal, refused)
     app.state.api_token = api_token
     app.include_router(public)
     app.include_router(staff)
     for more in (counts.router, reservations.router, serials.router):
         app.include_router(more, dependencies=[Depends(signed_in)])
     return app
-
-
-def the_hub(request: Request) -> Hub:
-    hub: Hub = request.app.state.hub
-    return hub
 
 
 def signed_in(request: Request, authorization: Annotated[str, Header()] = "") -> None:
@@ -68,7 +66,6 @@ def _token_in(authorization: str) -> str:
         return ""
 
 
-TheHub = Annotated[Hub, Depends(the_hub)]
 public = APIRouter()
 staff = APIRouter(dependencies=[Depends(signed_in)])
 
@@ -163,13 +160,10 @@ def movement(body: MovementBody, hub: TheHub) -> dict[str, bool]:
     """Books a receipt or an adjustment. The same document again changes nothing."""
     if body.units == 0 or (body.reason is None and body.units < 0):
         raise HTTPException(422, "units must not be 0, and without a reason they must be above 0")
-    try:
-        if body.reason is None:
-            done = receive(hub, body.sku, body.location, body.units, document=body.document)
-        else:
-            done = adjust(hub, body.sku, body.location, body.units, reason=body.reason, document=body.document)
-    except UnknownStockError as error:
-        raise HTTPException(404, str(error)) from error
+    if body.reason is None:
+        done = receive(hub, body.sku, body.location, body.units, document=body.document)
+    else:
+        done = adjust(hub, body.sku, body.location, body.units, reason=body.reason, document=body.document)
     return {"booked": done}
 
 

@@ -2,25 +2,17 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Request
+from fastapi import APIRouter, Path
 
 from nervure.operations import counts
-from nervure.operations.counts import Entered, LineView, UnknownCountError
-from nervure.operations.hub import Hub
-from nervure.operations.refusals import RefusalError
-from nervure.operations.staff import UnknownStockError
+from nervure.operations.counts import Entered, LineView
+from nervure.service.hub import TheHub
 from schemas.base import Canonical, NonNegativeUnits, UtcDateTime
 from schemas.stock import AdjustmentReason, Condition
 
 router = APIRouter(prefix="/counts")
 
 
-def _the_hub(request: Request) -> Hub:
-    hub: Hub = request.app.state.hub
-    return hub
-
-
-TheHub = Annotated[Hub, Depends(_the_hub)]
 Name = Annotated[str, Path(pattern=r"^[^\x00]+$")]
 
 
@@ -55,19 +47,13 @@ class ConfirmBody(Canonical):
 @router.post("")
 def open_count(body: OpenBody, hub: TheHub) -> dict[str, int]:
     """Opens a count."""
-    try:
-        return {"to_count": counts.open_count(hub, body.name, body.location, body.skus, is_everything=body.all)}
-    except RefusalError as error:
-        raise _refusal(error) from error
+    return {"to_count": counts.open_count(hub, body.name, body.location, body.skus, is_everything=body.all)}
 
 
 @router.get("/{name}")
 def show(name: Name, hub: TheHub) -> dict[str, Any]:
     """A count with its lines."""
-    try:
-        document, lines = counts.show(hub, name)
-    except RefusalError as error:
-        raise _refusal(error) from error
+    document, lines = counts.show(hub, name)
     return {
         "name": document.name,
         "location": document.location,
@@ -80,43 +66,27 @@ def show(name: Name, hub: TheHub) -> dict[str, Any]:
 def enter(name: Name, body: EntryBody, hub: TheHub) -> dict[str, bool]:
     """Enters what was found; the same entry again changes nothing."""
     entered = Entered(body.sku, body.units, body.at, body.by, body.reason, body.condition, body.owner, body.lot)
-    try:
-        return {"entered": counts.enter(hub, name, entered)}
-    except RefusalError as error:
-        raise _refusal(error) from error
+    return {"entered": counts.enter(hub, name, entered)}
 
 
 @router.post("/{name}/confirm")
 def confirm(name: Name, body: ConfirmBody, hub: TheHub) -> dict[str, Any]:
     """Books what this person may confirm."""
-    try:
-        return {"booked": [_as_json(view) for view in counts.confirm(hub, name, body.by)]}
-    except RefusalError as error:
-        raise _refusal(error) from error
+    return {"booked": [_as_json(view) for view in counts.confirm(hub, name, body.by)]}
 
 
 @router.post("/{name}/close")
 def close(name: Name, hub: TheHub) -> dict[str, str]:
     """Ends a count whose entries are all booked."""
-    try:
-        counts.close(hub, name)
-    except RefusalError as error:
-        raise _refusal(error) from error
+    counts.close(hub, name)
     return {"state": "closed"}
 
 
 @router.post("/{name}/cancel")
 def cancel(name: Name, hub: TheHub) -> dict[str, str]:
     """Ends a count without booking what is not booked yet."""
-    try:
-        counts.cancel(hub, name)
-    except RefusalError as error:
-        raise _refusal(error) from error
+    counts.cancel(hub, name)
     return {"state": "canceled"}
-
-
-def _refusal(error: RefusalError) -> HTTPException:
-    return HTTPException(404 if isinstance(error, UnknownCountError | UnknownStockError) else 409, str(error))
 
 
 def _as_json(view: LineView) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def render(
         _tasks(tasks),
         "<h2>Dead letters</h2>",
         _letters(letters),
-        '<p class="quiet"><a href="/docs">API</a> · <a href="/status">status as JSON</a></p>',
+        '<p class="quiet"><a href="/openapi.json">API</a> · <a href="/status">status as JSON</a></p>',
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5">'

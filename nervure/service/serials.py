@@ -1,26 +1,16 @@
 """Serial numbers over HTTP: what came in, what leaves, and where a unit is."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter
 from pydantic import Field
 
-from nervure.operations.hub import Hub
-from nervure.operations.refusals import RefusalError
 from nervure.operations.serials import Box, Unit, find_serials, name_serials, receive_serials
-from nervure.operations.staff import UnknownStockError
+from nervure.service.hub import TheHub
 from schemas.base import Canonical
 
 router = APIRouter()
-
-
-def _the_hub(request: Request) -> Hub:
-    hub: Hub = request.app.state.hub
-    return hub
-
-
-TheHub = Annotated[Hub, Depends(_the_hub)]
 
 
 class UnitBody(Canonical):
@@ -49,10 +39,7 @@ class NamesBody(Canonical):
 def receive(body: ReceiptBody, hub: TheHub) -> dict[str, bool]:
     """Books single units that came in. The same document again changes nothing."""
     units = tuple(Unit(one.serial, one.epc) for one in body.units)
-    try:
-        return {"booked": receive_serials(hub, Box(body.sku, body.location, units, body.document))}
-    except RefusalError as error:
-        raise _refused(error) from error
+    return {"booked": receive_serials(hub, Box(body.sku, body.location, units, body.document))}
 
 
 @router.get("/serials/{text:path}")
@@ -65,11 +52,4 @@ def find(text: str, hub: TheHub) -> list[dict[str, Any]]:
 @router.post("/fulfillment-orders/{number}/serials")
 def name(number: int, body: NamesBody, hub: TheHub) -> dict[str, int]:
     """Says which units leave with a fulfillment order, or left with it."""
-    try:
-        return {"named": name_serials(hub, number, body.serials)}
-    except RefusalError as error:
-        raise _refused(error) from error
-
-
-def _refused(error: RefusalError) -> HTTPException:
-    return HTTPException(404 if isinstance(error, UnknownStockError) else 409, str(error))
+    return {"named": name_serials(hub, number, body.serials)}

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from nervure.inventory.movements import Key
+from nervure.inventory.movements import Key, Occasion
 from nervure.inventory.stock import Place
-from nervure.inventory.undo import KINDS_BY_HAND, UNDO, Booked
+from nervure.inventory.undo import INSTEAD, KINDS_BY_HAND, UNDO, Booked
 from nervure.store.catalogue import ITEM, RECIPE
 from nervure.store.orders import LOCATION
 from nervure.store.statements import LEVEL, MOVEMENT, chunks
@@ -53,8 +53,26 @@ class MovementStore(StockStore):
             on_hand.update((row.id, row.on_hand) for row in self._connection.execute(query))
         return {key: on_hand[ids[identity]] for key, identity in identities.items()}
 
-    def known(self, causes: Collection[str]) -> set[str]:
-        return set(self._ids_by_cause(list(causes)))
+    def moved(self, occasion: Occasion, item_id: int) -> int | None:
+        came = sa.func.sum(sa.case((MOVEMENT.c.units > 0, MOVEMENT.c.units), else_=0))
+        left = sa.func.sum(sa.case((MOVEMENT.c.units < 0, -MOVEMENT.c.units), else_=0))
+        is_its_own = sa.or_(
+            MOVEMENT.c.cause_key == occasion.cause,
+            MOVEMENT.c.cause_key.startswith(f"{occasion.cause}|", autoescape=True),
+        )
+        query = (
+            sa.select(came.label("came"), left.label("left"))
+            .join(LEVEL, LEVEL.c.id == MOVEMENT.c.stock_level_id)
+            # What a count had seen was taken back by a movement of its own, under the same document.
+            .where(
+                MOVEMENT.c.document == occasion.document,
+                is_its_own,
+                MOVEMENT.c.compensates_id.is_(None),
+                LEVEL.c.item_id == item_id,
+            )
+        )
+        found = self._connection.execute(query).one()
+        return None if found.came is None else max(int(found.came), int(found.left))
 
     def recipe(self, product_id: int) -> dict[int, int]:
         """Units of each part in one assembled item; empty: it is not assembled."""
@@ -62,8 +80,12 @@ class MovementStore(StockStore):
         return {row.part_id: row.units for row in self._connection.execute(query)}
 
     def names_of(self, document: str) -> list[str]:
-        """Documents of the ledger that are called so, with or without the word for their kind."""
-        names = [document, *(f"{kind}:{document}" for kind in KINDS_BY_HAND)]
+        """Documents of the ledger that are called so, with or without the word for their kind.
+
+        Those that were not booked by hand are named only where no other is called so.
+        """
+        by_hand = [f"{kind}:{document}" for kind in KINDS_BY_HAND]
+        names = [document, *by_hand, *(f"{kind}:{document}" for kind in INSTEAD)]
         query = (
             sa.select(MOVEMENT.c.document)
             .where(MOVEMENT.c.document.in_(names))
@@ -71,7 +93,7 @@ class MovementStore(StockStore):
             .order_by(MOVEMENT.c.document)
         )
         found = list(self._connection.execute(query).scalars())
-        return [document] if document in found else found
+        return [document] if document in found else [one for one in found if one in by_hand] or found
 
     def of_document(self, document: str) -> list[Booked]:
         """The movements of a document, in the order of booking."""

@@ -1,5 +1,6 @@
 """Movements that people book by hand: each once, all or nothing, and whoever was promised the units is served."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -18,7 +19,7 @@ from nervure.operations.movements import (
     used_of,
 )
 from nervure.operations.names import UnusableNameError
-from nervure.operations.staff import UnknownStockError, adjust, receive, ship_fulfillment
+from nervure.operations.staff import RepeatError, UnknownStockError, adjust, receive, ship_fulfillment
 from nervure.operations.undo import undo
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Database
@@ -31,6 +32,7 @@ from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looki
 from tests.nervure.world import START, World, a_till_sale, an_order, at, must_hold
 
 DAY = timedelta(days=1)
+LOST = AdjustmentReason.LOST
 
 
 def shelf(hub: Hub, sku: str, location: str) -> dict[tuple[str, str, str], int]:
@@ -81,6 +83,50 @@ def test_a_change_of_condition_is_one_pair_under_one_document(both: Database) ->
     assert shelf(hub, "BOLT", "paris") == {("us", "sellable", ""): 5}
     with looking(hub) as world:
         must_hold(world)
+
+
+def test_a_document_that_was_booked_before_with_other_units_is_no_repeat(both: Database) -> None:
+    hub = with_a_recipe(both)
+    receive(hub, "NUT", "paris", 20, document="R")
+    bolts, bench = Goods("BOLT", "paris"), Goods("BENCH", "paris")
+    movements_by_hand: list[tuple[str, Callable[[int], bool]]] = [
+        ("condition", lambda units: change_condition(hub, bolts, units, Condition.DAMAGED, document="D")),
+        ("ownership", lambda units: change_owner(hub, bolts, units, "acme", document="D")),
+        ("consumption", lambda units: consume(hub, bolts, units, document="D")),
+        ("assembly", lambda units: assemble(hub, bench, units, document="D")),
+        ("disassembly", lambda units: disassemble(hub, bench, units, document="D")),
+        ("receipt", lambda units: receive(hub, "BOLT", "paris", units, document="D")),
+        ("adjustment", lambda units: adjust(hub, "BOLT", "paris", -units, reason=LOST, document="D")),
+    ]
+    for kind, book in movements_by_hand:
+        assert [book(1), book(1)] == [True, False]
+        before = movements(hub)
+        was, said = ("-1", "-2") if kind == "adjustment" else ("1", "2")
+        with pytest.raises(RepeatError) as refused:
+            book(2)
+        assert str(refused.value) == (
+            f"'{kind}:D' was booked before with {was} units, not with {said}: give this one another name"
+        )
+        assert movements(hub) == before
+    undo(hub, "receipt:D")
+    assert not receive(hub, "BOLT", "paris", 1, document="D"), "what was taken back is still a repeat"
+    with pytest.raises(RepeatError):
+        receive(hub, "BOLT", "paris", 2, document="D")
+
+
+def test_a_repeat_is_known_by_its_document_when_the_recipe_has_become_another(both: Database) -> None:
+    hub = with_a_recipe(both)
+    bench = Goods("BENCH", "paris")
+    receive(hub, "BENCH", "paris", 3, document="R")
+    assert disassemble(hub, bench, 1, document="D")
+    recipe = (KitComponent(sku="SHELF", units=1),)
+    with both.write() as connection:
+        CatalogueStore(connection, START).put_items(
+            [Item(sku="SHELF", title="Shelf"), Item(sku="BENCH", title="Bench", recipe=recipe)]
+        )
+    before = movements(hub)
+    assert not disassemble(hub, bench, 1, document="D")
+    assert movements(hub) == before
 
 
 def test_goods_that_may_be_sold_again_serve_who_waits(filled: Database) -> None:

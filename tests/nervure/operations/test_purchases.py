@@ -9,7 +9,7 @@ from nervure.inventory.purchases import Receipt, Said
 from nervure.operations.hub import Hub
 from nervure.operations.incoming import incoming
 from nervure.operations.purchases import ExpectedLine, Missing, PurchaseError, close, expect, read_expected, receive
-from nervure.operations.staff import UnknownStockError, book_receipt
+from nervure.operations.staff import RepeatError, UnknownStockError, book_receipt
 from nervure.operations.staff import receive as receive_plainly
 from nervure.store.database import Database
 from nervure.store.purchases import PURCHASE, PURCHASE_LINE, PURCHASE_RECEIPT
@@ -176,6 +176,14 @@ def compensated(hub: Hub, cause: str) -> None:
         [row] = connection.execute(MOVEMENT.select().where(MOVEMENT.c.document == "receipt:N1"))
         world.move("BOLT", "paris", -4, MovementKind.ADJUSTED, cause=cause, reason=AdjustmentReason.CORRECTION)
         connection.execute(MOVEMENT.update().where(MOVEMENT.c.cause_key == cause).values(compensates_id=row.id))
+
+
+def test_a_receipt_that_names_other_units_than_it_did_is_refused(hub: Hub) -> None:
+    expect(hub, "PO-7", [line()])
+    assert comes_in(hub, "N1", 4) == (0, 4)
+    with pytest.raises(RepeatError, match=r"^'receipt:N1' was booked before with 4 units, not with 5: give this one"):
+        comes_in(hub, "N1", 5)
+    assert comes_in(hub, "N1", 4) is None
 
 
 def test_a_receipt_that_the_ledger_takes_back_is_expected_again(hub: Hub) -> None:

@@ -5,6 +5,7 @@ import pytest
 from nervure.operations.hub import Hub
 from nervure.operations.movements import Goods, assemble, change_condition, change_owner
 from nervure.operations.staff import adjust, receive
+from nervure.operations.transfers import Dispatch, dispatch
 from nervure.operations.undo import Compensation, UndoError, Undone, preview, undo
 from nervure.store.database import Database
 from nervure.store.orders import LOCATION
@@ -143,6 +144,8 @@ def served(hub: Hub) -> None:
     adjust(hub, "NUT", "paris", 1, reason=AdjustmentReason.FOUND, document="D")
     receive(hub, "NUT", "paris", 1, document="E")
     undo(hub, "E")
+    dispatch(hub, Dispatch("T-12", "NUT", "paris", "lyon", 1))
+    dispatch(hub, Dispatch("D", "NUT", "paris", "lyon", 1))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +166,10 @@ def served(hub: Hub) -> None:
         (
             "transfer|T-1",
             "'transfer|T-1' was not booked by hand and cannot be undone: correct it with `nervure stock adjust`",
+        ),
+        (
+            "T-12",
+            "'transfer:T-12' was not booked by hand and cannot be undone: send the goods back with another transfer",
         ),
         ("undo:receipt:E", "'undo:receipt:E' is itself an undo: book it again under a new document"),
     ],

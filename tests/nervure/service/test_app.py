@@ -222,6 +222,18 @@ def test_movements_are_booked_once_for_each_document(hub: Hub, client: Client) -
         assert world.movements("NUT", "lyon") == [("received", 4), ("adjusted", -1)]
 
 
+def test_a_document_with_other_units_than_it_had_is_refused_in_a_sentence(hub: Hub, client: Client) -> None:
+    goods_in = {"sku": "NUT", "location": "lyon", "units": 4, "document": "D1"}
+    client.post("/movements", json=goods_in)
+    answer = client.post("/movements", json=goods_in | {"units": 5})
+    assert (answer.status_code, answer.json()["detail"]) == (
+        409,
+        "'receipt:D1' was booked before with 4 units, not with 5: give this one another name",
+    )
+    with looking(hub) as world:
+        assert world.movements("NUT", "lyon") == [("received", 4)]
+
+
 @pytest.mark.parametrize(
     ("change", "status"),
     [
@@ -234,6 +246,10 @@ def test_movements_are_booked_once_for_each_document(hub: Hub, client: Client) -
         ({"who": "me"}, 422),
         ({"sku": "GHOST"}, 404),
         ({"location": "GHOST"}, 404),
+        ({"sku": "NUL\x00"}, 404),
+        ({"document": " "}, 409),
+        ({"document": "NUL\x00"}, 409),
+        ({"sku": "PAIR"}, 409),
     ],
 )
 def test_a_movement_that_makes_no_sense_is_refused_and_nothing_is_booked(
