@@ -8,9 +8,13 @@ from typing import Any
 
 from nervure.operations.imports import Outcome, Verdict, fault_of, in_batches, refused
 from nervure.operations.sheets import Row, Sheet, as_whole
+from nervure.orders.settling import serve_shortfalls
+from nervure.orders.work import Desk
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.imports import ImportStore, StoredItem
+from nervure.store.orders import OrderStore
+from nervure.store.stock import StockStore
 from schemas.items import Item, ItemKind, KitComponent, LotTracking
 
 OPTION = "option:"
@@ -81,6 +85,10 @@ class ItemLoader:
                 verdicts.append(found)
         if writes and wanted:
             catalogue.put_items(wanted)
+            remade = [one.sku for one in wanted if one.sku in stored and dict(stored[one.sku].parts) != _made_of(one)]
+            # Who waits for a kit may have it of other parts.
+            stock = StockStore(connection, now)
+            serve_shortfalls(catalogue.item_ids(remade).values(), Desk(OrderStore(connection, now), stock, now))
         return verdicts
 
     def _compare(
@@ -274,12 +282,15 @@ def _differences(stored: StoredItem | None, item: Item) -> list[str]:
     """What changes, for people."""
     if stored is None:
         return []
-    parts = {component.sku: component.units for component in item.components}
     recipe = {part.sku: part.units for part in item.recipe}
     pairs: list[tuple[str, object, object]] = [(name, getattr(stored, name), getattr(item, name)) for name in _FIELDS]
-    pairs += [("options", dict(stored.options), item.options), ("components", dict(stored.parts), parts)]
+    pairs += [("options", dict(stored.options), item.options), ("components", dict(stored.parts), _made_of(item))]
     pairs.append(("recipe", dict(stored.recipe), recipe))
     return [f"{name} {old!r} -> {new!r}" for name, old, new in pairs if old != new]
+
+
+def _made_of(item: Item) -> dict[str, int]:
+    return {component.sku: component.units for component in item.components}
 
 
 def _verdict(row: Row, changes: Sequence[str], *, is_new: bool) -> Verdict:

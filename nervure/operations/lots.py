@@ -8,7 +8,7 @@ from nervure.inventory.stock import Entry
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
 from nervure.orders.reseating import serve_again
-from nervure.orders.settling import settle
+from nervure.orders.settling import serve_shortfalls, settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.lots import LotStock, LotStore
@@ -62,7 +62,7 @@ def lots_of(hub: Hub, sku: str) -> list[LotStock]:
 
 
 def correct_lot(hub: Hub, sku: str, lot: str, expires_on: date) -> None:
-    """Writes another last day of a lot; what it may be promised for follows.
+    """Writes another last day of a lot; what it may be promised for follows, and who waits is served.
 
     Raises:
         GoodsError: no such sku or lot.
@@ -77,6 +77,7 @@ def correct_lot(hub: Hub, sku: str, lot: str, expires_on: date) -> None:
             raise GoodsError(str(error)) from error
         if not lots.correct(item_id, lot, expires_on):
             raise GoodsError(f"{sku!r} has no lot {lot!r}")
+        serve_shortfalls([item_id], hub.desk(connection))
 
     hub.database.run(work)
 

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.availability import Parts
 from nervure.inventory.policies import Allowance, Policy, beyond, left_of
+from nervure.inventory.undo import UNDO
 from nervure.store import tables
 from nervure.store.statements import CHANGE, KIT, LEVEL, MOVEMENT, chunks, insert_new
 from schemas.policies import BEYOND, PolicyKind
@@ -51,7 +52,16 @@ class BackorderStore:
         return found
 
     def received(self, parts_of: Mapping[int, Parts]) -> set[int]:
-        """Which of these items have come in at least once until now; a kit has when each of its parts has."""
+        """Which of these items have come in at least once until now; a kit has when each of its parts has.
+
+        A receipt that was undone never came in.
+        """
+        later = MOVEMENT.alias("later")
+        is_undone = (
+            sa.select(later.c.id)
+            .where(later.c.cause_key == UNDO + "|" + MOVEMENT.c.cause_key, later.c.recorded_at <= self._now)
+            .exists()
+        )
         came: set[int] = set()
         for batch in chunks(sorted({part for parts in parts_of.values() for part in parts})):
             query = (
@@ -61,6 +71,7 @@ class BackorderStore:
                     LEVEL.c.item_id.in_(batch),
                     MOVEMENT.c.kind == MovementKind.RECEIVED.value,
                     MOVEMENT.c.recorded_at <= self._now,
+                    ~is_undone,
                 )
                 .distinct()
             )

@@ -21,7 +21,8 @@ from nervure.store.orders import LOCATION
 from nervure.store.skus import SkuStore
 from nervure.store.statements import CHANGE, LEVEL, MOVEMENT
 from schemas.stock import Condition
-from tests.nervure.world import START, World, an_order, at_once
+from tests.nervure.operations.scripted import ScriptedShop, hear, looking, order_of, scripted_hub
+from tests.nervure.world import START, World, an_order, at_once, must_hold
 
 HEADING = "sku;title;gtin;components;option:Color\n"
 
@@ -169,6 +170,23 @@ def test_a_recipe_that_changes_moves_the_numbers_of_the_kit(database: Database, 
     assert items(database, "SET")["SET"].parts == {"MUG": 1}
     with database.read() as connection:
         assert World(connection).rows(CHANGE) == 1
+
+
+def test_who_waits_for_a_kit_is_served_as_soon_as_it_is_made_of_other_parts(both: Database, folder: Path) -> None:
+    hub = scripted_hub(both, {"shop": ScriptedShop()})
+    with both.write() as connection:
+        world = World(connection)
+        world.items("WASHER")
+        world.kit("TRIO", {"BOLT": 1, "NUT": 1, "WASHER": 1})
+        world.list_on("shop", "TRIO")
+    hear(hub, "shop", order_of(an_order("1", {"TRIO": 2})))
+    with looking(hub) as world:
+        assert world.lines("1") == {"1-1": (2, 0, 2)}
+    path = write(folder / "items.csv", "sku,components\nTRIO,BOLT:1\n")
+    assert take(both, path, ItemLoader()) == ({"changed": 1}, [])
+    with looking(hub) as world:
+        assert world.lines("1") == {"1-1": (2, 2, 0)}
+        must_hold(world)
 
 
 def test_each_bad_item_is_told_and_the_others_are_written(database: Database, folder: Path) -> None:

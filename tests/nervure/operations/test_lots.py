@@ -195,6 +195,18 @@ def test_a_day_that_is_corrected_counts_at_once(both: Database) -> None:
         lots_of(hub, "HONEY")
 
 
+def test_who_waits_is_served_from_a_lot_whose_day_is_corrected(both: Database) -> None:
+    hub = with_jam(both)
+    jam(hub, 3, "L1", TODAY)
+    hear(hub, "shop", order_of(an_order("1", {"JAM": 2})))
+    with looking(hub) as world:
+        assert world.lines("1") == {"1-1": (2, 0, 2)}
+    correct_lot(hub, "JAM", "L1", IN_MAY)
+    with looking(hub) as world:
+        assert world.lines("1") == {"1-1": (2, 2, 0)}
+        must_hold(world)
+
+
 def test_units_whose_lot_nobody_knew_are_given_their_lot(filled: Database) -> None:
     hub = with_jam(filled)
     with filled.write() as connection:

@@ -4,16 +4,18 @@ import pytest
 
 from nervure.operations.hub import Hub
 from nervure.operations.movements import Goods, assemble, change_condition, change_owner
+from nervure.operations.publish import refresh
 from nervure.operations.staff import adjust, receive
 from nervure.operations.transfers import Dispatch, dispatch
 from nervure.operations.undo import Compensation, UndoError, Undone, preview, undo
 from nervure.store.database import Database
 from nervure.store.orders import LOCATION
 from nervure.store.statements import MOVEMENT
+from schemas.policies import PolicyKind
 from schemas.stock import AdjustmentReason, Condition, MovementKind
 from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub
 from tests.nervure.operations.test_movements import ledger, movements, shelf, with_a_recipe
-from tests.nervure.world import World, a_return, an_order, at, must_hold
+from tests.nervure.world import START, World, a_return, an_order, at, must_hold
 
 
 def units(undone: Undone) -> list[tuple[str, str, int]]:
@@ -75,6 +77,28 @@ def test_what_was_promised_of_an_undone_receipt_is_served_elsewhere_or_falls_sho
         assert world.lines("1") == {"1-1": (9, 7, 2)}
         assert world.open_tasks()["shortfall"] == 1
         must_hold(world)
+
+
+def test_a_preorder_goes_on_when_the_receipt_that_ended_it_is_undone(both: Database) -> None:
+    with both.write() as connection:
+        world = World(connection)
+        world.items("NEW")
+        world.list_on("shop", "NEW")
+        world.policy(PolicyKind.PREORDER, 10, sku="NEW", promised_on=START.date())
+    hub = scripted_hub(both, {"shop": ScriptedShop()})
+    shown = []
+    for step in (
+        lambda: None,
+        lambda: receive(hub, "NEW", "paris", 4, document="D"),
+        lambda: undo(hub, "D"),
+        lambda: receive(hub, "NEW", "paris", 3, document="E"),
+    ):
+        step()
+        while refresh(hub):
+            pass
+        with looking(hub) as world:
+            shown.append(world.published()["shop", "web", "NEW"])
+    assert shown == [10, 4, 10, 3]
 
 
 def test_an_undone_loss_serves_who_waits(filled: Database) -> None:
