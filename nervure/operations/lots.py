@@ -85,7 +85,7 @@ def correct_lot(hub: Hub, sku: str, lot: str, expires_on: date) -> None:
 def withdraw_expired(hub: Hub) -> int:
     """Puts units of lots that have expired on hold, and serves who was promised them from others; answers how many.
 
-    They still lie there: somebody books them off once they are gone.
+    They still lie there: somebody books them off once they are gone. What a cart holds follows once the cart has ended.
     """
     return hub.database.run(lambda connection: _withdraw(hub, connection))
 
@@ -104,11 +104,11 @@ def _withdraw(hub: Hub, connection: Connection) -> int:
     for one in found:
         cause = f"expiry|{one.level_id}|{one.sequence}"
         occasion = Occasion(f"expiry:{one.key.lot}", cause, now)
-        booked += change_key(stock, one.key, _held(one.key), one.on_hand, occasion)
+        booked += change_key(stock, one.key, _held(one.key), one.units, occasion)
     desk = hub.desk(connection)
     serve_again(lots.lines_on([one.level_id for one in found]), desk)
     settle([entry for entry in booked if entry.condition is Condition.SELLABLE], desk)
-    return sum(one.on_hand for one in found)
+    return sum(one.units for one in found)
 
 
 def _held(key: Key) -> Key:

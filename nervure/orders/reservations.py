@@ -114,6 +114,8 @@ def take_over(
 ) -> set[int]:
     """Turns what is held for an order into its allocations, as far as its lines need it; the hold ends with that.
 
+    Units of a lot that has expired meanwhile are given up instead: nobody is sent them.
+
     Who calls holds the order's lock, and covers the rest of the lines. `may_allocate` False: the units left with the
     order itself, as at a till, and the hold only makes way. Answers the items of which units became free.
     """
@@ -128,16 +130,18 @@ def take_over(
     ]
     candidates = desk.orders.candidates(order_id)
     # One lock for everything that is touched from here on, so that nobody waits for another in a circle.
-    desk.stock.lock_sellable(
+    levels = desk.stock.lock_sellable(
         {hold.place for hold in holds}
         | {Place(part, one.location_id) for line in wanted for part in line.parts for one in candidates}
     )
+    good = {level.id for level in levels if level.expires_at is None or level.expires_at > desk.now}
+    fit = [hold for hold in holds if hold.level_id in good]
     held: Counter[Place] = Counter()
-    for hold in holds:
+    for hold in fit:
         held[hold.place] += hold.units
     usable = [one for one in candidates if any(place.location_id == one.location_id for place in held)]
     chosen = route(wanted, usable, held)
-    shares = _share_out(order_id, desk, chosen.picks, {line.line_id: line for line in wanted}, holds)
+    shares = _share_out(order_id, desk, chosen.picks, {line.line_id: line for line in wanted}, fit)
     desk.stock.take_over(order_id, holds, shares)
     used: Counter[int] = Counter()
     for hold, _, units in shares:

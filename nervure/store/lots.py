@@ -32,11 +32,11 @@ class LotStock:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """A sellable level whose lot has expired: its key, the units that lie there, and how often it was moved."""
+    """A sellable level whose lot has expired: its key, the units that no cart holds, and how often it was moved."""
 
     level_id: int
     key: Key
-    on_hand: int
+    units: int
     sequence: int
 
 
@@ -111,19 +111,24 @@ class LotStore:
         ]
 
     def expired(self, limit: int = 500) -> list[Expired]:
-        """Sellable levels with units whose lot has expired, in primary-key order."""
+        """Sellable levels with units whose lot has expired, in primary-key order; carts keep theirs until they end."""
         query = (
             sa.select(LEVEL)
             .where(
                 LEVEL.c.expires_at <= self._now,
                 LEVEL.c.condition == Condition.SELLABLE.value,
-                LEVEL.c.on_hand > 0,
+                LEVEL.c.on_hand > LEVEL.c.reserved,
             )
             .order_by(LEVEL.c.id)
             .limit(limit)
         )
         return [
-            Expired(row.id, Key(Place(row.item_id, row.location_id), row.owner, lot=row.lot), row.on_hand, row.sequence)
+            Expired(
+                row.id,
+                Key(Place(row.item_id, row.location_id), row.owner, lot=row.lot),
+                row.on_hand - row.reserved,
+                row.sequence,
+            )
             for row in self._connection.execute(query)
         ]
 

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from nervure.invariants import check_all
 from nervure.operations.counts import Entered, confirm, enter, open_count
 from nervure.operations.hub import Hub
 from nervure.operations.lots import GoodsError, correct_lot, lots_of, withdraw_expired
@@ -12,6 +13,7 @@ from nervure.operations.publish import refresh
 from nervure.operations.reservations import Wish, give_to_order, make_reservation
 from nervure.operations.staff import adjust, receive, ship_fulfillment
 from nervure.operations.undo import UndoError, undo
+from nervure.store.audit import AuditStore
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Database
 from nervure.store.expiries import LOT
@@ -266,12 +268,16 @@ def test_a_cart_of_an_expired_lot_becomes_an_order_of_a_good_one(filled: Databas
     jam(hub, 5, "B", IN_JUNE)
     make_reservation(hub, "CART", [Wish("JAM", 2)], channel="shop", expires_at=hub.clock.now() + timedelta(days=20))
     advance(hub, 3 * DAY_SECONDS)
-    withdraw_expired(hub)
+    assert withdraw_expired(hub) == 0, "the cart has not ended"
+    with looking(hub) as world:
+        must_hold(world)
+        assert check_all(AuditStore(world.connection)) == []
     give_to_order(hub, "CART", "shop", "1")
     hear(hub, "shop", order_of(an_order("1", {"JAM": 2})))
     with looking(hub) as world:
         [number] = world.fulfillment_numbers("1")
     ship_fulfillment(hub, number)
+    assert withdraw_expired(hub) == 2
     assert {(one.lot, one.condition): one.on_hand for one in lots_of(hub, "JAM") if one.on_hand} == {
         ("A", "on_hold"): 2,
         ("B", "sellable"): 3,
