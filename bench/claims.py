@@ -1,7 +1,7 @@
 """Claims per second, by the hub's own claim in a transaction of its own, beside raw conditional UPDATEs of one row.
 
-A claim here is what the hub does for a reservation: `claim()`, then its row. The second reference writes the same
-three rows (level, claim, outbox) without the hub: what is between the two is what our code costs.
+A claim here is what the hub does for a reservation: units taken under lock, then its row, for all who ask at once. The
+second reference writes the same three rows (level, claim, outbox) without the hub, each in a transaction of its own.
 """
 
 import random
@@ -23,7 +23,7 @@ from bench.databases import Kind, file_of, plain
 from bench.figures import Figure, Say, beside, interleave
 from bench.shelves import NOW, stock_up
 from bench.sizes import Sizes
-from nervure.inventory.claims import claim
+from nervure.inventory.claims import claim_in_turn
 from nervure.inventory.stock import Against, ClaimKind, Place
 from nervure.store.database import Connection, Database, open_database
 from nervure.store.statements import LEVEL
@@ -98,7 +98,7 @@ class Crew:
         context.set_forkserver_preload(["bench.claims"])
         database = self._stack.enter_context(_open(shop.url)) if how == "threads" else None
         lock = threading.Lock() if how == "threads" and not shop.is_postgresql else None
-        together = Together(database) if database is not None else None
+        together = _hub(database) if database is not None else None
         for seed in range(workers):
             ours, theirs = Pipe()
             if how == "threads":
@@ -133,12 +133,12 @@ class Crew:
 
 
 def _serve(
-    line: Line, shop: Shop, seed: int, together: Together | None = None, lock: "threading.Lock | None" = None
+    line: Line, shop: Shop, seed: int, together: "Hub | None" = None, lock: "threading.Lock | None" = None
 ) -> None:
     """One worker: works a shift whenever it is told to."""
     chance = random.Random(seed)
     with ExitStack() as stack:
-        hub = together or Together(stack.enter_context(_open(shop.url)))
+        hub = together or _hub(stack.enter_context(_open(shop.url)))
         raw = _raw_postgresql(shop, stack) if shop.is_postgresql else _raw_sqlite(shop, stack, lock)
         claims: dict[str, Claim] = {OURS: _ours(shop, hub), **raw}
         line.send("ready")
@@ -151,16 +151,25 @@ def _serve(
             line.send((count, time.monotonic()))
 
 
-def _ours(shop: Shop, hub: Together) -> Claim:
+Hub: TypeAlias = Together[Place, bool]
+
+
+def _hub(database: Database) -> Hub:
+    return Together(database, _claim_all)
+
+
+def _claim_all(connection: Connection, places: Sequence[Place]) -> list[bool]:
+    stock = StockStore(connection, NOW)
+    demands = [{place: 1} for place in places]
+    answers = claim_in_turn(stock, demands, kind=ClaimKind.RESERVATION, against=Against.AVAILABLE_TO_PROMISE)
+    takes = [take for answer in answers if isinstance(answer, list) for take in answer]
+    stock.reserve_all([(take, "bench", EXPIRES_AT) for take in takes])
+    return [isinstance(answer, list) for answer in answers]
+
+
+def _ours(shop: Shop, hub: Hub) -> Claim:
     def take(shelf: int) -> None:
-        place = shop.shelves[shelf][0]
-
-        def work(connection: Connection) -> None:
-            stock = StockStore(connection, NOW)
-            takes = claim(stock, {place: 1}, kind=ClaimKind.RESERVATION, against=Against.AVAILABLE_TO_PROMISE)
-            stock.reserve(takes, reference="bench", expires_at=EXPIRES_AT)
-
-        hub.do(work)
+        assert hub.ask(shop.shelves[shelf][0]), "nothing was there"
 
     return take
 

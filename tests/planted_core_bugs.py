@@ -721,6 +721,20 @@ BUGS = (
         MOVEMENTS,
     ),
     Bug(
+        "claims: demands of one set do not see what the one before took",
+        "nervure/inventory/claims.py",
+        "claimable=level.claimable - take.units",
+        "claimable=level.claimable",
+        CLAIMS,
+    ),
+    Bug(
+        "carts: one that gets nothing keeps its reference",
+        "nervure/operations/reservations.py",
+        "    store.forget([made",
+        "    list([made",
+        "tests/nervure/operations/test_reservations.py",
+    ),
+    Bug(
         "by hand: a document with other units is taken for a repeat",
         "nervure/inventory/movements.py",
         "    if before not in (None, units):\n",

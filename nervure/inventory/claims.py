@@ -5,7 +5,7 @@ primary-key order, and takes the units in one conditional statement. It takes ev
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from nervure.inventory.lots import leaves_first
@@ -51,32 +51,64 @@ def claim_in_turn(
     Raises:
         InsufficientStockError: the storage gave less than it had said; nothing may be kept.
     """
-    places = {place for demand in demands for place in demand}
-    levels = stock.lock_sellable(places)
-    held_back = stock.safety_stock(places) if against is Against.AVAILABLE_TO_PROMISE else {}
+    shelves = lock_shelves(stock, {place for demand in demands for place in demand}, against=against)
     answers: list[list[Take] | InsufficientStockError] = []
     for demand in demands:
-        takes, shortages = share_out(demand, levels, held_back)
-        answers.append(InsufficientStockError(shortages) if shortages else takes)
-        if takes and not shortages and len(answers) < len(demands):
-            levels = _after(levels, takes)
-    taken = [take for answer in answers if not isinstance(answer, InsufficientStockError) for take in answer]
-    if taken and not stock.take(taken, kind):
-        # Under the locks this cannot happen; the conditional statement is the guard against a storage that lies.
-        raise InsufficientStockError([Shortage(take.place, take.units, 0) for take in taken])
+        try:
+            answers.append(shelves.take(demand))
+        except InsufficientStockError as error:
+            answers.append(error)
+    take_all(stock, [take for answer in answers if isinstance(answer, list) for take in answer], kind)
     return answers
 
 
-def _after(levels: Iterable[Level], takes: Iterable[Take]) -> list[Level]:
-    taken: Counter[int] = Counter()
-    for take in takes:
-        taken[take.level_id] += take.units
-    return [
-        replace(level, claimable=level.claimable - taken[level.id], claimed=level.claimed + taken[level.id])
-        if level.id in taken
-        else level
-        for level in levels
-    ]
+def lock_shelves(stock: StockRepository, places: Collection[Place], *, against: Against) -> "Shelves":
+    """Locks everything that may be taken from, in primary-key order, and reads what is there."""
+    levels = stock.lock_sellable(places)
+    return Shelves(levels, stock.safety_stock(places) if against is Against.AVAILABLE_TO_PROMISE else {})
+
+
+def take_all(stock: StockRepository, takes: Sequence[Take], kind: ClaimKind) -> None:
+    """Takes what was decided under the locks.
+
+    Raises:
+        InsufficientStockError: the storage gave less than it had said; nothing may be kept.
+    """
+    if takes and not stock.take(takes, kind):
+        # Under the locks this cannot happen; the conditional statement is the guard against a storage that lies.
+        raise InsufficientStockError([Shortage(take.place, take.units, 0) for take in takes])
+
+
+class Shelves:
+    """Levels under lock, and what is left of them while one demand after the other is decided."""
+
+    def __init__(self, levels: Iterable[Level], held_back: Mapping[Place, int]) -> None:
+        self._levels: dict[Place, list[Level]] = {}
+        for level in levels:
+            self._levels.setdefault(level.place, []).append(level)
+        self._held_back = held_back
+
+    def free(self, place: Place) -> int:
+        """Units that may still be taken at a place."""
+        there = sum(level.claimable for level in self._levels.get(place, ()))
+        return max(there - self._held_back.get(place, 0), 0)
+
+    def take(self, demand: Mapping[Place, int]) -> list[Take]:
+        """Decides from where a demand is served, whole or not at all; what it takes is gone for the next one.
+
+        Raises:
+            InsufficientStockError: with every place that lacks units; nothing was taken.
+        """
+        levels = [level for place in demand for level in self._levels.get(place, ())]
+        takes, shortages = share_out(demand, levels, self._held_back)
+        if shortages:
+            raise InsufficientStockError(shortages)
+        for take in takes:
+            here = self._levels[take.place]
+            number = next(number for number, level in enumerate(here) if level.id == take.level_id)
+            level = here[number]
+            here[number] = replace(level, claimable=level.claimable - take.units, claimed=level.claimed + take.units)
+        return takes
 
 
 def share_out(

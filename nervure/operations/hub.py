@@ -1,10 +1,12 @@
 """The hub in one process: its database, its clock, and its open connections."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from threading import Lock
+from typing import Any, TypeVar
 
 from connectors.records import (
     Channel,
@@ -24,6 +26,9 @@ from nervure.store.orders import PERSONAL_DATA_DAYS, OrderStore
 from nervure.store.stock import StockStore
 from nervure.store.together import Together
 from schemas.documents import Translation
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 MAX_POLL_SECONDS = 300.0
 """Orders are pulled at least this often, however seldom a platform asks for it."""
@@ -56,7 +61,6 @@ class Hub:
     """What every operation works with. Connections are opened when first used, and shared between threads.
 
     `wire` opens the way to an account's server; the simulated world hands in a function instead of a socket.
-    `together` carries out what many threads ask for at once in one transaction.
     """
 
     database: Database
@@ -67,12 +71,16 @@ class Hub:
     callback_url: str | None = None
     personal_data_days: int = PERSONAL_DATA_DAYS
     count_limits: CountLimits = field(default_factory=CountLimits)
-    together: Together = field(init=False)
     _open: dict[str, ChannelConnection] = field(default_factory=dict)
+    _together: dict[Any, Together[Any, Any]] = field(default_factory=dict)  # each work has questions of its own kind
     _lock: Lock = field(default_factory=Lock)
 
-    def __post_init__(self) -> None:
-        self.together = Together(self.database)
+    def together(self, work: Callable[["Hub", Connection, Sequence[Q]], Sequence[A]]) -> Together[Q, A]:
+        """Where threads ask for one kind of work: what is asked for at once is carried out as one set."""
+        with self._lock:
+            if work not in self._together:
+                self._together[work] = Together(self.database, partial(work, self))
+            return self._together[work]
 
     def connection(self, channel: str) -> ChannelConnection:
         """The open connection of a channel."""

@@ -1,10 +1,12 @@
 """Asking the platforms: everything heard is stored before it is understood."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from connectors.errors import ConnectorError, FatalError, ThrottledError
 from nervure.operations.hub import Hub, set_problem
 from nervure.store.channels import ChannelStore
+from nervure.store.database import Connection
 from nervure.store.inbox import InboxStore
 from schemas.documents import RawDocument
 
@@ -74,8 +76,11 @@ def pull_stock(hub: Hub, channel: str) -> int:
 
 def store(hub: Hub, channel: str, documents: tuple[RawDocument, ...]) -> int:
     """Stores documents in the inbox; answers how many were new."""
-    now = hub.clock.now()
-    return hub.together.do(lambda connection: InboxStore(connection, now).put(channel, documents))
+    return hub.together(_store).ask((channel, documents)) if documents else 0
+
+
+def _store(hub: Hub, connection: Connection, heard: Sequence[tuple[str, tuple[RawDocument, ...]]]) -> list[int]:
+    return InboxStore(connection, hub.clock.now()).put_all(heard)
 
 
 def _note(

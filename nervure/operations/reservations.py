@@ -1,18 +1,18 @@
 """Holding units for a cart or a pending payment, until an event ends it: released, expired, or taken over."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from nervure.inventory.stock import Take
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError, UnknownError
 from nervure.operations.staff import UnknownStockError
-from nervure.orders.reservations import Ask, LackingError, reserve, sum_asks, take_over
+from nervure.orders.reservations import Ask, Cart, LackingError, reserve_in_turn, sum_asks, take_over
 from nervure.orders.settling import cover, serve_shortfalls
 from nervure.store.catalogue import CatalogueStore
-from nervure.store.database import Connection, savepoint
-from nervure.store.reservations import HeldUnits, KnownOrder, ReservationState, ReservationStore
-from nervure.store.stock import StockStore
+from nervure.store.database import Connection
+from nervure.store.reservations import HeldUnits, KnownOrder, NewReservation, ReservationState, ReservationStore
 from schemas.orders import DeliveryMethod
 
 MAX_HOLD_MINUTES = 60 * 24 * 31
@@ -56,10 +56,22 @@ class Reservation:
     is_new: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A cart: what it wants, until when, and from the pool of which channel."""
+
+    reference: str
+    wishes: tuple[Wish, ...]
+    expires_at: datetime
+    channel: str | None
+
+
 def make_reservation(
     hub: Hub, reference: str, wishes: Sequence[Wish], *, expires_at: datetime, channel: str | None = None
 ) -> Reservation:
     """Holds all that is wished, or nothing. The same again answers the same, and may let it end later.
+
+    A flash sale is many carts at once for one item: they are served in their order of arrival, as one set.
 
     Raises:
         NotEnoughStockError: with all that is missing.
@@ -68,51 +80,107 @@ def make_reservation(
     """
     if not wishes or any(wish.units <= 0 for wish in wishes):
         raise ReservationError(f"reservation {reference!r} asks for nothing: name skus with units above 0")
-    now = hub.clock.now()
-    if expires_at <= now:
+    if expires_at <= hub.clock.now():
         raise ReservationError(f"reservation {reference!r} would end before it begins")
-
-    def work(connection: Connection) -> Reservation:
-        store = ReservationStore(connection, now)
-        channel_id = _channel_id(store, channel)
-        asks = _asks(connection, now, wishes, has_pool=channel_id is not None)
-        is_new = store.open(reference, channel_id, expires_at, asks)
-        if is_new:
-            pool = store.pool(channel_id) if channel_id is not None else []
-            try:
-                takes = reserve(StockStore(connection, now), asks, pool)
-            except LackingError as error:
-                raise NotEnoughStockError(_what_lacks(connection, now, error, channel)) from error
-            store.hold(takes, reference=reference, expires_at=expires_at)
-        else:
-            _ask_again(store, reference, asks, channel, expires_at)
-        return _seen(store, reference, is_new=is_new)
-
-    def alone(connection: Connection) -> Reservation | RefusalError:
-        try:
-            with savepoint(connection):
-                return work(connection)
-        except RefusalError as refusal:
-            return refusal
-
-    # A flash sale is many carts at once for one item: on SQLite they share a commit, and wait for no other's.
-    answer = hub.together.do(alone)
+    answer = hub.together(make_all).ask(Request(reference, tuple(wishes), expires_at, channel))
     if isinstance(answer, RefusalError):
         raise answer
     return answer
 
 
-def _ask_again(
-    store: ReservationStore, reference: str, asks: Sequence[Ask], channel: str | None, expires_at: datetime
-) -> None:
-    known = _locked(store, reference)
-    if sum_asks(store.asks(known.id)) != list(asks) or (known.order is None and known.channel != channel):
-        raise ReservationError(f"reservation {reference!r} was made for something else: use another reference")
-    if known.state != "held":
-        raise ReservationError(
-            f"reservation {reference!r} was {known.state} at {_moment(known.ended_at)}: use another reference"
+def make_all(hub: Hub, connection: Connection, requests: Sequence[Request]) -> list[Reservation | RefusalError]:
+    """Makes each reservation or says why not, in their order and by the same statements for all of them."""
+    now = hub.clock.now()
+    store = ReservationStore(connection, now)
+    answers: dict[int, Reservation | RefusalError] = {}
+    wanted: dict[str, tuple[int, NewReservation]] = {}
+    later: list[int] = []
+    for number, one in enumerate(_understood(connection, now, requests)):
+        if isinstance(one, RefusalError):
+            answers[number] = one
+        elif one.reference in wanted:
+            later.append(number)
+        else:
+            wanted[one.reference] = number, one
+    made = store.open([one for _, one in wanted.values()])
+    new = [(number, one) for reference, (number, one) in wanted.items() if reference in made]
+    answers |= _hold(connection, now, store, new, requests)
+    store.forget([made[one.reference] for number, one in new if isinstance(answers[number], RefusalError)])
+    for number, one in wanted.values():
+        if number not in answers:
+            answers[number] = _ask_again(store, one, requests[number].channel)
+    # Who names a reference that another has just named is answered by what became of that one.
+    answers |= (
+        zip(later, make_all(hub, connection, [requests[number] for number in later]), strict=True) if later else {}
+    )
+    return [answers[number] for number in range(len(requests))]
+
+
+def _hold(
+    connection: Connection,
+    now: datetime,
+    store: ReservationStore,
+    new: Sequence[tuple[int, NewReservation]],
+    requests: Sequence[Request],
+) -> dict[int, Reservation | RefusalError]:
+    """Takes the units of new reservations, in their order; answers by the requests' numbers."""
+    pools = {channel: store.pool(channel) for channel in {one.channel_id for _, one in new} if channel is not None}
+    carts = [Cart(one.asks, pools[one.channel_id] if one.channel_id is not None else ()) for _, one in new]
+    answers: dict[int, Reservation | RefusalError] = {}
+    taken: list[tuple[int, NewReservation]] = []
+    takes_of: list[tuple[NewReservation, Sequence[Take]]] = []
+    for (number, one), takes in zip(new, reserve_in_turn(store.stock, carts), strict=True):
+        if isinstance(takes, LackingError):
+            answers[number] = NotEnoughStockError(_what_lacks(connection, now, takes, requests[number].channel))
+        else:
+            taken.append((number, one))
+            takes_of.append((one, takes))
+    store.hold(takes_of)
+    held = store.held([one.reference for _, one in taken])
+    for number, one in taken:
+        answers[number] = Reservation(
+            one.reference,
+            requests[number].channel,
+            None,
+            "held",
+            one.expires_at,
+            held.get(one.reference, ()),
+            is_new=True,
         )
-    store.extend(known.id, expires_at)
+    return answers
+
+
+def _understood(
+    connection: Connection, now: datetime, requests: Sequence[Request]
+) -> list[NewReservation | RefusalError]:
+    """What each request names, in internal ids, or which name is not known."""
+    catalogue = CatalogueStore(connection, now)
+    wishes = [wish for one in requests for wish in one.wishes]
+    items = catalogue.item_ids({wish.sku for wish in wishes})
+    codes = {wish.location for wish in wishes if wish.location is not None}
+    locations = catalogue.location_ids(codes) if codes else {}
+    channels = catalogue.channel_ids() if any(one.channel is not None for one in requests) else {}
+    found: list[NewReservation | RefusalError] = []
+    for one in requests:
+        try:
+            channel_id = None if one.channel is None else _channel_id(channels, one.channel)
+            asks = _asks(one.wishes, items, locations, has_pool=channel_id is not None)
+            found.append(NewReservation(one.reference, channel_id, one.expires_at, asks))
+        except RefusalError as refusal:
+            found.append(refusal)
+    return found
+
+
+def _ask_again(store: ReservationStore, one: NewReservation, channel: str | None) -> Reservation | RefusalError:
+    known = _locked(store, one.reference)
+    if sum_asks(store.asks(known.id)) != list(one.asks) or (known.order is None and known.channel != channel):
+        return ReservationError(f"reservation {one.reference!r} was made for something else: use another reference")
+    if known.state != "held":
+        return ReservationError(
+            f"reservation {one.reference!r} was {known.state} at {_moment(known.ended_at)}: use another reference"
+        )
+    store.extend(known.id, one.expires_at)
+    return _seen(store, one.reference)
 
 
 def look_up(hub: Hub, reference: str) -> Reservation:
@@ -171,9 +239,7 @@ def give_to_order(hub: Hub, reference: str, channel: str, order: str) -> Reserva
 
     def work(connection: Connection) -> Reservation:
         store = ReservationStore(connection, hub.clock.now())
-        channel_id = store.channel_id(channel)
-        if channel_id is None:
-            raise UnknownStockError(f"channel {channel!r} is not known")
+        channel_id = _channel_id(CatalogueStore(connection, hub.clock.now()).channel_ids(), channel)
         heard = store.order(channel_id, order)
         known = _locked(store, reference)
         if known.channel not in {None, channel} or known.order not in {None, order}:
@@ -198,10 +264,9 @@ def _take_over(hub: Hub, connection: Connection, order: KnownOrder) -> None:
     serve_shortfalls(freed, desk)
 
 
-def _asks(connection: Connection, now: datetime, wishes: Sequence[Wish], *, has_pool: bool) -> list[Ask]:
-    catalogue = CatalogueStore(connection, now)
-    items = catalogue.item_ids({wish.sku for wish in wishes})
-    locations = catalogue.location_ids()
+def _asks(
+    wishes: Sequence[Wish], items: Mapping[str, int], locations: Mapping[str, int], *, has_pool: bool
+) -> list[Ask]:
     asks = []
     for wish in wishes:
         if wish.sku not in items:
@@ -214,10 +279,8 @@ def _asks(connection: Connection, now: datetime, wishes: Sequence[Wish], *, has_
     return sum_asks(asks)
 
 
-def _channel_id(store: ReservationStore, channel: str | None) -> int | None:
-    if channel is None:
-        return None
-    found = store.channel_id(channel)
+def _channel_id(channels: Mapping[str, int], channel: str) -> int:
+    found = channels.get(channel)
     if found is None:
         raise UnknownStockError(f"channel {channel!r} is not known")
     return found
@@ -233,17 +296,10 @@ def _known(found: ReservationState | None, reference: str) -> ReservationState:
     return found
 
 
-def _seen(store: ReservationStore, reference: str, *, is_new: bool = False) -> Reservation:
+def _seen(store: ReservationStore, reference: str) -> Reservation:
     known = _known(store.find(reference), reference)
-    return Reservation(
-        known.reference,
-        known.channel,
-        known.order,
-        known.state,
-        known.expires_at,
-        tuple(store.held(reference)),
-        is_new,
-    )
+    held = store.held([reference]).get(reference, ())
+    return Reservation(known.reference, known.channel, known.order, known.state, known.expires_at, held)
 
 
 def _what_lacks(connection: Connection, now: datetime, error: LackingError, channel: str | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nervure.inventory.availability import Parts
-from nervure.inventory.claims import claim, sum_demand
+from nervure.inventory.claims import lock_shelves, sum_demand, take_all
 from nervure.inventory.stock import Against, ClaimKind, Place, Take
 from nervure.orders.reseating import reseat
 from nervure.orders.routing import Candidate, Pick, Wanted, route
@@ -52,24 +52,39 @@ def sum_asks(asks: Sequence[Ask]) -> list[Ask]:
     )
 
 
-def reserve(stock: ClaimRepository, asks: Sequence[Ask], pool: Sequence[Candidate]) -> list[Take]:
-    """Takes all that is asked for, or nothing, and no more than is available to promise.
+@dataclass(frozen=True, slots=True)
+class Cart:
+    """What one cart asks for, and the pool of its channel."""
 
-    Raises:
-        LackingError: with all that is missing.
+    asks: Sequence[Ask]
+    pool: Sequence[Candidate]
+
+
+def reserve_in_turn(stock: ClaimRepository, carts: Sequence[Cart]) -> list[list[Take] | LackingError]:
+    """Takes for each cart all that it asks for, or nothing, and no more than is available to promise.
+
+    All under one set of locks: the cart that came first is served first. An error says all that a cart lacks.
     """
-    parts_of = stock.parts_of({ask.item_id for ask in asks})
-    here = {candidate.location_id for candidate in pool} | {ask.location_id for ask in asks if ask.location_id}
-    places = {Place(part, location) for parts in parts_of.values() for part in parts for location in here}
-    levels = stock.lock_sellable(places)
-    held_back = stock.safety_stock(places)
-    free: dict[Place, int] = dict.fromkeys(places, 0)
-    for level in levels:
-        free[level.place] += level.claimable
-    for place in places:
-        free[place] = max(free[place] - held_back.get(place, 0), 0)
-    demand = plan(asks, parts_of, pool, free)
-    return claim(stock, demand, kind=ClaimKind.RESERVATION, against=Against.AVAILABLE_TO_PROMISE)
+    parts_of = stock.parts_of({ask.item_id for cart in carts for ask in cart.asks})
+    places_of = [_places_of(cart, parts_of) for cart in carts]
+    shelves = lock_shelves(stock, set().union(*places_of), against=Against.AVAILABLE_TO_PROMISE)
+    answers: list[list[Take] | LackingError] = []
+    for cart, places in zip(carts, places_of, strict=True):
+        free = {place: shelves.free(place) for place in places}
+        try:
+            answers.append(shelves.take(plan(cart.asks, parts_of, cart.pool, free)))
+        except LackingError as error:
+            answers.append(error)
+    taken = [take for answer in answers if isinstance(answer, list) for take in answer]
+    take_all(stock, taken, ClaimKind.RESERVATION)
+    return answers
+
+
+def _places_of(cart: Cart, parts_of: Mapping[int, Parts]) -> set[Place]:
+    here = {candidate.location_id for candidate in cart.pool} | {
+        ask.location_id for ask in cart.asks if ask.location_id is not None
+    }
+    return {Place(part, location) for ask in cart.asks for part in parts_of[ask.item_id] for location in here}
 
 
 def plan(

@@ -198,9 +198,12 @@ class CatalogueStore:
             self._log([freshness(written.id, ttl_seconds, written.as_of)])
         return int(written.id)
 
-    def location_ids(self) -> dict[str, int]:
-        """Internal ids by location code."""
-        return {row.code: row.id for row in self._connection.execute(sa.select(LOCATION.c.code, LOCATION.c.id))}
+    def location_ids(self, codes: Collection[str] | None = None) -> dict[str, int]:
+        """Internal ids by location code; of these codes, or of all."""
+        query = sa.select(LOCATION.c.code, LOCATION.c.id)
+        if codes is not None:
+            query = query.where(LOCATION.c.code.in_(sorted(codes)))
+        return {row.code: row.id for row in self._connection.execute(query)}
 
     def channel_ids(self) -> dict[str, int]:
         """Internal ids by channel name."""

@@ -101,7 +101,13 @@ class ClaimStore(StockTransaction):
 
     def reserve(self, takes: Sequence[Take], *, reference: str, expires_at: datetime) -> None:
         """Records taken units as a reservation."""
-        self._write_claims(ClaimKind.RESERVATION, [(take, reference, None, expires_at) for take in takes])
+        self.reserve_all([(take, reference, expires_at) for take in takes])
+
+    def reserve_all(self, takes: Sequence[tuple[Take, str, datetime]]) -> None:
+        """Records taken units as reservations: (take, reference, when it ends)."""
+        self._write_claims(
+            ClaimKind.RESERVATION, [(take, reference, None, expires_at) for take, reference, expires_at in takes]
+        )
 
     def _write_claims(self, kind: ClaimKind, claims: Sequence[tuple[Take, str, int | None, datetime | None]]) -> None:
         keys = self.stock_keys(take.level_id for take, *_ in claims)

@@ -1,5 +1,6 @@
 """Documents received: stored once, taken in order per document, kept when they cannot be understood."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ INBOX = tables.of(tables.InboxRow)
 BODY = tables.of(tables.InboxBodyRow)
 
 _STORE = {
-    name: dialect.insert(INBOX).on_conflict_do_nothing().returning(INBOX.c.id, INBOX.c.event_id)
+    name: dialect.insert(INBOX).on_conflict_do_nothing().returning(INBOX.c.id, INBOX.c.channel, INBOX.c.event_id)
     for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
 }
 _STORE_BODY = BODY.insert()
@@ -60,11 +61,15 @@ class InboxStore:
 
     def put(self, channel: str, documents: Sequence[RawDocument], *, body_days: int = BODY_DAYS) -> int:
         """Stores documents; those whose event is known are dropped. Answers how many were new."""
-        if not documents:
-            return 0
-        unique: dict[str, RawDocument] = {}
-        for document in documents:
-            unique.setdefault(document.event_id, document)
+        [new] = self.put_all([(channel, documents)], body_days=body_days)
+        return new
+
+    def put_all(self, heard: Sequence[tuple[str, Sequence[RawDocument]]], *, body_days: int = BODY_DAYS) -> list[int]:
+        """Stores what several channels said by the same two statements; answers how many of each were new."""
+        unique: dict[tuple[str, str], tuple[int, RawDocument]] = {}
+        for number, (channel, documents) in enumerate(heard):
+            for document in documents:
+                unique.setdefault((channel, document.event_id), (number, document))
         rows = [
             {
                 "channel": channel,
@@ -77,21 +82,22 @@ class InboxStore:
                 "happened_at": document.happened_at,
                 "received_at": self._now,
             }
-            for document in unique.values()
+            for (channel, _), (_, document) in unique.items()
         ]
         # One statement decides what is new, also where the same event is stored by another at this instant.
         made = {
-            row.event_id: row.id
+            (row.channel, row.event_id): row.id
             for part in chunks(rows)
             for row in self._connection.execute(_STORE[self._connection.dialect.name], part)
         }
         bodies = [
-            {"inbox_id": number, "body": unique[event].body, "expires_at": self._now + timedelta(days=body_days)}
-            for event, number in made.items()
+            {"inbox_id": number, "body": unique[key][1].body, "expires_at": self._now + timedelta(days=body_days)}
+            for key, number in made.items()
         ]
         if bodies:
             self._connection.execute(_STORE_BODY, bodies)
-        return len(made)
+        new = Counter(unique[key][0] for key in made)
+        return [new[number] for number in range(len(heard))]
 
     def lease(self, limit: int) -> list[Leased]:
         """Takes the oldest documents for handling; an expired lease is free again.

@@ -1,10 +1,12 @@
 """Reservations in SQL: asked for once by their reference, ended once by an event."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.stock import Take
@@ -13,10 +15,15 @@ from nervure.orders.routing import Candidate
 from nervure.store.catalogue import ITEM
 from nervure.store.holds import RESERVATION, RESERVATION_LINE, claim_reference
 from nervure.store.orders import CHANNEL, LOCATION, ORDER, POINT, POINT_LOCATION, is_fresh
-from nervure.store.statements import CLAIM, LEVEL, insert_new
+from nervure.store.statements import CLAIM, LEVEL, Row, chunks, insert_rows
 from nervure.store.stock import StockStore
 from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod
+
+_OPEN = {
+    name: dialect.insert(RESERVATION).on_conflict_do_nothing().returning(RESERVATION.c.id, RESERVATION.c.reference)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,16 @@ class ReservationState:
     state: str
     expires_at: datetime
     ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewReservation:
+    """A reservation that is to be written."""
+
+    reference: str
+    channel_id: int | None
+    expires_at: datetime
+    asks: Sequence[Ask]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +73,41 @@ class ReservationStore:
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
-        self._stock = StockStore(connection, now)
+        self.stock = StockStore(connection, now)
 
-    def open(self, reference: str, channel_id: int | None, expires_at: datetime, asks: Sequence[Ask]) -> bool:
-        """Writes a new reservation and what it asks for; False: the reference is taken."""
-        row = {
-            "reference": reference,
-            "channel_id": channel_id,
-            "state": "held",
-            "expires_at": expires_at,
-            "created_at": self._now,
-        }
-        if not insert_new(self._connection, RESERVATION, [row]):
-            return False
-        made = self._connection.execute(
-            sa.select(RESERVATION.c.id).where(RESERVATION.c.reference == reference)
-        ).scalar_one()
-        self._connection.execute(
-            RESERVATION_LINE.insert(),
-            [
-                {"reservation_id": made, "item_id": ask.item_id, "location_id": ask.location_id, "units": ask.units}
-                for ask in asks
-            ],
-        )
-        return True
+    def open(self, wanted: Sequence[NewReservation]) -> dict[str, int]:
+        """Writes reservations and what they ask for; answers the ids of those whose reference was free."""
+        unique = {one.reference: one for one in reversed(wanted)}
+        rows = [
+            {
+                "reference": reference,
+                "channel_id": one.channel_id,
+                "state": "held",
+                "expires_at": one.expires_at,
+                "created_at": self._now,
+            }
+            # By their keys: two who open the same ones do not wait for each other in a circle.
+            for reference, one in sorted(unique.items())
+        ]
+        made: dict[str, int] = {}
+        for part in chunks(rows, 5_000):
+            new = self._connection.execute(_OPEN[self._connection.dialect.name], part)
+            made.update({row.reference: row.id for row in new})
+        lines: list[Row] = [
+            (made[one.reference], ask.item_id, ask.location_id, ask.units)
+            for one in unique.values()
+            if one.reference in made
+            for ask in one.asks
+        ]
+        columns = ("reservation_id", "item_id", "location_id", "units")
+        insert_rows(self._connection, RESERVATION_LINE, columns, lines)
+        return made
+
+    def forget(self, ids: Collection[int]) -> None:
+        """Takes reservations out that were opened in this transaction and got nothing."""
+        for batch in chunks(sorted(ids)):
+            self._connection.execute(RESERVATION_LINE.delete().where(RESERVATION_LINE.c.reservation_id.in_(batch)))
+            self._connection.execute(RESERVATION.delete().where(RESERVATION.c.id.in_(batch)))
 
     def find(self, reference: str, *, locked: bool = False) -> ReservationState | None:
         """Reads one reservation; None: there is none of that reference."""
@@ -100,22 +128,29 @@ class ReservationStore:
         query = sa.select(RESERVATION_LINE).where(RESERVATION_LINE.c.reservation_id == reservation_id)
         return [Ask(row.item_id, row.location_id, row.units) for row in self._connection.execute(query)]
 
-    def hold(self, takes: Sequence[Take], *, reference: str, expires_at: datetime) -> None:
-        """Records the units that a new reservation took."""
-        self._stock.reserve(takes, reference=claim_reference(reference), expires_at=expires_at)
+    def hold(self, held: Sequence[tuple[NewReservation, Sequence[Take]]]) -> None:
+        """Records the units that new reservations took."""
+        self.stock.reserve_all(
+            [(take, claim_reference(one.reference), one.expires_at) for one, takes in held for take in takes]
+        )
 
-    def held(self, reference: str) -> list[HeldUnits]:
-        """What a reservation took, whether or not it still holds it."""
+    def held(self, references: Collection[str]) -> dict[str, tuple[HeldUnits, ...]]:
+        """What reservations took, whether or not they still hold it; those that took nothing are left out."""
         query = (
-            sa.select(ITEM.c.sku, LOCATION.c.code, sa.func.sum(CLAIM.c.units).label("units"))
+            sa.select(CLAIM.c.reference, ITEM.c.sku, LOCATION.c.code, sa.func.sum(CLAIM.c.units).label("units"))
             .join(LEVEL, LEVEL.c.id == CLAIM.c.stock_level_id)
             .join(ITEM, ITEM.c.id == LEVEL.c.item_id)
             .join(LOCATION, LOCATION.c.id == LEVEL.c.location_id)
-            .where(CLAIM.c.reference == claim_reference(reference))
-            .group_by(ITEM.c.sku, LOCATION.c.code)
+            .where(CLAIM.c.reference.in_(sa.bindparam("references", expanding=True)))
+            .group_by(CLAIM.c.reference, ITEM.c.sku, LOCATION.c.code)
             .order_by(ITEM.c.sku, LOCATION.c.code)
         )
-        return [HeldUnits(row.sku, row.code, int(row.units)) for row in self._connection.execute(query)]
+        named = {claim_reference(one): one for one in references}
+        found: dict[str, list[HeldUnits]] = defaultdict(list)
+        for batch in chunks(sorted(named)):
+            for row in self._connection.execute(query, {"references": batch}):
+                found[named[row.reference]].append(HeldUnits(row.sku, row.code, int(row.units)))
+        return {reference: tuple(units) for reference, units in found.items()}
 
     def extend(self, reservation_id: int, expires_at: datetime) -> None:
         """Lets a held reservation end later; never sooner."""
@@ -166,14 +201,10 @@ class ReservationStore:
                 .returning(RESERVATION.c.reference)
             ).scalar_one_or_none()
             if ended is not None:
-                claims.extend(self._stock.held_by_reference(claim_reference(ended)))
-        return self._stock.end_claims(claims, "released")
+                claims.extend(self.stock.held_by_reference(claim_reference(ended)))
+        return self.stock.end_claims(claims, "released")
 
     # -- around it ---------------------------------------------------------------------------------------------
-
-    def channel_id(self, channel: str) -> int | None:
-        """The internal id of a channel."""
-        return self._connection.execute(sa.select(CHANNEL.c.id).where(CHANNEL.c.name == channel)).scalar_one_or_none()
 
     def pool(self, channel_id: int) -> list[Candidate]:
         """The locations that ship for a channel, in its order, without those whose numbers are too old."""

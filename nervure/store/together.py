@@ -1,59 +1,61 @@
-"""Small work of many threads, carried out in one transaction.
+"""What many threads ask for at once, carried out as one set in one transaction.
 
-SQLite has one writer, and each commit waits for the disk. Whoever comes while a transaction runs is taken along by the
-next one. PostgreSQL works for many at once and gathers their commits by itself: there each job has its own transaction.
+Each commit waits for the disk, each statement for an answer, and SQLite has one writer. Whoever comes while a
+transaction runs is taken along by the next one, which does the work of all by the same few statements.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Condition, Event
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 from nervure.store.database import Connection, Database
 
-R = TypeVar("R")
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 MOST = 64
-"""Jobs in one transaction: more would make the first of them wait for the last."""
+"""Questions in one transaction: more would make the first of them wait for the last."""
 
 PATIENCE_SECONDS = 0.0005
-"""So long a leader waits for as many jobs as came the last time."""
+"""So long a leader waits for as many questions as came the last time."""
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """A job, and its thread: woken when the job is done, or when it is its turn to lead."""
+class _Waiting(Generic[Q, A]):
+    """A question, and its thread: woken when there is an answer, or when it is its turn to lead."""
 
-    job: Callable[[Connection], Any]  # each thread has its own kind of answer
+    question: Q
     woken: Event = field(default_factory=Event)
     is_done: bool = False
-    answer: Any = None  # as above
+    answers: list[A] = field(default_factory=list)
     error: BaseException | None = None
 
 
-class Together:
-    """Safe to share between threads: one of those that wait leads, and works for all."""
+class Together(Generic[Q, A]):
+    """Safe to share between threads: one of those that wait leads, and works for all.
 
-    def __init__(self, database: Database) -> None:
+    `work` answers all questions that it is given, in their order. It must have no effect outside the transaction: it
+    may be run again, and by another thread. What it refuses it should answer: what it raises sends back all of its
+    transaction, and each question is asked alone.
+    """
+
+    def __init__(self, database: Database, work: Callable[[Connection, Sequence[Q]], Sequence[A]]) -> None:
         self._database = database
-        self._queue: deque[_Waiting] = deque()
+        self._work = work
+        self._queue: deque[_Waiting[Q, A]] = deque()
         self._is_led = False
         self._guard = Condition()
         self._last = 1
 
-    def do(self, job: Callable[[Connection], R]) -> R:
-        """Does one job and answers once it is committed.
-
-        The job must have no effect outside the transaction: it may be run again, and by another thread. What it
-        refuses it should answer, having undone its part: what it raises sends all of its transaction back, one by one.
+    def ask(self, question: Q) -> A:
+        """Answers one question once what was done for it is committed.
 
         Raises:
-            Exception: what this job raised; the others of its transaction are not concerned.
+            Exception: what the work raised for this question alone; the others are not concerned.
         """
-        if self._database.is_postgresql:
-            return self._database.run(job)
-        mine = _Waiting(job)
+        mine: _Waiting[Q, A] = _Waiting(question)
         with self._guard:
             self._queue.append(mine)
             self._guard.notify()
@@ -64,11 +66,10 @@ class Together:
             self._lead()
         if mine.error is not None:
             raise mine.error
-        answer: R = mine.answer
-        return answer
+        return mine.answers[0]
 
     def _lead(self) -> None:
-        """Works for the first of the queue, its own thread's job among them; then the next of the queue leads."""
+        """Works for the first of the queue, its own thread's question among them; then the next of the queue leads."""
         with self._guard:
             # Who was served last comes again in a moment; a transaction for one would make all of them wait for it.
             self._guard.wait_for(lambda: len(self._queue) >= self._last, PATIENCE_SECONDS if self._last > 1 else 0)
@@ -90,15 +91,16 @@ class Together:
                 one.is_done = True
                 one.woken.set()
 
-    def _carry_out(self, batch: Sequence[_Waiting]) -> None:
+    def _carry_out(self, batch: Sequence[_Waiting[Q, A]]) -> None:
+        questions = [one.question for one in batch]
         try:
-            answers = self._database.run(lambda connection: [one.job(connection) for one in batch])
+            answers = self._database.run(lambda connection: self._work(connection, questions))
             for one, answer in zip(batch, answers, strict=True):
-                one.answer = answer
+                one.answers.append(answer)
         except Exception as error:
             if len(batch) == 1:
                 batch[0].error = error
                 return
-            # One job must not fail the others: each has a transaction of its own now.
+            # One question must not fail the others: each has a transaction of its own now.
             for one in batch:
                 self._carry_out([one])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nervure.inventory.claims import claim, share_out, sum_demand
+from nervure.inventory.claims import claim, claim_in_turn, share_out, sum_demand
 from nervure.inventory.stock import (
     Against,
     ClaimKind,
@@ -169,6 +169,22 @@ def test_a_promise_keeps_the_safety_stock_and_an_accepted_order_may_use_it(world
     world.stock.reserve(takes, reference="cart 1", expires_at=world.now)
     claim(world.stock, {place: 2}, kind=ClaimKind.ALLOCATION, against=Against.CLAIMABLE)
     assert world.claimable("BOLT", "paris") == 0
+
+
+def test_demands_are_served_in_turn_and_one_that_lacks_takes_nothing_from_the_next(world: World) -> None:
+    shelf(world)
+    bolt, nut = world.place("BOLT", "paris"), world.place("NUT", "paris")
+    demands = [{bolt: 2}, {bolt: 2, nut: 2}, {bolt: 3, nut: 1}, {bolt: 2}]
+    answers = claim_in_turn(world.stock, demands, kind=ClaimKind.ALLOCATION, against=Against.CLAIMABLE)
+    assert [
+        sum(take.units for take in answer) if isinstance(answer, list) else answer.shortages for answer in answers
+    ] == [
+        2,
+        (Shortage(nut, 2, 1),),
+        4,
+        (Shortage(bolt, 2, 0),),
+    ]
+    assert (world.claimable("BOLT", "paris"), world.claimable("NUT", "paris")) == (0, 0)
 
 
 @pytest.mark.requirement("R11")

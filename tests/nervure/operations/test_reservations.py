@@ -5,6 +5,7 @@ import pytest
 from nervure.operations.hub import Hub
 from nervure.operations.reservations import (
     NotEnoughStockError,
+    Request,
     Reservation,
     ReservationError,
     UnknownReservationError,
@@ -12,6 +13,7 @@ from nervure.operations.reservations import (
     expire_reservations,
     give_to_order,
     look_up,
+    make_all,
     make_reservation,
     release_reservation,
 )
@@ -65,6 +67,50 @@ def test_what_is_held_is_shown_by_no_channel(both: Database) -> None:
     settle(hub)
     with looking(hub) as world:
         assert world.published()["market", "fr", "BOLT"] == 7
+
+
+@pytest.mark.requirement("R05")
+def test_carts_that_come_at_once_are_served_in_their_order_as_if_one_came_after_the_other(both: Database) -> None:
+    hub = hub_on(both)
+    cart(hub, {"NUT": 1}, reference="KNOWN")
+
+    def asks(reference: str, sku: str, units: int, channel: str | None = "shop") -> Request:
+        return Request(reference, (Wish(sku, units),), at(15), channel)
+
+    requests = [
+        asks("A", "BOLT", 5),
+        asks("B", "BOLT", 6),
+        asks("A", "BOLT", 5),
+        asks("C", "GHOST", 1),
+        asks("KNOWN", "NUT", 1),
+        asks("KNOWN", "NUT", 2),
+        asks("B", "BOLT", 1),
+        asks("D", "BOLT", 1),
+        asks("D2", "BOLT", 1),
+        asks("E", "NUT", 1, None),
+        asks("F", "NUT", 1, "nowhere"),
+    ]
+    answers = hub.database.run(lambda connection: make_all(hub, connection, requests))
+    told = [str(got) if isinstance(got, Exception) else (got.is_new, got.held) for got in answers]
+    one = (HeldUnits("BOLT", "lyon", 1),)
+    five, nut = (HeldUnits("BOLT", "paris", 5),), (HeldUnits("NUT", "paris", 1),)
+    assert told == [
+        (True, five),
+        "not enough stock, nothing is reserved: 'BOLT' at the places of shop: wanted 6, available 2",
+        (False, five),
+        "sku 'GHOST' is not known",
+        (False, nut),
+        "reservation 'KNOWN' was made for something else: use another reference",
+        # Who names a reference that was just named is answered once that one is.
+        "not enough stock, nothing is reserved: 'BOLT' at the places of shop: wanted 1, available 0",
+        (True, one),
+        (True, one),
+        NO_PLACE.replace("BOLT", "NUT"),
+        "channel 'nowhere' is not known",
+    ]
+    with looking(hub) as world:
+        assert world.rows(RESERVATION) == 4
+        must_hold(world)
 
 
 NO_PLACE = "'BOLT' names no location: name one, or the channel whose pool is meant"

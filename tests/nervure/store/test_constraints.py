@@ -16,7 +16,7 @@ from nervure.store import tables
 from nervure.store.inbox import InboxStore
 from nervure.store.lots import LotStore
 from nervure.store.orders import FULFILLMENT_LINE
-from nervure.store.reservations import ReservationStore
+from nervure.store.reservations import NewReservation, ReservationStore
 from nervure.store.serials import SerialStore
 from nervure.store.skus import SkuStore
 from nervure.store.tables import SupplierOfferRow, of
@@ -131,7 +131,7 @@ def everything(world: World) -> None:
     offer = {"supplier": "acme", "supplier_sku": "B-1", "title": "", "as_of": START}
     world.connection.execute(of(SupplierOfferRow).insert().values(**offer))
     carts = ReservationStore(world.connection, START)
-    assert carts.open("cart", None, START, [Ask(place.item_id, place.location_id, 1)])
+    assert carts.open([NewReservation("cart", None, START, [Ask(place.item_id, place.location_id, 1)])])
     serials = SerialStore(world.connection, START)
     assert serials.add(place, {"A": "EPC-A"}, "D1") == 1
     [serial] = serials.find(["A"])
