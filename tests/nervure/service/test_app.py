@@ -107,7 +107,7 @@ def test_what_cannot_be_stored_is_not_acknowledged(hub: Hub, client: Client, mon
     def full(*_: object) -> int:
         raise OSError("disk full")
 
-    monkeypatch.setattr(InboxStore, "put", full)
+    monkeypatch.setattr(InboxStore, "put_all", full)
     with pytest.raises(OSError, match="disk full"):
         client.post("/webhooks/shop", headers=SIGNED, content=b"[]")
     assert stored(hub) == 0
