@@ -56,6 +56,8 @@ class BackorderStore:
 
         A receipt that was undone never came in.
         """
+        if not parts_of:
+            return set()
         later = MOVEMENT.alias("later")
         is_undone = (
             sa.select(later.c.id)

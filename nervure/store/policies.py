@@ -14,11 +14,14 @@ from nervure.store import tables
 from nervure.store.backorders import POLICY, BackorderStore, policy_of
 from nervure.store.orders import CHANNEL, LINE, LISTING, POINT, SHORTFALL, OrderStore
 from nervure.store.policy_log import Change, log
-from nervure.store.statements import CHANGE, chunks, insert_new
+from nervure.store.statements import CHANGE, as_one, insert_new, is_among
 from nervure.store.stock import StockStore
 from schemas.policies import BEYOND, PolicyKind
 
 ITEM = tables.of(tables.ItemRow)
+_OF_ITEMS = {
+    dialect: sa.select(POLICY).where(is_among(POLICY.c.item_id, dialect)) for dialect in ("sqlite", "postgresql")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,8 @@ class PolicyStore:
         whole = sa.select(POLICY).where(POLICY.c.item_id.is_(None), POLICY.c.channel_id.in_(sorted(channel_ids)))
         for row in self._connection.execute(whole):
             of_channel[row.channel_id].append(policy_of(row))
-        for batch in chunks(sorted(item_ids)):
-            for row in self._connection.execute(sa.select(POLICY).where(POLICY.c.item_id.in_(batch))):
-                of_item[row.item_id].append(policy_of(row))
+        for row in self._connection.execute(_OF_ITEMS[self._connection.dialect.name], as_one(item_ids)):
+            of_item[row.item_id].append(policy_of(row))
         return of_channel, of_item
 
     # -- changing ----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from json import dumps
 from typing import Any, TypeVar
 
 import psycopg
@@ -36,6 +37,20 @@ def as_arrays(types: Mapping[str, sa.types.TypeEngine[Any]]) -> sa.TableValuedAl
 def as_columns(rows: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
     """Rows turned by a quarter, as the arrays want them."""
     return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def is_among(column: sa.Column[int], dialect: str) -> sa.ColumnElement[bool]:
+    """Whether a number is one of many, which go as one JSON text: a parameter for each would cost more than its row."""
+    text = sa.bindparam("numbers", type_=sa.Text())
+    if dialect == "postgresql":
+        values = sa.func.json_array_elements_text(sa.cast(text, postgresql.JSON)).table_valued("value")
+        return column == sa.any_(sa.func.array(sa.select(sa.cast(values.c.value, column.type)).scalar_subquery()))
+    return column.in_(sa.select(sa.func.json_each(text).table_valued("value").c.value))
+
+
+def as_one(numbers: Iterable[int]) -> dict[str, str]:
+    """The numbers as `is_among` wants them."""
+    return {"numbers": dumps(list(numbers))}
 
 
 def chunks(rows: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
