@@ -103,12 +103,13 @@ def make_all(hub: Hub, connection: Connection, requests: Sequence[Request]) -> l
         else:
             wanted[one.reference] = number, one
     made = store.open([one for _, one in wanted.values()])
+    # Reservations are locked before the shelves, as everybody does who ends one.
+    for reference, (number, one) in sorted(wanted.items()):
+        if reference not in made:
+            answers[number] = _ask_again(store, one, requests[number].channel)
     new = [(number, one) for reference, (number, one) in wanted.items() if reference in made]
     answers |= _hold(connection, now, store, new, requests)
     store.forget([made[one.reference] for number, one in new if isinstance(answers[number], RefusalError)])
-    for number, one in wanted.values():
-        if number not in answers:
-            answers[number] = _ask_again(store, one, requests[number].channel)
     # Who names a reference that another has just named is answered by what became of that one.
     answers |= (
         zip(later, make_all(hub, connection, [requests[number] for number in later]), strict=True) if later else {}
