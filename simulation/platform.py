@@ -66,6 +66,10 @@ class BasketLine:
     units: int
 
 
+class NeverLeftError(ValueError):
+    """Goods were to come back that this order never sent; nothing was changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Purchase:
     """What the platform sold: `lines` may hold fewer units than asked; `refused` is what the shelf did not have.
@@ -128,7 +132,11 @@ class EmulatedPlatform(Protocol):
         stock_point: str,
         now: datetime,
     ) -> str:
-        """Goods come back after they left; `order_id` None: a blind return. Answers the return's external id."""
+        """Goods come back after they left; `order_id` None: a blind return. Answers the return's external id.
+
+        Raises:
+            NeverLeftError: the order never sent so many.
+        """
 
     def due_webhooks(self, now: datetime) -> list[Delivery]:
         """The deliveries that are due; each is offered again, later and later, until `delivered` takes it."""

@@ -355,8 +355,10 @@ class Replay:
                 sold.append(BasketLine(line.sku, taken))
             self.figures["taken back"] += taken
             self.figures["taken back unsold"] += line.units - taken
-        if sold and not self.world.cancel(name, order_id, sold, point):
-            self.world.give_back(name, order_id, sold, point)
+        if sold:
+            never_sent = self.world.take_back(name, order_id, sold, point)
+            self.figures["taken back"] -= never_sent
+            self.figures["taken back unsold"] += never_sent
 
     def _channel_of(self, event: Event) -> tuple[str, str]:
         """Chosen by customer and country, by the invoice where the customer is blank."""

@@ -11,7 +11,7 @@ from connectors.transport import HttpRequest, HttpResponse
 from nervure.clock import Clock
 from simulation.accounts import Account, sold_there
 from simulation.catalogue import SUPPLIER, Good, Stock
-from simulation.platform import BasketLine, CatalogueEntry, Purchase, Shopper
+from simulation.platform import BasketLine, CatalogueEntry, NeverLeftError, Purchase, Shopper
 from simulation.platforms.supplier import SupplierEmulator
 from simulation.record import ComeBack, Record, Sale
 
@@ -85,6 +85,22 @@ class World:
         self.come_backs.append(ComeBack(account, "returned", stock_point, tuple(lines), now, order_id))
         return external_id
 
+    def take_back(self, account: str, order_id: str, lines: Sequence[BasketLine], stock_point: str) -> int:
+        """What has not left is canceled, what has left comes back; answers the units of which neither is true.
+
+        Those are units that the shop took off the order itself, such as a line that it refused.
+        """
+        if self.cancel(account, order_id, lines, stock_point):
+            return 0
+        try:
+            self.give_back(account, order_id, lines, stock_point)
+        except NeverLeftError:
+            parts = [[line] for line in lines] if len(lines) > 1 else _halves(lines[0])
+            if not parts:
+                return lines[0].units
+            return sum(self.take_back(account, order_id, part, stock_point) for part in parts)
+        return 0
+
     def record(self, webhooks: int = 0) -> Record:
         """Everything that happened until now."""
         shelves, logs, requests = {}, {}, {}
@@ -109,3 +125,9 @@ class World:
             webhooks=webhooks,
             heard_slowly=[name for name, account in self.accounts.items() if account.is_heard_slowly],
         )
+
+
+def _halves(line: BasketLine) -> list[list[BasketLine]]:
+    """Two parts of a line; none where it is one unit."""
+    half = line.units // 2
+    return [[BasketLine(line.sku, half)], [BasketLine(line.sku, line.units - half)]] if half else []

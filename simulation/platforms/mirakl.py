@@ -14,7 +14,16 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from connectors.transport import HttpRequest, HttpResponse
-from simulation.platform import BasketLine, CatalogueEntry, Delivery, Purchase, ShelfCause, ShelfChange, Shopper
+from simulation.platform import (
+    BasketLine,
+    CatalogueEntry,
+    Delivery,
+    NeverLeftError,
+    Purchase,
+    ShelfCause,
+    ShelfChange,
+    Shopper,
+)
 from simulation.platforms import mirakl_api
 from simulation.platforms.mirakl_orders import (
     BEFORE_SHIPMENT,
@@ -135,6 +144,10 @@ class MiraklEmulator:
         self.advance(now)
         order = self.orders[order_id]
         by_sku = {line.offer.entry.sku: line for line in order.lines if line.shipped_at}
+        for wanted in lines:
+            # A line that the seller refused, or that was canceled, stays behind when the others leave.
+            if wanted.sku not in by_sku or wanted.units > by_sku[wanted.sku].units_to_ship:
+                raise NeverLeftError(f"{wanted.units} units of {wanted.sku!r} of order {order_id!r} have not left")
         back = [(by_sku[line.sku], line.units) for line in lines] or [
             (one, one.units_to_ship) for one in by_sku.values()
         ]

@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from connectors.transport import HttpRequest, HttpResponse
-from simulation.platform import BasketLine, CatalogueEntry, Delivery, Purchase, ShelfCause, ShelfChange, Shopper
+from simulation.platform import (
+    BasketLine,
+    CatalogueEntry,
+    Delivery,
+    NeverLeftError,
+    Purchase,
+    ShelfCause,
+    ShelfChange,
+    Shopper,
+)
 from simulation.platforms.shopify_api import API_VERSION, AdminApi, Rate
 from simulation.platforms.shopify_model import Order
 from simulation.platforms.shopify_payloads import gid
@@ -126,7 +135,7 @@ class ShopifyEmulator:
                 if part:
                     wanted.append((line.id, part, "RETURN", _number(stock_point)))
             if still:
-                raise ValueError(f"{still} units of {sku!r} of order {order_id!r} have not left")
+                raise NeverLeftError(f"{still} units of {sku!r} of order {order_id!r} have not left")
         return str(self._shop.refund(order, wanted, None, now, cause=ShelfCause.RETURNED).id)
 
     def due_webhooks(self, now: datetime) -> list[Delivery]:

@@ -12,6 +12,8 @@ from nervure.store.reports import ReportStore
 from simulation.accounts import open_accounts, sold_there, supplier_settings
 from simulation.catalogue import PLACES, STORES, SUPPLIER, make_goods, opening_stock
 from simulation.platform import BasketLine
+from simulation.platforms.mirakl import MiraklEmulator
+from simulation.platforms.mirakl_orders import State
 from simulation.record import ComeBack
 from simulation.shoppers import Demand, make_shopper
 from tests.nervure.world import fresh_sqlite
@@ -54,6 +56,29 @@ def test_the_world_remembers_sales_refusals_and_what_came_back(merchant: Merchan
     ]
     assert record.webhooks == 4
     assert record.shelves["webshop"]["MUG", POINTS["webshop"]] == 1
+
+
+def test_of_an_order_that_left_in_part_each_unit_is_canceled_or_comes_back_or_was_never_sent(
+    merchant: Merchant,
+) -> None:
+    world, point = merchant.world, POINTS["marketplace"]
+    emulator = world.accounts["marketplace"].emulator
+    assert isinstance(emulator, MiraklEmulator)
+    for sku in ("MUG", "TRAY"):
+        emulator.set_shelf(sku, point, 9, START)
+    lines = [BasketLine("MUG", 3), BasketLine("TRAY", 2)]
+    bought = world.buy("marketplace", lines, SHOPPER, point)
+    assert bought.order_id is not None
+    order = emulator.orders[bought.order_id]
+    order.lines[1].state = State.REFUSED
+    order.advance(State.SHIPPING, START)
+    assert world.take_back("marketplace", bought.order_id, [BasketLine("MUG", 1), BasketLine("TRAY", 1)], point) == 1
+    order.advance(State.SHIPPED, START)
+    assert world.take_back("marketplace", bought.order_id, [BasketLine("MUG", 2), BasketLine("TRAY", 2)], point) == 2
+    assert [(one.kind, one.lines) for one in world.record().come_backs] == [
+        ("canceled", (BasketLine("MUG", 1),)),
+        ("returned", (BasketLine("MUG", 2),)),
+    ]
 
 
 def test_what_has_left_cannot_be_canceled_any_more(merchant: Merchant) -> None:
