@@ -1,7 +1,7 @@
 """What really happened in the world, as plain data: it can be written down in one process and judged in another."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -37,7 +37,8 @@ class Record:
 
     `parts`: what each sku is made of (a simple one of itself). `points`: for each account its stock points with the
     locations each stands for. `stock`: units that were brought to each (sku, location) from the start on.
-    `heard_slowly`: accounts whose sales a platform tells only once in a while, by its own ceiling.
+    `supplier_shipped`: what has left the supplier's house by then, by our reference, heard or not; `supplier_stock` is
+    without it. `heard_slowly`: accounts whose sales a platform tells only once in a while, by its own ceiling.
     """
 
     parts: Mapping[str, Mapping[str, int]]
@@ -51,6 +52,7 @@ class Record:
     requests: Mapping[str, int]
     webhooks: int = 0
     heard_slowly: Sequence[str] = ()
+    supplier_shipped: Mapping[str, int] = field(default_factory=dict)
 
     def as_document(self) -> dict[str, Any]:
         """The record as JSON knows it."""
@@ -74,6 +76,7 @@ class Record:
             "requests": self.requests,
             "webhooks": self.webhooks,
             "heard_slowly": list(self.heard_slowly),
+            "supplier_shipped": self.supplier_shipped,
         }
 
 
@@ -114,6 +117,7 @@ def from_document(document: Mapping[str, Any]) -> Record:
         requests=document["requests"],
         webhooks=document["webhooks"],
         heard_slowly=document["heard_slowly"],
+        supplier_shipped=document["supplier_shipped"],
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from nervure.invariants import check_all
+from nervure.operations.suppliers import reference_of
 from nervure.store.audit import AuditStore, LineAudit, ServedAudit
 from nervure.store.database import Database
 from nervure.store.reports import ReportStore
@@ -185,8 +186,9 @@ def _left(record: Record, hub: HubLook, adjusted: Mapping[tuple[str, str], int])
     left = _start(record, adjusted)
     parts = record.parts
     for served in hub.served:
-        if served.location == SUPPLIER.code and served.state == "shipped":
-            continue  # the supplier's own number is without it
+        is_suppliers = served.location == SUPPLIER.code
+        if is_suppliers and reference_of(served.fulfillment_order_id) in record.supplier_shipped:
+            continue  # the supplier's own number is without it, whether or not the hub has heard
         for part, units in parts[served.sku].items():
             left[part, served.location] -= served.units * units
     _add_returns(record, left)

@@ -110,7 +110,7 @@ class World:
                 logs[name] = list(account.emulator.shelf_log)
                 requests[name] = sum(account.emulator.requests_by_operation().values())
         with self.locks["supplier"]:
-            supplier_stock = dict(self.supplier.stock())
+            supplier_stock, supplier_shipped = dict(self.supplier.stock()), dict(self.supplier.shipped())
             requests["supplier"] = sum(self.supplier.requests_by_operation().values())
         return Record(
             parts={good.sku: dict(good.parts) or {good.sku: 1} for good in self.goods},
@@ -123,6 +123,7 @@ class World:
             come_backs=list(self.come_backs),
             requests=requests,
             webhooks=webhooks,
+            supplier_shipped=supplier_shipped,
             heard_slowly=[name for name, account in self.accounts.items() if account.is_heard_slowly],
         )
 

@@ -31,6 +31,8 @@ from schemas.fulfillment import FulfillmentState
 from schemas.stock import AdjustmentReason, MovementKind, SupplierOffer
 
 REPLY_TOPIC = "reply"
+OURS = "nervure"
+"""What the references of our orders begin with, at a supplier who serves others too."""
 MAX_DIGITS = 15
 """Of a fulfillment order's number; a longer one is none of ours."""
 
@@ -147,6 +149,11 @@ def note_held(connection: Connection, now: datetime, supplier: str, reason: str)
     OrderStore(connection, now).open_task("feed_held", supplier, reason)
 
 
+def reference_of(fulfillment_order_id: int) -> str:
+    """What a supplier is told to call an order of ours."""
+    return f"{OURS}-{fulfillment_order_id}"
+
+
 def send_drop_ship(hub: Hub, supplier: str, fulfillment_order_id: int) -> bool:
     """Hands one order over; False: there is nothing to hand over (any more). Done again it has no second effect.
 
@@ -157,7 +164,7 @@ def send_drop_ship(hub: Hub, supplier: str, fulfillment_order_id: int) -> bool:
     if found is None:
         return False
     order = DropShipOrder(
-        reference=f"nervure-{fulfillment_order_id}",
+        reference=reference_of(fulfillment_order_id),
         placed_at=found.placed_at,
         recipient=found.recipient,
         lines=tuple(DropShipLine(line=line, supplier_sku=sku, units=units) for line, sku, units in found.lines),
@@ -222,7 +229,7 @@ def apply_reply(hub: Hub, connection: Connection, leased: Leased) -> None:
     """
     reply = SupplierReply.model_validate_json(leased.document.body)
     prefix, _, number = reply.reference.rpartition("-")
-    if prefix != "nervure":
+    if prefix != OURS:
         return  # the supplier's other customers, or the merchant's other orders
     location = CatalogueStore(connection, hub.clock.now()).supplier_location(leased.channel)
     is_number = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS

@@ -78,6 +78,7 @@ class ServedAudit:
     location: str
     state: str
     units: int
+    fulfillment_order_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,7 @@ class AuditStore(ClaimAuditStore, RelatedAuditStore):
                 LOCATION.c.code,
                 FULFILLMENT.c.state,
                 FULFILLMENT_LINE.c.units,
+                FULFILLMENT.c.id,
             )
             .join(FULFILLMENT, FULFILLMENT.c.id == FULFILLMENT_LINE.c.fulfillment_order_id)
             .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
@@ -224,7 +226,7 @@ class AuditStore(ClaimAuditStore, RelatedAuditStore):
             .order_by(FULFILLMENT_LINE.c.id)
         )
         for row in self._connection.execute(query):
-            yield ServedAudit(row.name, row.external_id, row.sku, row.code, row.state, row.units)
+            yield ServedAudit(*row)
 
     def publications(self) -> Iterator[PublicationAudit]:
         """Every publication."""

@@ -21,6 +21,7 @@ RECORDS = st.builds(
     parts=st.dictionaries(NAMES, st.dictionaries(NAMES, UNITS, max_size=2), max_size=2),
     stock=PAIRS,
     supplier_stock=st.dictionaries(NAMES, UNITS, max_size=2),
+    supplier_shipped=st.dictionaries(NAMES, UNITS, max_size=2),
     points=st.dictionaries(NAMES, st.dictionaries(NAMES, st.lists(NAMES, max_size=2), max_size=2), max_size=2),
     shelves=st.dictionaries(NAMES, PAIRS, max_size=2),
     shelf_logs=st.dictionaries(NAMES, st.lists(CHANGES, max_size=3), max_size=2),

@@ -232,19 +232,21 @@ def test_what_was_adjusted_and_what_came_back_is_there() -> None:
     assert figures(judge(record, look))["units_not_conserved"] == 1, "adjustments must be told"
 
 
-def test_a_suppliers_shipment_is_off_its_own_number_already() -> None:
+@pytest.mark.parametrize("state", ["shipped", "sent_to_supplier"])
+def test_a_suppliers_shipment_is_off_its_own_number_whether_or_not_the_hub_has_heard(state: str) -> None:
     record = world(
         supplier_stock={"MUG": 5},
+        supplier_shipped={"nervure-7": 1},
         points={"shop": {"web": [HOME, STORE, ACME]}, "till": {"counter": [STORE]}},
         shelves={"shop": {("MUG", "web"): 14, ("SET", "web"): 6}, "till": {("MUG", "counter"): 0}},
         sales=[*world().sales, sale("shop", "3", 3, MUG=1)],
     )
     lines = [*hub().lines, line("shop", "3", "MUG", 1)]
-    served = [*hub().served, ServedAudit("shop", "3", "MUG", ACME, "shipped", 1)]
+    served = [*hub().served, ServedAudit("shop", "3", "MUG", ACME, state, 1, 7)]
     verdict = judge(record, hub(lines=lines, served=served))
     assert (figures(verdict), verdict.details) == (QUIET | {"orders": 3}, [])
-    waiting = [*hub().served, ServedAudit("shop", "3", "MUG", ACME, "sent_to_supplier", 1)]
-    assert figures(judge(record, hub(lines=lines, served=waiting)))["wrong_at_rest"] == 1
+    inside = [*hub().served, ServedAudit("shop", "3", "MUG", ACME, state, 1, 8)]
+    assert figures(judge(record, hub(lines=lines, served=inside)))["wrong_at_rest"] == 1
 
 
 def test_sales_that_a_platform_tells_slowly_have_a_row_of_their_own() -> None:
