@@ -1,7 +1,8 @@
-"""Claims per second, by the hub's own claim in a transaction of its own, beside raw conditional UPDATEs of one row.
+"""Claims per second as the hub makes them, all who ask at once as one set, beside raw conditional UPDATEs of one row.
 
-A claim here is what the hub does for a reservation: units taken under lock, then its row, for all who ask at once. The
-second reference writes the same three rows (level, claim, outbox) without the hub, each in a transaction of its own.
+A claim here is what the hub does for a reservation: units taken under lock, then its row. Threads of one process are
+combined, processes are not. The second reference writes the same three rows (level, claim, change of availability)
+without the hub, each claim in a transaction of its own, as the UPDATE is.
 """
 
 import random

@@ -111,9 +111,8 @@ def make_all(hub: Hub, connection: Connection, requests: Sequence[Request]) -> l
     answers |= _hold(connection, now, store, new, requests)
     store.forget([made[one.reference] for number, one in new if isinstance(answers[number], RefusalError)])
     # Who names a reference that another has just named is answered by what became of that one.
-    answers |= (
-        zip(later, make_all(hub, connection, [requests[number] for number in later]), strict=True) if later else {}
-    )
+    if later:
+        answers |= zip(later, make_all(hub, connection, [requests[number] for number in later]), strict=True)
     return [answers[number] for number in range(len(requests))]
 
 
@@ -128,17 +127,15 @@ def _hold(
     pools = {channel: store.pool(channel) for channel in {one.channel_id for _, one in new} if channel is not None}
     carts = [Cart(one.asks, pools[one.channel_id] if one.channel_id is not None else ()) for _, one in new]
     answers: dict[int, Reservation | RefusalError] = {}
-    taken: list[tuple[int, NewReservation]] = []
-    takes_of: list[tuple[NewReservation, Sequence[Take]]] = []
+    taken: dict[int, tuple[NewReservation, Sequence[Take]]] = {}
     for (number, one), takes in zip(new, reserve_in_turn(store.stock, carts), strict=True):
         if isinstance(takes, LackingError):
             answers[number] = NotEnoughStockError(_what_lacks(connection, now, takes, requests[number].channel))
         else:
-            taken.append((number, one))
-            takes_of.append((one, takes))
-    store.hold(takes_of)
-    held = store.held([one.reference for _, one in taken])
-    for number, one in taken:
+            taken[number] = one, takes
+    store.hold(list(taken.values()))
+    held = store.held([one.reference for one, _ in taken.values()])
+    for number, (one, _) in taken.items():
         answers[number] = Reservation(
             one.reference,
             requests[number].channel,
