@@ -11,24 +11,19 @@ from sqlmodel import SQLModel
 
 from nervure.store import tables
 from nervure.store.catalogue import ITEM
-from nervure.store.digests import claim_digest, count_digest, ended_claim_digest, movement_digest
+from nervure.store.digests import (
+    SEALED_CLAIM,
+    SEALED_MOVEMENT,
+    claim_digest,
+    count_digest,
+    ended_claim_digest,
+    movement_digest,
+)
 from nervure.store.orders import LOCATION
 from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, OBSERVATION
 
 KEY = ("item_id", "location_id", "owner", "condition", "lot")
 ROWS_AT_ONCE = 5_000
-_MOVED = (
-    "sequence",
-    "kind",
-    "units",
-    "reason",
-    "cause_key",
-    "document",
-    "occurred_at",
-    "recorded_at",
-    "compensates_id",
-)
-_CLAIMED = ("kind", "units", "reference", "fulfillment_line_id", "expires_at", "created_at")
 _UNITS = ("units", "units_ordered", "units_expected", "units_sent", "on_hand")
 _STREAMED = {"stream_results": True, "yield_per": ROWS_AT_ONCE}
 
@@ -195,11 +190,11 @@ def _key(row: Any) -> tuple[int, int, str, str, str]:
 
 
 def _of_movement(row: Any) -> int:
-    return movement_digest(_key(row), [row[name] for name in _MOVED])
+    return movement_digest(_key(row), [row[name] for name in SEALED_MOVEMENT])
 
 
 def _of_claim(row: Any) -> int:
-    held = claim_digest(_key(row), [row[name] for name in _CLAIMED])
+    held = claim_digest(_key(row), [row[name] for name in SEALED_CLAIM])
     return ended_claim_digest(held, row["state"], row["ended_at"], row["end_recorded_at"])
 
 

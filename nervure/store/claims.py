@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nervure.inventory.stock import ClaimKind, HeldClaim, Level, Place, Take
-from nervure.store.digests import claim_digest, digest_when_ended
+from nervure.store.digests import SEALED_CLAIM, claim_digest, digest_when_ended
 from nervure.store.statements import (
     CLAIM,
     LEVEL,
@@ -38,8 +38,7 @@ _LOCKED_AT_ONCE = (
     .with_for_update(of=LEVEL)
 )
 _HELD_BACK = sa.select(SAFETY).where(sa.tuple_(SAFETY.c.item_id, SAFETY.c.location_id).in_(_PLACES))
-_SEALED = ("kind", "units", "reference", "fulfillment_line_id", "expires_at", "created_at")
-_CLAIM = ("stock_level_id", "state", *_SEALED, "digest")
+_CLAIM = ("stock_level_id", "state", *SEALED_CLAIM, "digest")
 _CLAIMED = {ClaimKind.RESERVATION: LEVEL.c.reserved, ClaimKind.ALLOCATION: LEVEL.c.allocated}
 _FREE = LEVEL.c.on_hand - LEVEL.c.reserved - LEVEL.c.allocated
 _TAKE = {
@@ -199,7 +198,7 @@ class ClaimStore(StockTransaction):
         key = self.stock_keys([held.level_id])[held.level_id]
         stays, goes = (
             dict(whole)
-            | {"units": part, "digest": claim_digest(key, [(dict(whole) | {"units": part})[n] for n in _SEALED])}
+            | {"units": part, "digest": claim_digest(key, [(dict(whole) | {"units": part})[n] for n in SEALED_CLAIM])}
             for part in (held.units - units, units)
         )
         self._connection.execute(

@@ -30,8 +30,25 @@ def _microseconds(moment: datetime | None) -> int | None:
     return None if moment is None else (moment - _EPOCH) // _MICROSECOND
 
 
+SEALED_MOVEMENT = (
+    "sequence",
+    "kind",
+    "units",
+    "reason",
+    "cause_key",
+    "document",
+    "occurred_at",
+    "recorded_at",
+    "compensates_id",
+)
+"""What the digest of a movement holds beside its stock key, in this order."""
+
+SEALED_CLAIM = ("kind", "units", "reference", "fulfillment_line_id", "expires_at", "created_at")
+"""The same of a claim that is held."""
+
+
 def movement_digest(key: StockKey, columns: Sequence[Any]) -> int:
-    """Digest of a movement, from its key and the columns after its level, in the order of the table."""
+    """Digest of a movement, from its key and the columns of `SEALED_MOVEMENT`."""
     sequence, kind, units, reason, cause_key, document, occurred_at, recorded_at, compensates_id = columns
     return digest(
         (
@@ -50,7 +67,7 @@ def movement_digest(key: StockKey, columns: Sequence[Any]) -> int:
 
 
 def claim_digest(key: StockKey, columns: Sequence[Any]) -> int:
-    """Digest of a claim that is held: kind, units, reference, fulfillment line, expires and created at."""
+    """Digest of a claim that is held, from its key and the columns of `SEALED_CLAIM`."""
     kind, units, reference, line, expires_at, created_at = columns
     taken = (*key, kind, units, reference, line, _microseconds(expires_at), _microseconds(created_at))
     return digest(taken) ^ _HELD

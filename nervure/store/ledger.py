@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from nervure.inventory.stock import Entry, KitStockError, Place
 from nervure.store import tables
-from nervure.store.digests import StockKey, movement_digest
+from nervure.store.digests import SEALED_MOVEMENT, StockKey, movement_digest
 from nervure.store.expiries import make_levels
 from nervure.store.statements import (
     KIT,
@@ -46,19 +46,7 @@ _KNOWN = {
     ),
 }
 ITEM = tables.of(tables.ItemRow)
-_MOVEMENT = (
-    "stock_level_id",
-    "sequence",
-    "kind",
-    "units",
-    "reason",
-    "cause_key",
-    "document",
-    "occurred_at",
-    "recorded_at",
-    "compensates_id",
-    "digest",
-)
+_MOVEMENT = ("stock_level_id", *SEALED_MOVEMENT, "digest")
 
 
 def _key(entry: Entry) -> StockKey:
