@@ -1,7 +1,7 @@
 """Claims in SQL. Levels are locked in primary-key order, and units are taken in conditional statements."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,28 +16,26 @@ from nervure.store.statements import (
     SAFETY,
     Row,
     StockTransaction,
+    are_among,
     as_arrays,
     as_columns,
+    as_rows,
     chunks,
     insert_rows,
 )
 from schemas.stock import Condition
 
-_PLACES: sa.BindParameter[Any] = sa.bindparam("places", expanding=True)
-_LOCKED = (
-    sa.select(LEVEL)
-    .where(sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(_PLACES), LEVEL.c.condition == Condition.SELLABLE.value)
+_LOCKED = {
+    dialect: sa.select(LEVEL)
+    .where(are_among((LEVEL.c.item_id, LEVEL.c.location_id), dialect), LEVEL.c.condition == Condition.SELLABLE.value)
     .order_by(LEVEL.c.id)
-)
-_ASKED = as_arrays({"item": LEVEL.c.item_id.type, "location": LEVEL.c.location_id.type})
-_LOCKED_AT_ONCE = (
-    sa.select(LEVEL)
-    .join(_ASKED, sa.and_(LEVEL.c.item_id == _ASKED.c.item, LEVEL.c.location_id == _ASKED.c.location))
-    .where(LEVEL.c.condition == Condition.SELLABLE.value)
-    .order_by(LEVEL.c.id)
-    .with_for_update(of=LEVEL)
-)
-_HELD_BACK = sa.select(SAFETY).where(sa.tuple_(SAFETY.c.item_id, SAFETY.c.location_id).in_(_PLACES))
+    .with_for_update()
+    for dialect in ("sqlite", "postgresql")
+}
+_HELD_BACK = {
+    dialect: sa.select(SAFETY).where(are_among((SAFETY.c.item_id, SAFETY.c.location_id), dialect))
+    for dialect in ("sqlite", "postgresql")
+}
 _CLAIM = ("stock_level_id", "state", *SEALED_CLAIM, "digest")
 _CLAIMED = {ClaimKind.RESERVATION: LEVEL.c.reserved, ClaimKind.ALLOCATION: LEVEL.c.allocated}
 _FREE = LEVEL.c.on_hand - LEVEL.c.reserved - LEVEL.c.allocated
@@ -62,22 +60,14 @@ class ClaimStore(StockTransaction):
 
     def lock_sellable(self, places: Collection[Place]) -> list[Level]:
         levels: list[Level] = []
-        for row in self._lock(sorted(places)):
+        # One statement for all of them: the order of several would not be the keys'.
+        for row in self._connection.execute(_LOCKED[self._connection.dialect.name], as_rows(sorted(places))):
             self._stock_keys[row.id] = (row.item_id, row.location_id, row.owner, row.condition, row.lot)
             if _is_promised(row, self._now):
                 free = row.on_hand - row.reserved - row.allocated
                 place, claimed = Place(row.item_id, row.location_id), row.reserved + row.allocated
                 levels.append(Level(row.id, place, row.owner, free, claimed, row.lot, row.expires_at))
         return levels
-
-    def _lock(self, places: Sequence[Place]) -> Iterator[sa.Row[Any]]:
-        """PostgreSQL locks all in one statement: the order of several would not be the keys'. SQLite has one lock."""
-        if self._is_postgresql:
-            items, locations = [place.item_id for place in places], [place.location_id for place in places]
-            yield from self._connection.execute(_LOCKED_AT_ONCE, {"item": items, "location": locations})
-            return
-        for batch in chunks(places, 1_000):
-            yield from self._connection.execute(_LOCKED, {"places": batch})
 
     def take(self, takes: Sequence[Take], kind: ClaimKind) -> bool:
         wanted: Counter[int] = Counter()
@@ -251,14 +241,14 @@ class ClaimStore(StockTransaction):
                 )
                 .join(CLAIM, CLAIM.c.stock_level_id == LEVEL.c.id)
                 .where(
-                    sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(batch),
+                    are_among((LEVEL.c.item_id, LEVEL.c.location_id), self._connection.dialect.name),
                     LEVEL.c.on_hand < LEVEL.c.reserved + LEVEL.c.allocated,
                     CLAIM.c.state == "held",
                     CLAIM.c.kind == ClaimKind.ALLOCATION.value,
                 )
                 .order_by(LEVEL.c.id, CLAIM.c.id.desc())
             )
-            for level, missing, line, units in self._connection.execute(query):
+            for level, missing, line, units in self._connection.execute(query, as_rows(batch)):
                 found.setdefault(level, (missing, []))[1].append((line, units))
         return found
 
@@ -271,11 +261,8 @@ class ClaimStore(StockTransaction):
         return found
 
     def safety_stock(self, places: Collection[Place]) -> dict[Place, int]:
-        found: dict[Place, int] = {}
-        for batch in chunks(sorted(places), 1_000):
-            rows = self._connection.execute(_HELD_BACK, {"places": batch})
-            found.update({Place(row.item_id, row.location_id): row.units for row in rows})
-        return found
+        rows = self._connection.execute(_HELD_BACK[self._connection.dialect.name], as_rows(places))
+        return {Place(row.item_id, row.location_id): row.units for row in rows}
 
 
 def _is_promised(row: sa.Row[Any], now: datetime) -> bool:

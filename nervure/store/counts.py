@@ -14,7 +14,7 @@ from nervure.inventory.stock import Place
 from nervure.store import tables
 from nervure.store.digests import count_digest
 from nervure.store.expiries import make_levels
-from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, OBSERVATION, StockTransaction, chunks
+from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, OBSERVATION, StockTransaction, are_among, as_rows, chunks
 from schemas.fulfillment import FulfillmentState
 from schemas.stock import Condition, MovementKind
 
@@ -35,8 +35,9 @@ class CountStore(StockTransaction):
         for batch in chunks(
             sorted({(item, location, condition) for item, location, _, condition, _ in targets}), 1_000
         ):
-            key = sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id, LEVEL.c.condition)
-            ids.extend(self._connection.execute(sa.select(LEVEL.c.id).where(key.in_(batch))).scalars())
+            key = (LEVEL.c.item_id, LEVEL.c.location_id, LEVEL.c.condition)
+            query = sa.select(LEVEL.c.id).where(are_among(key, self._connection.dialect.name))
+            ids.extend(self._connection.execute(query, as_rows(batch)).scalars())
         for id_batch in chunks(sorted(ids)):
             query = sa.select(LEVEL.c.id).where(LEVEL.c.id.in_(id_batch)).order_by(LEVEL.c.id)
             self._connection.execute(query.with_for_update()).all()
@@ -96,12 +97,13 @@ class CountStore(StockTransaction):
         )
         for batch in chunks(sorted(places), 1_000):
             query = sa.select(OBSERVATION).where(
-                sa.tuple_(OBSERVATION.c.item_id, OBSERVATION.c.location_id).in_(batch),
+                are_among((OBSERVATION.c.item_id, OBSERVATION.c.location_id), self._connection.dialect.name),
                 OBSERVATION.c.source == source,
                 OBSERVATION.c.is_booked.is_(True),
                 is_newest,
             )
-            for count in sorted((_as_count(row) for row in self._connection.execute(query)), key=lambda one: one.rank):
+            rows = self._connection.execute(query, as_rows(batch))
+            for count in sorted((_as_count(row) for row in rows), key=lambda one: one.rank):
                 found[count.place] = count
         return found
 
@@ -117,9 +119,9 @@ class CountStore(StockTransaction):
         found: dict[Place, list[tuple[datetime, int]]] = defaultdict(list)
         for batch in chunks(sorted(since), 1_000):
             columns = (LEVEL.c.item_id, LEVEL.c.location_id, MOVEMENT.c.occurred_at, MOVEMENT.c.units)
-            here = sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(batch)
+            here = are_among((LEVEL.c.item_id, LEVEL.c.location_id), self._connection.dialect.name)
             query = _own_sales(sa.select(*columns), channel, min(since[place] for place in batch)).where(here)
-            for item, location, occurred_at, units in self._connection.execute(query):
+            for item, location, occurred_at, units in self._connection.execute(query, as_rows(batch)):
                 found[Place(item, location)].append((occurred_at, units))
         return found
 

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.lots import expires_at
 from nervure.store import tables
-from nervure.store.statements import LEVEL, chunks, insert_new
+from nervure.store.statements import LEVEL, are_among, as_rows, chunks, insert_new
 
 LOT = tables.of(tables.LotRow)
 LOCATION = tables.of(tables.LocationRow)
@@ -27,11 +27,11 @@ def expiries_of(connection: Connection, wanted: Collection[LotPlace]) -> dict[Lo
         # Shared until the end: a day that is corrected meanwhile would leave a new level with the old one.
         query = (
             sa.select(LOT.c.item_id, LOT.c.name, LOT.c.expires_on)
-            .where(sa.tuple_(LOT.c.item_id, LOT.c.name).in_(batch), LOT.c.expires_on.is_not(None))
+            .where(are_among((LOT.c.item_id, LOT.c.name), connection.dialect.name), LOT.c.expires_on.is_not(None))
             .order_by(LOT.c.id)
             .with_for_update(read=True)
         )
-        ends = {(row.item_id, row.name): row.expires_on for row in connection.execute(query)}
+        ends = {(row.item_id, row.name): row.expires_on for row in connection.execute(query, as_rows(batch))}
         found |= {
             (item, location, lot): expires_at(ends[item, lot], zones[location])
             for item, location, lot in wanted

@@ -12,7 +12,7 @@ from nervure.inventory.stock import Place
 from nervure.store.bindings import ALIAS
 from nervure.store.catalogue import ITEM, RECIPE, item_row
 from nervure.store.orders import LOCATION
-from nervure.store.statements import KIT, LEVEL, MOVEMENT, OBSERVATION, chunks, insert_new
+from nervure.store.statements import KIT, LEVEL, MOVEMENT, OBSERVATION, are_among, as_rows, chunks, insert_new
 from schemas.items import Item, LotTracking
 from schemas.stock import OUR_OWN, Condition
 
@@ -157,19 +157,18 @@ class ImportStore:
         ]
         insert_new(self._connection, LEVEL, rows)
         for batch in chunks(sorted(set(places)), 1_000):
-            query = sa.select(LEVEL.c.id).where(sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(batch))
-            self._connection.execute(query.order_by(LEVEL.c.id).with_for_update()).all()
+            here = are_among((LEVEL.c.item_id, LEVEL.c.location_id), self._connection.dialect.name)
+            query = sa.select(LEVEL.c.id).where(here).order_by(LEVEL.c.id).with_for_update()
+            self._connection.execute(query, as_rows(batch)).all()
 
     def moved(self, places: Collection[Place]) -> set[Place]:
         """Those of the places where something was booked, of any owner, condition or lot."""
         found: set[Place] = set()
         for batch in chunks(sorted(set(places)), 1_000):
-            query = (
-                sa.select(LEVEL.c.item_id, LEVEL.c.location_id)
-                .where(sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(batch), LEVEL.c.sequence > 0)
-                .distinct()
-            )
-            found.update(Place(item, location) for item, location in self._connection.execute(query))
+            here = are_among((LEVEL.c.item_id, LEVEL.c.location_id), self._connection.dialect.name)
+            query = sa.select(LEVEL.c.item_id, LEVEL.c.location_id).where(here, LEVEL.c.sequence > 0).distinct()
+            rows = self._connection.execute(query, as_rows(batch))
+            found.update(Place(item, location) for item, location in rows)
         return found
 
     def on_hand(self, places: Collection[Place], until: datetime) -> dict[Place, int]:
@@ -180,13 +179,13 @@ class ImportStore:
                 sa.select(LEVEL.c.item_id, LEVEL.c.location_id, sa.func.sum(MOVEMENT.c.units))
                 .join(MOVEMENT, MOVEMENT.c.stock_level_id == LEVEL.c.id)
                 .where(
-                    sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(batch),
+                    are_among((LEVEL.c.item_id, LEVEL.c.location_id), self._connection.dialect.name),
                     LEVEL.c.condition == Condition.SELLABLE.value,
                     MOVEMENT.c.occurred_at <= until,
                 )
                 .group_by(LEVEL.c.item_id, LEVEL.c.location_id)
             )
-            rows = self._connection.execute(query)
+            rows = self._connection.execute(query, as_rows(batch))
             found.update({Place(item, location): int(units) for item, location, units in rows})
         return found
 
@@ -195,10 +194,11 @@ class ImportStore:
         found: set[Place] = set()
         for batch in chunks(sorted(set(places)), 1_000):
             query = sa.select(OBSERVATION.c.item_id, OBSERVATION.c.location_id).where(
-                sa.tuple_(OBSERVATION.c.item_id, OBSERVATION.c.location_id).in_(batch),
+                are_among((OBSERVATION.c.item_id, OBSERVATION.c.location_id), self._connection.dialect.name),
                 OBSERVATION.c.version == OPENING,
             )
-            found.update(Place(item, location) for item, location in self._connection.execute(query))
+            rows = self._connection.execute(query, as_rows(batch))
+            found.update(Place(item, location) for item, location in rows)
         return found
 
     def note_opening(self, location_ids: Collection[int], at: datetime) -> None:

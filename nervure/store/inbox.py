@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.statements import chunks
+from nervure.store.statements import are_among, as_rows, chunks
 from schemas.documents import Heard, RawDocument
 
 INBOX = tables.of(tables.InboxRow)
@@ -159,20 +159,17 @@ class InboxStore:
 
         Another dispatcher's lease may not be committed yet, so here every open document that is not ours counts.
         """
-        elsewhere = {
-            (row.channel, row.document_id): row.oldest
-            for row in self._connection.execute(
-                sa.select(INBOX.c.channel, INBOX.c.document_id, sa.func.min(INBOX.c.id).label("oldest"))
-                .where(
-                    sa.tuple_(INBOX.c.channel, INBOX.c.document_id).in_(
-                        sorted({(row.channel, row.document_id) for row in locked})
-                    ),
-                    INBOX.c.state.in_(["waiting", "leased"]),
-                    INBOX.c.id.not_in([row.id for row in locked]),
-                )
-                .group_by(INBOX.c.channel, INBOX.c.document_id)
+        query = (
+            sa.select(INBOX.c.channel, INBOX.c.document_id, sa.func.min(INBOX.c.id).label("oldest"))
+            .where(
+                are_among((INBOX.c.channel, INBOX.c.document_id), self._connection.dialect.name),
+                INBOX.c.state.in_(["waiting", "leased"]),
+                INBOX.c.id.not_in([row.id for row in locked]),
             )
-        }
+            .group_by(INBOX.c.channel, INBOX.c.document_id)
+        )
+        documents = as_rows({(row.channel, row.document_id) for row in locked})
+        elsewhere = {(row.channel, row.document_id): row.oldest for row in self._connection.execute(query, documents)}
         return [row.id for row in locked if row.id < elsewhere.get((row.channel, row.document_id), row.id + 1)]
 
     def done(self, ids: Collection[int]) -> None:

@@ -17,8 +17,10 @@ from nervure.store.statements import (
     OBSERVATION,
     Row,
     StockTransaction,
+    are_among,
     as_arrays,
     as_columns,
+    as_rows,
     chunks,
     insert_rows,
 )
@@ -44,6 +46,12 @@ _KNOWN = {
     "sqlite": sa.text(
         "SELECT cause_key, id FROM stock_movement WHERE cause_key IN (SELECT value FROM json_each(:causes))"
     ),
+}
+_LEVELS = {
+    dialect: sa.select(
+        LEVEL.c.item_id, LEVEL.c.location_id, LEVEL.c.owner, LEVEL.c.condition, LEVEL.c.lot, LEVEL.c.id
+    ).where(are_among((LEVEL.c.item_id, LEVEL.c.location_id), dialect))
+    for dialect in ("sqlite", "postgresql")
 }
 ITEM = tables.of(tables.ItemRow)
 _MOVEMENT = ("stock_level_id", *SEALED_MOVEMENT, "digest")
@@ -133,10 +141,8 @@ class LedgerStore(StockTransaction):
         wanted = set(keys)
         found: dict[StockKey, int] = {}
         for batch in chunks(sorted({(key[0], key[1]) for key in wanted}), 1_000):
-            query = sa.select(
-                LEVEL.c.item_id, LEVEL.c.location_id, LEVEL.c.owner, LEVEL.c.condition, LEVEL.c.lot, LEVEL.c.id
-            ).where(sa.tuple_(LEVEL.c.item_id, LEVEL.c.location_id).in_(batch))
-            for item, location, owner, condition, lot, level in self._connection.execute(query):
+            rows = self._connection.execute(_LEVELS[self._connection.dialect.name], as_rows(batch))
+            for item, location, owner, condition, lot, level in rows:
                 key = (item, location, owner, condition, lot)
                 if key in wanted:
                     found[key] = level
@@ -180,10 +186,11 @@ class LedgerStore(StockTransaction):
             query = (
                 sa.select(OBSERVATION.c.item_id, OBSERVATION.c.location_id, sa.func.max(OBSERVATION.c.observed_at))
                 .where(
-                    sa.tuple_(OBSERVATION.c.item_id, OBSERVATION.c.location_id).in_(batch),
+                    are_among((OBSERVATION.c.item_id, OBSERVATION.c.location_id), self._connection.dialect.name),
                     OBSERVATION.c.is_booked.is_(True),
                 )
                 .group_by(OBSERVATION.c.item_id, OBSERVATION.c.location_id)
             )
-            found.update({Place(item, location): at for item, location, at in self._connection.execute(query)})
+            rows = self._connection.execute(query, as_rows(batch))
+            found.update({Place(item, location): at for item, location, at in rows})
         return found

@@ -22,6 +22,11 @@ ITEM = tables.of(tables.ItemRow)
 _OF_ITEMS = {
     dialect: sa.select(POLICY).where(is_among(POLICY.c.item_id, dialect)) for dialect in ("sqlite", "postgresql")
 }
+_OF_CHANNELS = (
+    sa.select(CHANNEL.c.id.label("channel"), CHANNEL.c.buffer_units, POLICY)
+    .join(POLICY, sa.and_(POLICY.c.channel_id == CHANNEL.c.id, POLICY.c.item_id.is_(None)), isouter=True)
+    .where(CHANNEL.c.id.in_(sa.bindparam("channels", expanding=True)))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,14 @@ class PolicyStore:
     def terms(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], Terms]:
         """What holds for each (item, channel), by a few statements for all of them."""
         items, channels = {item for item, _ in wanted}, {channel for _, channel in wanted}
-        buffers = self._buffers(channels)
-        of_channel, of_item = self._policies(items, channels)
+        buffers, of_channel = self._of_channels(channels)
+        of_item = self._of_items(items)
         # Most items have no policy of their own: what holds for them is what holds for their channel.
         common = {
             channel: self._terms(of_channel[channel], buffers[channel], {}, is_received=True) for channel in channels
         }
+        if not of_item:
+            return {one: common[one[1]] for one in wanted}
         limited = {item for item, policies in of_item.items() if any(one.kind in BEYOND for one in policies)}
         sold = self._beyond.sold(limited)
         received = self._beyond.received(StockStore(self._connection, self._now).parts_of(limited))
@@ -77,22 +84,21 @@ class PolicyStore:
             return PLAIN
         return terms_of(policies, buffer_units=buffer_units, sold=sold, is_received=is_received, today=self._now.date())
 
-    def _buffers(self, channel_ids: Collection[int]) -> dict[int, int]:
-        query = sa.select(CHANNEL.c.id, CHANNEL.c.buffer_units).where(CHANNEL.c.id.in_(sorted(channel_ids)))
-        return {row.id: row.buffer_units for row in self._connection.execute(query)}
+    def _of_channels(self, channel_ids: Collection[int]) -> tuple[dict[int, int], dict[int, list[Policy]]]:
+        """Of each channel the units it keeps back, and the policies of all its items."""
+        buffers: dict[int, int] = {}
+        policies: dict[int, list[Policy]] = defaultdict(list)
+        for row in self._connection.execute(_OF_CHANNELS, {"channels": sorted(channel_ids)}):
+            buffers[row.channel] = row.buffer_units
+            if row.id is not None:
+                policies[row.channel].append(policy_of(row))
+        return buffers, policies
 
-    def _policies(
-        self, item_ids: Collection[int], channel_ids: Collection[int]
-    ) -> tuple[dict[int, list[Policy]], dict[int, list[Policy]]]:
-        """Policies of whole channels by channel, and of single items by item."""
-        of_channel: dict[int, list[Policy]] = defaultdict(list)
-        of_item: dict[int, list[Policy]] = defaultdict(list)
-        whole = sa.select(POLICY).where(POLICY.c.item_id.is_(None), POLICY.c.channel_id.in_(sorted(channel_ids)))
-        for row in self._connection.execute(whole):
-            of_channel[row.channel_id].append(policy_of(row))
+    def _of_items(self, item_ids: Collection[int]) -> dict[int, list[Policy]]:
+        policies: dict[int, list[Policy]] = defaultdict(list)
         for row in self._connection.execute(_OF_ITEMS[self._connection.dialect.name], as_one(item_ids)):
-            of_item[row.item_id].append(policy_of(row))
-        return of_channel, of_item
+            policies[row.item_id].append(policy_of(row))
+        return policies
 
     # -- changing ----------------------------------------------------------------------------------------------
 

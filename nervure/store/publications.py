@@ -16,7 +16,7 @@ from nervure.store.availability import pooled
 from nervure.store.history import HistoryStore
 from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT, POINT_LOCATION, is_fresh
 from nervure.store.policies import PolicyStore
-from nervure.store.statements import CHANGE, KIT, LEVEL, chunks, insert_new
+from nervure.store.statements import CHANGE, KIT, LEVEL, are_among, as_rows, chunks, insert_new
 from nervure.store.stock import StockStore
 from schemas.levels import LevelKey
 from schemas.publications import PublicationState
@@ -27,6 +27,9 @@ DECISION = tables.of(tables.BindingDecisionRow)
 
 NOT_NAMED = "the settings do not name its stock point"
 """Why a number is excluded until they do (again)."""
+
+_AGING = sa.select(LOCATION.c.id, LOCATION.c.as_of, LOCATION.c.ttl_seconds).where(LOCATION.c.ttl_seconds.is_not(None))
+_CHANNELS = sa.select(POINT.c.id, POINT.c.channel_id).where(POINT.c.id.in_(sa.bindparam("points", expanding=True)))
 
 FLIGHT_SECONDS = 120
 """After this a write without a recorded answer is unknown and is read back."""
@@ -177,9 +180,9 @@ class PublicationStore:
             query = (
                 sa.select(PUBLICATION.c.id)
                 .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
-                .where(sa.tuple_(LISTING.c.item_id, PUBLICATION.c.stock_point_id).in_(pairs))
+                .where(are_among((LISTING.c.item_id, PUBLICATION.c.stock_point_id), self._connection.dialect.name))
             )
-            found.update(self._connection.execute(query).scalars())
+            found.update(self._connection.execute(query, as_rows(pairs)).scalars())
         for batch in chunks(sorted(items)):
             kits = sa.select(KIT.c.kit_id).where(KIT.c.part_id.in_(batch))
             query = (
@@ -246,13 +249,13 @@ class PublicationStore:
         units = pooled(self._connection, self._now, wanted, self._stale())
         channels = self._channels({point for _, point in wanted})
         terms = PolicyStore(self._connection, self._now).terms({(item, channels[point]) for item, point in wanted})
-        return {(item, point): shown_of(units[item, point], terms[item, channels[point]]) for item, point in wanted}
+        return {one: shown_of(units.get(one, 0), terms[one[0], channels[one[1]]]) for one in wanted}
 
     def _stale(self) -> list[int]:
         """Locations whose units may not be promised now."""
-        query = sa.select(LOCATION.c.id, LOCATION.c.as_of, LOCATION.c.ttl_seconds)
-        rows = self._connection.execute(query.where(LOCATION.c.ttl_seconds.is_not(None)))
-        return [row.id for row in rows if not is_fresh(row.as_of, row.ttl_seconds, self._now)]
+        return [
+            row.id for row in self._connection.execute(_AGING) if not is_fresh(row.as_of, row.ttl_seconds, self._now)
+        ]
 
     def hidden(self, publication_id: int) -> int:
         """Units that could be promised at a stock point, and that share, buffer and cap do not show there."""
@@ -269,8 +272,7 @@ class PublicationStore:
         return max(salable_quantity(parts, pool, stock) - shown, terms.buffer_units)
 
     def _channels(self, points: Collection[int]) -> dict[int, int]:
-        query = sa.select(POINT.c.id, POINT.c.channel_id).where(POINT.c.id.in_(sorted(points)))
-        return {row.id: row.channel_id for row in self._connection.execute(query)}
+        return {row.id: row.channel_id for row in self._connection.execute(_CHANNELS, {"points": sorted(points)})}
 
     def _pools(self, points: Collection[int]) -> dict[int, list[int]]:
         pools: dict[int, list[int]] = {}

@@ -53,6 +53,28 @@ def as_one(numbers: Iterable[int]) -> dict[str, str]:
     return {"numbers": dumps(list(numbers))}
 
 
+def are_among(columns: Sequence[sa.Column[Any]], dialect: str) -> sa.ColumnElement[bool]:
+    """Whether columns together are one of many rows of numbers and texts, which go as one JSON text.
+
+    A list of rows in the statement would not be looked up in an index: SQLite reads the whole table for it, and so
+    does PostgreSQL while a table is filled.
+    """
+    text = sa.bindparam("rows", type_=sa.Text())
+    row: list[sa.ColumnElement[Any]]
+    if dialect == "postgresql":
+        values = sa.func.json_array_elements(sa.cast(text, postgresql.JSON)).table_valued("value").c.value
+        row = [sa.cast(values.op("->>")(sa.literal_column(str(n))), one.type) for n, one in enumerate(columns)]
+    else:
+        values = sa.func.json_each(text).table_valued("value").c.value
+        row = [sa.func.json_extract(values, sa.literal_column(f"'$[{n}]'")) for n, _ in enumerate(columns)]
+    return sa.tuple_(*columns).in_(sa.select(*row))
+
+
+def as_rows(rows: Iterable[Sequence[int | str]]) -> dict[str, str]:
+    """The rows as `are_among` wants them."""
+    return {"rows": dumps(list(rows))}
+
+
 def chunks(rows: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
     """Cuts rows so that no statement has more parameters than a database takes."""
     batch: list[T] = []

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.stock import Place
 from nervure.store.orders import FULFILLMENT, ORDER, OUTBOX, TASK
-from nervure.store.statements import chunks
+from nervure.store.statements import are_among, as_rows, chunks
 from nervure.store.stock import StockStore
 from schemas.fulfillment import FulfillmentState
 from schemas.orders import OrderState
@@ -60,9 +60,11 @@ class TaskStore:
         found: set[int] = set()
         for batch in chunks(sorted(messages), 1_000):
             query = sa.select(OUTBOX.c.kind, OUTBOX.c.reference).where(
-                sa.tuple_(OUTBOX.c.kind, OUTBOX.c.reference).in_(batch), OUTBOX.c.state == "done"
+                are_among((OUTBOX.c.kind, OUTBOX.c.reference), self._connection.dialect.name),
+                OUTBOX.c.state == "done",
             )
-            found.update(messages[row.kind, row.reference] for row in self._connection.execute(query))
+            rows = self._connection.execute(query, as_rows(batch))
+            found.update(messages[row.kind, row.reference] for row in rows)
         return found
 
     def _moot(self) -> set[int]:
