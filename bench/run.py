@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import availability, claims, ledger, machine, publishing, sales, webhooks
+from bench import availability, claims, growth, ledger, machine, publishing, sales, webhooks
 from bench.databases import Kind, kinds
 from bench.figures import Figure, Say
 from bench.sizes import Sizes
@@ -15,6 +15,7 @@ BENCHMARKS: Mapping[str, Measure] = {
     "claims": claims.measure,
     "ledger": ledger.measure,
     "availability": availability.measure,
+    "growth": growth.measure,
     "webhooks": webhooks.measure,
     "publishing": publishing.measure,
     "sales": sales.measure,

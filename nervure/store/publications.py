@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.availability import salable_quantity, shown_of
@@ -16,7 +17,7 @@ from nervure.store.availability import pooled
 from nervure.store.history import HistoryStore
 from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT, POINT_LOCATION, is_fresh
 from nervure.store.policies import PolicyStore
-from nervure.store.statements import CHANGE, KIT, LEVEL, are_among, as_rows, chunks, insert_new
+from nervure.store.statements import CHANGE, KIT, LEVEL, are_among, as_rows, chunks
 from nervure.store.stock import StockStore
 from schemas.levels import LevelKey
 from schemas.publications import PublicationState
@@ -93,8 +94,10 @@ class PublicationStore:
     def create_missing(self, channel: str) -> int:
         """Makes a publication for each bound listing and stock point of a channel; answers how many were new."""
         excluded = sa.and_(DECISION.c.listing_id == LISTING.c.id, DECISION.c.decision == "exclude")
-        query = (
-            sa.select(LISTING.c.id, POINT.c.id, IS_NAMED, DECISION.c.reason)
+        reason = sa.func.coalesce(DECISION.c.reason, sa.case((IS_NAMED, None), else_=NOT_NAMED))
+        state = sa.case((reason.is_(None), PublicationState.PENDING.value), else_=PublicationState.EXCLUDED.value)
+        missing = (
+            sa.select(LISTING.c.id, POINT.c.id)
             .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
             .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
             .join(DECISION, excluded, isouter=True)
@@ -106,28 +109,21 @@ class PublicationStore:
             )
             .order_by(LISTING.c.id, POINT.c.id)
         )
-        missing = self._connection.execute(query).all()
-        rows = [
-            {
-                "listing_id": listing,
-                "stock_point_id": point,
-                "revision": 0,
-                "salable_quantity": 0,
-                "state": (PublicationState.PENDING if is_named and not reason else PublicationState.EXCLUDED).value,
-                "reason": reason or (None if is_named else NOT_NAMED),
-                "sent_revision": 0,
-                "confirmed_revision": 0,
-                "attempts": 0,
-            }
-            for listing, point, is_named, reason in missing
-        ]
-        made = insert_new(self._connection, PUBLICATION, rows)
-        moved = [
-            {"listing_id": listing, "stock_point_id": point, "changed_at": self._now} for listing, point, *_ in missing
-        ]
-        for part in chunks(moved):
-            self._connection.execute(CHANGE.insert(), part)
-        return made
+        now = sa.literal(self._now, CHANGE.c.changed_at.type)
+        self._connection.execute(
+            CHANGE.insert().from_select(["listing_id", "stock_point_id", "changed_at"], missing.add_columns(now))
+        )
+        new = dict.fromkeys(("revision", "salable_quantity", "sent_revision", "confirmed_revision", "attempts"), 0)
+        columns = ["listing_id", "stock_point_id", *new, "state", "reason"]
+        rows = missing.add_columns(*(sa.literal(value) for value in new.values()), state, reason)
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        made = self._connection.execute(
+            dialect.insert(PUBLICATION)
+            .from_select(columns, rows)
+            .on_conflict_do_nothing()
+            .execution_options(preserve_rowcount=True)
+        )
+        return made.rowcount
 
     def refresh(self, limit: int = 2_000) -> int:
         """Computes the publications that noted changes concern, and raises their revisions under their locks.
