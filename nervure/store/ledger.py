@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from json import dumps
+from typing import TypeAlias
 
 import sqlalchemy as sa
 
@@ -55,6 +56,8 @@ _LEVELS = {
 }
 ITEM = tables.of(tables.ItemRow)
 _MOVEMENT = ("stock_level_id", *SEALED_MOVEMENT, "digest")
+_Numbered: TypeAlias = tuple[Entry, StockKey, int, int]
+"""An entry with its stock key, the id of its level, and its number there."""
 
 
 def _key(entry: Entry) -> StockKey:
@@ -67,30 +70,31 @@ class LedgerStore(StockTransaction):
     def book(self, entries: Sequence[Entry]) -> list[Entry]:
         if not entries:
             return []
-        level_ids = self._find_levels({_key(entry) for entry in entries})
-        if any(_key(entry) not in level_ids for entry in entries):
+        keyed = [(entry, _key(entry)) for entry in entries]
+        level_ids = self._find_levels({key for _, key in keyed})
+        if any(key not in level_ids for _, key in keyed):
             # A cause that is booked already makes no level: none is there that was never booked or counted.
             booked_already = set(self._ids_by_cause([entry.cause_key for entry in entries]))
-            entries = [one for one in entries if _key(one) in level_ids or one.cause_key not in booked_already]
-            level_ids = self._level_ids({_key(entry) for entry in entries})
+            keyed = [one for one in keyed if one[1] in level_ids or one[0].cause_key not in booked_already]
+            level_ids = self._level_ids({key for _, key in keyed})
         sequences = self._lock_sequences(level_ids.values())
-        known = set(self._ids_by_cause([entry.cause_key for entry in entries]))
-        rows: list[tuple[Entry, int, int]] = []
+        known = set(self._ids_by_cause([entry.cause_key for entry, _ in keyed]))
+        rows: list[_Numbered] = []
         moved: dict[int, list[int]] = {}
-        for entry in entries:
+        for entry, key in keyed:
             if entry.cause_key in known:
                 continue
             known.add(entry.cause_key)
-            level = level_ids[_key(entry)]
+            level = level_ids[key]
             sequences[level] += 1
             moved.setdefault(level, []).append(entry.units)
-            rows.append((entry, level, sequences[level]))
-        self._refuse_kits({entry.place.item_id for entry, _, _ in rows})
+            rows.append((entry, key, level, sequences[level]))
+        self._refuse_kits({entry.place.item_id for entry, *_ in rows})
         # An adjustment that takes a movement back needs that movement's id, so it is written second.
         self._insert_movements([row for row in rows if row[0].compensates is None])
         self._insert_movements([row for row in rows if row[0].compensates is not None])
         self._move_levels(moved)
-        booked = [entry for entry, _, _ in rows]
+        booked = [entry for entry, *_ in rows]
         self.touch(entry.place for entry in booked)
         return booked
 
@@ -102,10 +106,10 @@ class LedgerStore(StockTransaction):
             if found is not None:
                 raise KitStockError(found)
 
-    def _insert_movements(self, rows: Sequence[tuple[Entry, int, int]]) -> None:
-        compensated = self._ids_by_cause([entry.compensates for entry, _, _ in rows if entry.compensates])
+    def _insert_movements(self, rows: Sequence[_Numbered]) -> None:
+        compensated = self._ids_by_cause([entry.compensates for entry, *_ in rows if entry.compensates])
         values: list[Row] = []
-        for entry, level, sequence in rows:
+        for entry, key, level, sequence in rows:
             columns = (
                 sequence,
                 str(entry.kind),
@@ -117,7 +121,7 @@ class LedgerStore(StockTransaction):
                 self._now,
                 compensated.get(entry.compensates or ""),
             )
-            values.append((level, *columns, movement_digest(_key(entry), columns)))
+            values.append((level, *columns, movement_digest(key, columns)))
         insert_rows(self._connection, MOVEMENT, _MOVEMENT, values)
 
     def _move_levels(self, moved: Mapping[int, list[int]]) -> None:
