@@ -6,6 +6,7 @@ from connectors.errors import ConnectorError
 from nervure.cli import (
     channels,
     counts,
+    coverage,
     cutover,
     database,
     explain,
@@ -51,7 +52,7 @@ KNOWN_FAILURES = (
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="One stock, everywhere."
 )
-for commands in (running, looking, explain, undo):
+for commands in (running, looking, coverage, explain, undo):
     app.add_typer(commands.app)
 for more in (purchases, transfers, incoming, reservations, movements, lots):
     stock.app.add_typer(more.app)

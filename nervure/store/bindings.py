@@ -17,6 +17,9 @@ ALIAS = tables.of(tables.ItemAliasRow)
 
 NO_GOODS = "it is no goods: it moves money only"
 
+IS_AMBIGUOUS = LISTING.c.unbound_reason.like("GTIN % belongs to % items")
+"""A listing without an item for the second of the reasons below, each of which names another GTIN."""
+
 
 def item_ids(connection: Connection, skus: Collection[str]) -> dict[str, int]:
     """Internal ids by sku, or by a sku that the item had before; unknown skus are left out."""

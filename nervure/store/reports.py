@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.availability import available_at
+from nervure.publication.coverage import GROUPS, Group
 from nervure.store.catalogue import ITEM
 from nervure.store.inbox import INBOX
 from nervure.store.orders import (
@@ -31,8 +32,6 @@ from nervure.store.stock import StockStore
 from schemas.fulfillment import FulfillmentState
 from schemas.locations import LocationKind
 from schemas.publications import PublicationState
-
-IN_FLIGHT = frozenset({PublicationState.SENT.value, PublicationState.UNKNOWN.value, PublicationState.PENDING.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +296,7 @@ def _channel_report(
         orders=orders,
         last_publication=newest,
         confirmed=states.get(PublicationState.CONFIRMED.value, 0),
-        pending=sum(states.get(state, 0) for state in IN_FLIGHT),
+        pending=sum(count for state, count in states.items() if GROUPS[state] is Group.IN_FLIGHT),
         error=states.get(PublicationState.FAILED.value, 0),
         excluded=states.get(PublicationState.EXCLUDED.value, 0),
     )

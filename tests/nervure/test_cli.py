@@ -1,5 +1,6 @@
 """Every command against a small hub; whatever goes wrong is one sentence and exit 1."""
 
+import csv
 import json
 import shutil
 import sys
@@ -822,3 +823,37 @@ def test_every_command_has_a_test_here() -> None:
         if words[-1] not in elsewhere and ", ".join(f'"{word}"' for word in words) not in text
     ]
     assert untested == []
+
+
+@pytest.mark.requirement("R33")
+def test_coverage_counts_every_number_by_group_and_reason(shell: Shell) -> None:
+    bound(shell)
+    with shell.hub() as hub:
+        assert publish(hub, "boutique").total == 3
+    (shell.folder / "more.csv").write_text("sku,title\nSPARE,Spare part\n", "utf-8")
+    shell.says("import", "items", "more.csv")
+    lines = [line.split() for line in shell.says("coverage", "boutique", "--csv", "coverage.csv").splitlines()]
+    assert lines[:2] == [
+        ["channel", "in", "flight", "confirmed", "error", "excluded", "total"],
+        ["boutique", "0", "3", "0", "1", "4"],
+    ]
+    assert lines[-1] == ["boutique", "excluded", "1", "the", "channel", "has", "no", "listing", "of", "this", "item"]
+    with (shell.folder / "coverage.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["sku"], row["group"], row["shown_units"], row["wanted_units"]) for row in rows] == [
+        ("MUG", "confirmed", "5", "5"),
+        ("TRAY", "confirmed", "2", "2"),
+        ("SET", "confirmed", "2", "2"),
+        ("SPARE", "excluded", "", ""),
+    ]
+    [channel] = loads(shell.says("coverage", "--json"))["channels"]
+    assert channel == {
+        "channel": "boutique",
+        "in_flight": 0,
+        "confirmed": 3,
+        "error": 0,
+        "excluded": 1,
+        "total": 4,
+        "reasons": [{"group": "excluded", "reason": "the channel has no listing of this item", "count": 1}],
+    }
+    assert shell.fails("coverage", "boutik") == "no channel 'boutik' in the settings; there are: boutique"
