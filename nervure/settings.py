@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from connectors.records import ChannelSettings, SupplierSettings
 from connectors.registry import channels as known_channels
 from connectors.registry import suppliers as known_suppliers
+from nervure.publication.zero_guard import OnMassZero
 from schemas.base import Code
 from schemas.locations import Location, LocationKind
 
@@ -66,6 +67,19 @@ class LocationSection(Location):
     master: Code | None = None
 
 
+class ZeroGuardSection(_Section):
+    """How much of a channel may fall to 0 at once before a person is asked, and what happens meanwhile.
+
+    `share`: of the listings that show something, 0 to 1; both it and `listings` must be reached, or `most` alone.
+    """
+
+    action: OnMassZero = OnMassZero.HOLD
+    listings: int = Field(default=20, ge=1)
+    share: float = Field(default=0.2, ge=0, le=1)
+    most: int | None = Field(default=None, ge=1)
+    window_seconds: float = Field(default=900.0, gt=0)
+
+
 class ChannelSection(_Section):
     """One account: what every platform has here, the platform's own settings in `account`.
 
@@ -80,6 +94,7 @@ class ChannelSection(_Section):
     order_poll_seconds: float | None = Field(default=None, gt=0)
     creates_items: bool = False
     needs_cutover: bool = True
+    zero_guard: ZeroGuardSection = ZeroGuardSection()
     account: ChannelSettings
 
 
@@ -184,7 +199,7 @@ def _hub(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _channel(section: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
-    common = ("platform", "stock_points", "buffer_units", "order_poll_seconds", "creates_items", "needs_cutover")
+    common = tuple(name for name in ChannelSection.model_fields if name != "account")
     platform = section.get("platform", "")
     record = known_channels().get(str(platform))
     if record is None:

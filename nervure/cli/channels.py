@@ -11,6 +11,7 @@ from nervure.operations.webhooks import callback_url
 from nervure.store.bindings import bind_channel
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
+from nervure.store.zeros import HeldZero, ZeroStore
 
 app = group("The accounts where we sell.")
 
@@ -82,6 +83,45 @@ def channels_pause(channel: str, settings: SettingsOption = None) -> None:
 def channels_resume(channel: str, settings: SettingsOption = None) -> None:
     """Publish to a channel again."""
     _set_paused(channel, settings, is_paused=False)
+
+
+@app.command("zeros")
+def channels_zeros(channel: str, settings: SettingsOption = None) -> None:
+    """List the numbers of a channel whose 0 is held, because too many fell to 0 at once, or was refused."""
+    with opened_hub(settings) as hub:
+        require_channel(hub, channel)
+        with hub.database.read() as connection:
+            held = ZeroStore(connection, hub.clock.now()).held(channel)
+    if not held:
+        typer.echo("no zero is held")
+        return
+    rows = [
+        (one.sku, one.listing, one.stock_point, one.units_before, f"{one.fell_at:%Y-%m-%d %H:%M:%S}", _verdict(one))
+        for one in held
+    ]
+    print_table(("sku", "listing", "stock point", "shows", "fell at (UTC)", "verdict"), rows)
+
+
+def _verdict(zero: HeldZero) -> str:
+    return "refused" if zero.is_refused else "held"
+
+
+@app.command("accept-zeros")
+def channels_accept_zeros(channel: str, settings: SettingsOption = None) -> None:
+    """Say that the held zeroes of a channel are meant: they are sent."""
+    with opened_hub(settings) as hub:
+        require_channel(hub, channel)
+        count = hub.database.run(lambda c: ZeroStore(c, hub.clock.now()).accept(channel))
+    typer.echo(f"{channel}: {count} zeros will be sent")
+
+
+@app.command("refuse-zeros")
+def channels_refuse_zeros(channel: str, settings: SettingsOption = None) -> None:
+    """Say that the held zeroes of a channel are wrong: they are kept back until the numbers are others."""
+    with opened_hub(settings) as hub:
+        require_channel(hub, channel)
+        count = hub.database.run(lambda c: ZeroStore(c, hub.clock.now()).refuse(channel))
+    typer.echo(f"{channel}: {count} zeros are refused")
 
 
 def _set_paused(channel: str, settings: Path | None, *, is_paused: bool) -> None:

@@ -31,7 +31,7 @@ def status(settings: SettingsOption = None) -> None:
             report.pending,
             report.error,
             report.excluded,
-            report.problem or ("not live" if report.gated else "paused" if report.paused else ""),
+            report.problem or ", ".join(report.brakes),
         )
         for report in found
     ]

@@ -20,6 +20,7 @@ from connectors.transport import Runtime, Send
 from nervure.clock import Clock
 from nervure.inventory.counts import CountLimits
 from nervure.orders.work import Desk
+from nervure.publication.zero_guard import ZeroGuard
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection, Database
 from nervure.store.orders import PERSONAL_DATA_DAYS, OrderStore
@@ -42,6 +43,7 @@ class Account:
     settings: ChannelSettings
     order_poll_seconds: float | None = None
     creates_items: bool = False
+    zero_guard: ZeroGuard = field(default_factory=ZeroGuard)
 
     @property
     def order_period(self) -> timedelta:

@@ -18,6 +18,7 @@ from nervure.operations.webhooks import callback_url
 from nervure.operations.windows import RETRY_PAUSE_SECONDS, Loops, Turn, Window
 from nervure.store.audit import AuditStore
 from nervure.store.channels import ChannelStore
+from nervure.store.database import Connection
 from nervure.store.history import HistoryStore
 from nervure.store.inbox import DeadLetter, InboxStore
 from nervure.store.messages import MessageStore
@@ -25,6 +26,7 @@ from nervure.store.policies import PolicyStore
 from nervure.store.publications import PublicationStore
 from nervure.store.tasks import TaskStore
 from nervure.store.upkeep import UpkeepStore
+from nervure.store.zeros import ZeroStore
 
 DRAIN_PAUSE_SECONDS = 0.1
 LOOK_PAUSE_SECONDS = 0.25
@@ -259,13 +261,24 @@ def _age(window: Window) -> float:
         upkeep = UpkeepStore(connection, hub.clock.now())
         overdue, differing = upkeep.overdue_flights(), upkeep.differing()
         stranded = MessageStore(connection, hub.clock.now()).stranded(targets(hub))
+        held = ZeroStore(connection, hub.clock.now()).held_counts()
     for channel, count in overdue.items():
         window.tally.warn(channel, f"{count} numbers were sent and nobody has read them back: is publishing running?")
     for channel, count in differing.items():
         window.tally.warn(channel, f"{count} confirmed numbers differ from what the channel shows")
+    for channel, count in held.items():
+        hub.database.run(partial(_look_again, hub, channel))
+        window.tally.needs_person(
+            f"{channel} zeros", f"{count} numbers fell to 0 at once and are held: `nervure channels zeros {channel}`"
+        )
     for target, count in stranded.items():
         window.tally.warn(target, f"{count} messages wait for it, and the settings do not name it")
     return AGING_PERIOD_SECONDS
+
+
+def _look_again(hub: Hub, channel: str, connection: Connection) -> None:
+    """As long as zeroes are held there is a task, whoever closed it."""
+    ZeroStore(connection, hub.clock.now()).look_again(channel)
 
 
 def _expire(window: Window) -> float:

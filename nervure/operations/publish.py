@@ -11,7 +11,9 @@ from connectors.records import ChannelConnection
 from nervure.operations.hub import Hub, set_problem
 from nervure.publication.answers import Landing, after_answer, after_failure, after_reading
 from nervure.store.channels import ChannelStore
+from nervure.store.database import Connection
 from nervure.store.publications import Flight, PublicationStore
+from nervure.store.zeros import ZeroStore
 from schemas.capabilities import WriteMode
 from schemas.levels import LevelKey, LevelWrite, WriteOutcome
 
@@ -117,9 +119,7 @@ def _send(hub: Hub, channel: str, report: PublishReport) -> None:
     capabilities = hub.accounts[channel].record.capabilities
     connection = hub.connection(channel)
     flight = uuid4().hex
-    numbers = hub.database.run(
-        lambda c: PublicationStore(c, hub.clock.now()).launch(channel, capabilities.write_batch, flight)
-    )
+    numbers = hub.database.run(lambda c: _launch(hub, c, channel, flight))
     if not numbers:
         return
     try:
@@ -145,6 +145,16 @@ def _send(hub: Hub, channel: str, report: PublishReport) -> None:
     if stale:
         hub.database.run(lambda c: ChannelStore(c, hub.clock.now()).want_orders(channel))
     report.outcomes.update(answer.outcome.value for answer in answers)
+
+
+def _launch(hub: Hub, connection: Connection, channel: str, flight: str) -> list[Flight]:
+    """What may leave now. What falls to 0 is judged in the same transaction."""
+    account, now = hub.accounts[channel], hub.clock.now()
+    state = ChannelStore(connection, now).get(channel)
+    if state.is_paused or state.is_gated:
+        return []
+    ZeroStore(connection, now).judge(channel, account.zero_guard)
+    return PublicationStore(connection, now).launch(channel, account.record.capabilities.write_batch, flight)
 
 
 def _known_units(connection: ChannelConnection, numbers: Sequence[Flight]) -> dict[LevelKey, int]:

@@ -15,6 +15,7 @@ from nervure.operations.hub import Account, Hub, SupplierAccount
 from nervure.operations.import_items import ItemLoader
 from nervure.operations.import_stock import StockLoader
 from nervure.operations.imports import take_whole
+from nervure.publication.zero_guard import ZeroGuard
 from nervure.settings import ChannelSection, LocationSection, Settings, SettingsError
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, open_database
@@ -47,6 +48,7 @@ def open_hub(settings: Settings, clock: Clock) -> Iterator[Hub]:
                     section.account,
                     section.order_poll_seconds,
                     creates_items=section.creates_items,
+                    zero_guard=ZeroGuard(**section.zero_guard.model_dump()),
                 )
                 for section in settings.channels
             },

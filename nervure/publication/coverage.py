@@ -8,7 +8,9 @@ from schemas.publications import PublicationState
 UNBOUND = "unbound"
 MISSING = "missing"
 NOT_LISTED = "not listed"
-"""What has no publication: a listing without item, a bound one that nobody gave a number, an item without listing."""
+HELD_ZERO = "held"
+"""Beside the states of publications: a listing without item, a bound one without number, an item without listing, and a
+0 that waits for a person."""
 
 
 class Group(StrEnum):
@@ -30,6 +32,7 @@ GROUPS = {
     UNBOUND: Group.EXCLUDED,
     NOT_LISTED: Group.EXCLUDED,
     MISSING: Group.ERROR,
+    HELD_ZERO: Group.ERROR,
 }
 """The group of each state. A state that is not here does not exist: the database refuses it."""
 

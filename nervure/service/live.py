@@ -89,8 +89,7 @@ def table(hub: Status | None, world: Status | None) -> Table:
 
 def _cells(channel: Status, world: Status | None) -> list[str]:
     times = _times(channel, world)
-    resting = "not live" if channel.get("gated") else "paused" if channel.get("paused") else ""
-    problem = channel.get("problem") or resting
+    problem = channel.get("problem") or ", ".join(channel.get("brakes", []))
     return [
         str(channel.get("name", "")),
         str(channel.get("platform", "")),

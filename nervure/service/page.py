@@ -45,7 +45,7 @@ def render(
 def _channels(channels: Sequence[ChannelReport], now: datetime) -> str:
     rows = []
     for channel in channels:
-        problem = channel.problem or ("not live" if channel.gated else "paused" if channel.paused else "")
+        problem = channel.problem or ", ".join(channel.brakes)
         mark = f'<span class="bad">{escape(problem)}</span>' if problem else '<span class="good">working</span>'
         error = f'<span class="bad">{channel.error}</span>' if channel.error else "0"
         rows.append(

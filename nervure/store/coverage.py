@@ -9,14 +9,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.publication.coverage import GROUPS, MISSING, NOT_LISTED, UNBOUND, Coverage, Group, Reason
+from nervure.publication.coverage import GROUPS, HELD_ZERO, MISSING, NOT_LISTED, UNBOUND, Coverage, Group, Reason
 from nervure.store.bindings import IS_AMBIGUOUS
 from nervure.store.catalogue import ITEM
+from nervure.store.falls import HELD
 from nervure.store.orders import CHANNEL, LISTING, POINT
 from nervure.store.publications import PUBLICATION
 from schemas.publications import PublicationState
 
 AMBIGUOUS_TEXT = "its GTIN belongs to several items"
+HELD_TEXT = "too many fell to 0 at once: a person must accept it or has refused it"
 MISSING_TEXT = "it has no number: run `nervure check`"
 NOT_LISTED_TEXT = "the channel has no listing of this item"
 
@@ -102,9 +104,13 @@ class CoverageStore:
 def _numbers() -> sa.Select[*tuple[Any, ...]]:
     """Every listing at every stock point of its channel, whether it has a publication or not."""
     state = sa.case(
-        (PUBLICATION.c.id.is_not(None), PUBLICATION.c.state), (LISTING.c.item_id.is_(None), UNBOUND), else_=MISSING
+        (HELD, HELD_ZERO),
+        (PUBLICATION.c.id.is_not(None), PUBLICATION.c.state),
+        (LISTING.c.item_id.is_(None), UNBOUND),
+        else_=MISSING,
     )
     reason = sa.case(
+        (HELD, HELD_TEXT),
         (PUBLICATION.c.id.is_not(None), _reason_of_publication()),
         (LISTING.c.item_id.is_(None), LISTING.c.unbound_reason),
         else_=MISSING_TEXT,

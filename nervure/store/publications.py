@@ -14,6 +14,7 @@ from nervure.inventory.availability import salable_quantity, shown_of
 from nervure.publication.answers import Landing
 from nervure.store import tables
 from nervure.store.availability import pooled
+from nervure.store.falls import HELD, HELD_BACK, Computed, note_zeros
 from nervure.store.history import HistoryStore
 from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT, POINT_LOCATION, is_fresh
 from nervure.store.policies import PolicyStore
@@ -205,11 +206,16 @@ class PublicationStore:
             rows.extend(self._connection.execute(query).all())
         numbers = self.salable({(row.item_id, row.stock_point_id) for row in rows})
         values = []
+        computed = []
         for row in rows:
             key = (row.listing_id, row.stock_point_id)
             units = numbers[row.item_id, row.stock_point_id]
             has_moved = key in moved
-            if units == row.salable_quantity and row.revision and not has_moved:
+            known = believed(row.channel_units, row.channel_units_at, moved.get(key, ()))
+            is_same = bool(units == row.salable_quantity and row.revision and not has_moved)
+            before = known if known is not None else row.salable_quantity if row.revision else 0
+            computed.append(Computed(row.id, units, before, row.channel_units_at, not is_same))
+            if is_same:
                 continue
             in_flight = row.flight is not None
             values.append(
@@ -217,11 +223,12 @@ class PublicationStore:
                     "publication": row.id,
                     "new_revision": row.revision + 1,
                     "units": units,
-                    "known": believed(row.channel_units, row.channel_units_at, moved.get(key, ())),
+                    "known": known,
                     "waits": None if has_moved else row.waits_for_orders_since,
                     "new_state": row.state if in_flight else PublicationState.PENDING.value,
                 }
             )
+        note_zeros(self._connection, self._now, computed)
         if values:
             self._connection.execute(
                 PUBLICATION.update()
@@ -332,6 +339,7 @@ class PublicationStore:
                 PUBLICATION.c.state == PublicationState.PENDING.value,
                 PUBLICATION.c.revision > 0,
                 IS_NAMED,
+                ~HELD_BACK,
                 sa.or_(PUBLICATION.c.next_at.is_(None), PUBLICATION.c.next_at <= self._now),
                 has_heard,
             )
@@ -543,11 +551,11 @@ class PublicationStore:
         return found
 
     def is_quiet(self) -> bool:
-        """Nothing noted, nothing pending, nothing in flight."""
+        """Nothing noted, nothing pending but what a person must decide, nothing in flight."""
         if self._connection.execute(sa.select(CHANGE.c.id).limit(1)).first() is not None:
             return False
         restless = [PublicationState.PENDING.value, PublicationState.SENT.value, PublicationState.UNKNOWN.value]
-        query = sa.select(PUBLICATION.c.id).where(PUBLICATION.c.state.in_(restless)).limit(1)
+        query = sa.select(PUBLICATION.c.id).where(PUBLICATION.c.state.in_(restless), ~HELD).limit(1)
         return self._connection.execute(query).first() is None
 
 

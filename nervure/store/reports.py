@@ -1,6 +1,6 @@
 """What people and other programs ask of the hub: figures read in one consistent look."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ from nervure.store.orders import (
 from nervure.store.publications import PUBLICATION, PublicationStore
 from nervure.store.purchases import PURCHASE, PURCHASE_LINE
 from nervure.store.stock import StockStore
+from nervure.store.zeros import ZeroStore
 from schemas.fulfillment import FulfillmentState
 from schemas.locations import LocationKind
 from schemas.publications import PublicationState
@@ -36,7 +37,10 @@ from schemas.publications import PublicationState
 
 @dataclass(frozen=True, slots=True)
 class ChannelReport:
-    """One channel at a glance. Publications are grouped: pending are all that are not confirmed, failed or excluded."""
+    """One channel at a glance. Publications are grouped: pending are all that are not confirmed, failed or excluded.
+
+    `brakes`: what holds numbers back on purpose, a few words each.
+    """
 
     name: str
     platform: str
@@ -49,6 +53,7 @@ class ChannelReport:
     pending: int
     error: int
     excluded: int
+    brakes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,12 @@ class ReportStore:
                 .group_by(POINT.c.channel_id)
             ).all()
         )
+        held = ZeroStore(self._connection, self._now).held_counts()
         return [
-            _channel_report(row, coverage.get(row.name, {}), int(orders.get(row.id, 0)), newest.get(row.id))
+            replace(
+                _channel_report(row, coverage.get(row.name, {}), int(orders.get(row.id, 0)), newest.get(row.id)),
+                brakes=_brakes(row, held.get(row.name, 0)),
+            )
             for row in self._connection.execute(sa.select(CHANNEL).order_by(CHANNEL.c.id))
         ]
 
@@ -299,4 +308,10 @@ def _channel_report(
         pending=sum(count for state, count in states.items() if GROUPS[state] is Group.IN_FLIGHT),
         error=states.get(PublicationState.FAILED.value, 0),
         excluded=states.get(PublicationState.EXCLUDED.value, 0),
+        brakes=(),
     )
+
+
+def _brakes(row: sa.Row[*tuple[Any, ...]], held_zeros: int) -> tuple[str, ...]:
+    brakes = {"not live": row.is_gated, "paused": row.is_paused, f"{held_zeros} zeros held": held_zeros > 0}
+    return tuple(name for name, is_on in brakes.items() if is_on)

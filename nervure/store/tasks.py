@@ -8,9 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.stock import Place
-from nervure.store.orders import FULFILLMENT, ORDER, OUTBOX, TASK
+from nervure.store.falls import FALL
+from nervure.store.orders import CHANNEL, FULFILLMENT, ORDER, OUTBOX, TASK
 from nervure.store.statements import are_among, as_rows, chunks
 from nervure.store.stock import StockStore
+from nervure.store.zeros import MASS_ZERO
 from schemas.fulfillment import FulfillmentState
 from schemas.orders import OrderState
 
@@ -26,10 +28,10 @@ class TaskStore:
         """Closes what needs nobody any more; answers how many tasks.
 
         `oversold`: as many units are there again as are owed. `message_refused`: the message has arrived after all, or
-        the channel knows by itself what it was to tell. Every other task is closed by who does what it asks for, or by
-        a person.
+        the channel knows by itself what it was to tell. `mass_zero`: no zero of the channel is held any more. Every
+        other task is closed by who does what it asks for, or by a person.
         """
-        return self._close_oversold() + self._close(self._arrived() | self._moot())
+        return self._close_oversold() + self._close(self._arrived() | self._moot()) + self._close_mass_zero()
 
     # -- oversold ----------------------------------------------------------------------------------------------
 
@@ -51,6 +53,15 @@ class TaskStore:
             TASK.update().where(TASK.c.id.in_(again), TASK.c.closed_at == self._now).values(closed_at=None)
         )
         return closed - reopened.rowcount
+
+    # -- mass_zero ---------------------------------------------------------------------------------------------
+
+    def _close_mass_zero(self) -> int:
+        """One that is still needed, because a zero is held in this very moment, is opened again by the sweep."""
+        held = sa.select(FALL.c.publication_id).join(CHANNEL, CHANNEL.c.id == FALL.c.channel_id)
+        is_held = held.where(CHANNEL.c.name == TASK.c.subject, FALL.c.verdict == "held").correlate(TASK).exists()
+        settled = sa.and_(TASK.c.kind == MASS_ZERO, TASK.c.closed_at.is_(None), ~is_held)
+        return self._connection.execute(TASK.update().where(settled).values(closed_at=self._now)).rowcount
 
     # -- message_refused ---------------------------------------------------------------------------------------
 

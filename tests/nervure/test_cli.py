@@ -857,3 +857,28 @@ def test_coverage_counts_every_number_by_group_and_reason(shell: Shell) -> None:
         "reasons": [{"group": "excluded", "reason": "the channel has no listing of this item", "count": 1}],
     }
     assert shell.fails("coverage", "boutik") == "no channel 'boutik' in the settings; there are: boutique"
+
+
+@pytest.mark.requirement("R46")
+def test_held_zeroes_are_listed_and_accepted_or_refused(shell: Shell) -> None:
+    text = SETTINGS.replace(
+        "needs_cutover = false", "needs_cutover = false\nzero_guard = { listings = 1, share = 0.0 }"
+    )
+    (shell.folder / "nervure.toml").write_text(text, "utf-8")
+    bound(shell)
+    with shell.hub() as hub:
+        publish(hub, "boutique")
+    assert shell.says("channels", "zeros", "boutique") == "no zero is held\n"
+    shell.says("stock", "adjust", "--document", "BUG", "--", "TRAY", "WH", "-2", "lost")
+    with shell.hub() as hub:
+        refresh(hub)
+        publish(hub, "boutique")
+    lines = [line.split() for line in shell.says("channels", "zeros", "boutique").splitlines()[1:]]
+    assert [(words[0], words[3], words[-1]) for words in lines] == [("SET", "2", "held"), ("TRAY", "2", "held")]
+    assert "2 zeros held" in shell.says("status")
+    assert shell.says("channels", "refuse-zeros", "boutique") == "boutique: 2 zeros are refused\n"
+    assert "zeros held" not in shell.says("status")
+    assert shell.says("channels", "zeros", "boutique").split()[-1] == "refused"
+    assert shell.says("channels", "accept-zeros", "boutique") == "boutique: 2 zeros will be sent\n"
+    with shell.hub() as hub:
+        assert publish(hub, "boutique").total == 2

@@ -22,7 +22,7 @@ from nervure.store.tables.orders import (
     ShortfallRow,
 )
 from nervure.store.tables.policies import BackorderChangeRow, PolicyChangeRow, PolicyRow, PublicationAnswerRow
-from nervure.store.tables.publications import AvailabilityChangeRow, PublicationRow
+from nervure.store.tables.publications import AvailabilityChangeRow, PublicationRow, ZeroFallRow
 from nervure.store.tables.purchases import PurchaseLineRow, PurchaseReceiptRow, PurchaseRow
 from nervure.store.tables.reservations import ReservationLineRow, ReservationRow
 from nervure.store.tables.serials import SerialClaimRow, SerialRow
@@ -83,5 +83,6 @@ __all__ = [
     "TransferArrivalRow",
     "TransferLineRow",
     "TransferRow",
+    "ZeroFallRow",
     "of",
 ]

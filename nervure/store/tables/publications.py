@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
-from sqlmodel import SQLModel
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
 
+from nervure.store.columns import BigId
 from nervure.store.tables.fields import own_id, ref, time
 
 
@@ -73,3 +74,26 @@ class AvailabilityChangeRow(SQLModel, table=True):
     channel_delta: int | None = None
     moved_at: datetime | None = time(nullable=True)
     changed_at: datetime = time()
+
+
+class ZeroFallRow(SQLModel, table=True):
+    """A number that was computed to be 0 where the channel showed `units_before`, as it was known at `known_at`.
+
+    `verdict` NULL: nobody has judged it yet, and it is not sent. `is_new`: something happened since it was judged.
+    """
+
+    __tablename__ = "zero_fall"
+    __table_args__ = (
+        CheckConstraint("verdict IN ('passed', 'held', 'refused')", name="verdict"),
+        CheckConstraint("units_before > 0", name="before"),
+        Index("ix_zero_fall_channel", "channel_id", "fell_at"),
+    )
+
+    publication_id: int = Field(sa_column=Column(BigId, ForeignKey("publication.id"), primary_key=True))
+    channel_id: int = ref("channel")
+    listing_id: int = ref("listing")
+    units_before: int
+    known_at: datetime | None = time(nullable=True)
+    fell_at: datetime = time()
+    verdict: str | None = None
+    is_new: bool = True

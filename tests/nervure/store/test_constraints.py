@@ -103,6 +103,8 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_serial_claim_ended": [{"state": "released"}, {"state": "returned"}, {"ended_at": START}],
     "ck_item_event_kind": [{"kind": "lost", "other_item_id": 1}],
     "ck_item_event_other": [{"kind": "merged"}, {"kind": "split"}, {"other_item_id": 1}],
+    "ck_zero_fall_verdict": [{"verdict": "perhaps"}],
+    "ck_zero_fall_before": [{"units_before": 0}, {"units_before": -1}],
     "ck_binding_decision_decision": [{"decision": "perhaps"}],
     "ck_binding_decision_reason": [{"decision": "exclude"}],
 }
@@ -143,13 +145,24 @@ def everything(world: World) -> None:
     listing = world.connection.execute(sa.select(of(tables.ListingRow).c.id).limit(1)).scalar_one()
     decision = {"listing_id": listing, "decision": "bind", "decided_at": START}
     world.connection.execute(of(tables.BindingDecisionRow).insert().values(**decision))
+    added(
+        world,
+        tables.ZeroFallRow,
+        publication_id=world.publication_id("shop", "BOLT", "web"),
+        channel_id=shop,
+        listing_id=listing,
+        units_before=1,
+        fell_at=START,
+        is_new=True,
+    )
     goods_on_their_way(world, place)
     counted(world, place)
 
 
 def added(world: World, row: type[SQLModel], **values: object) -> int:
     table = of(row)
-    return int(world.connection.execute(table.insert().values(**values).returning(table.c.id)).scalar_one())
+    [key] = table.primary_key.columns
+    return int(world.connection.execute(table.insert().values(**values).returning(key)).scalar_one())
 
 
 def goods_on_their_way(world: World, place: Place) -> None:

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from nervure.publication.answers import Landing
-from nervure.publication.coverage import GROUPS, MISSING, NOT_LISTED, UNBOUND, Group
+from nervure.publication.coverage import GROUPS, HELD_ZERO, MISSING, NOT_LISTED, UNBOUND, Group
 from nervure.publication.cutover import Decision
 from nervure.store.catalogue import ITEM
 from nervure.store.channels import ChannelStore
@@ -142,5 +142,5 @@ def test_what_a_brake_holds_back_says_so(world: World, brake: str) -> None:
 
 
 def test_every_state_of_a_publication_has_its_group() -> None:
-    assert set(GROUPS) == {*PublicationState, UNBOUND, MISSING, NOT_LISTED}
+    assert set(GROUPS) == {*PublicationState, UNBOUND, MISSING, NOT_LISTED, HELD_ZERO}
     assert set(GROUPS.values()) == set(Group)

@@ -133,6 +133,10 @@ def given_back(database: Database) -> list[tuple[int, int]]:
         return [(row.id, row.units_given_back) for row in connection.execute(query)]
 
 
+LATER = ("DROP TABLE zero_fall",)
+"""Takes away what migrations after the digests made."""
+
+
 def test_rows_from_before_digests_get_theirs(database: Database) -> None:
     fill(database)
     before = given_back(database)
@@ -141,6 +145,8 @@ def test_rows_from_before_digests_get_theirs(database: Database) -> None:
         for table in ("stock_movement", "claim", "stock_observation"):
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN digest")
         connection.exec_driver_sql("ALTER TABLE fulfillment_line DROP COLUMN units_given_back")
+        for later in LATER:
+            connection.exec_driver_sql(later)
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0010'")
     upgrade(database)
     assert differences(database) == []
