@@ -2,12 +2,15 @@
 
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from nervure.cli.common import SettingsOption, fail, group, load_settings
+from nervure.cli.common import SettingsOption, fail, group, load_settings, opened_hub, require_channel
+from nervure.operations.restores import Recovery, awaited, declare_restored, recovery, settle_suppliers, stop_hearing
 from nervure.store.database import Database, open_database
 from nervure.store.migrations import differences, upgrade
+from nervure.store.restores import Hearing
 
 app = group("The hub's database.")
 
@@ -18,6 +21,73 @@ def db_upgrade(settings: SettingsOption = None) -> None:
     database = open_database(load_settings(settings).hub.database)
     upgrade(database)
     typer.echo("the database is up to date")
+
+
+@app.command("restored")
+def db_restored(settings: SettingsOption = None) -> None:
+    """Say that the database was restored from a backup: nothing is sent before everything was heard again."""
+    with opened_hub(settings) as hub:
+        _show(declare_restored(hub))
+
+
+@app.command("recovery")
+def db_recovery(
+    *,
+    send_to_suppliers: Annotated[
+        bool, typer.Option("--send-to-suppliers", help="Suppliers do not have the orders that wait: send them.")
+    ] = False,
+    suppliers_have_them: Annotated[
+        bool, typer.Option("--suppliers-have-them", help="Suppliers have the orders that wait: send none again.")
+    ] = False,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Channel that cannot be heard: numbers are sent without it.")
+    ] = None,
+    settings: SettingsOption = None,
+) -> None:
+    """Show how far the hub is after a restore, what it heard again and what was lost."""
+    if send_to_suppliers and suppliers_have_them:
+        fail("say --send-to-suppliers or --suppliers-have-them, not both")
+    with opened_hub(settings) as hub:
+        for channel in without or ():
+            require_channel(hub, channel)
+            typer.echo(f"{channel}: {'not waited for' if stop_hearing(hub, channel) else 'it was heard'}")
+        if send_to_suppliers or suppliers_have_them:
+            count = settle_suppliers(hub, have_them=suppliers_have_them)
+            typer.echo(f"{count} orders to suppliers {'are not sent again' if suppliers_have_them else 'are sent'}")
+        found, hearings = recovery(hub), awaited(hub)
+    if found is None:
+        for hearing in hearings:
+            typer.echo(_missing(hearing))
+        typer.echo("the database was never restored")
+        return
+    _show(found)
+
+
+def _show(found: Recovery) -> None:
+    restore = found.restore
+    typer.echo(
+        f"restored at {restore.restored_at:%Y-%m-%d %H:%M:%S} UTC ({restore.noticed_by});"
+        f" the backup knows nothing after {restore.known_until:%Y-%m-%d %H:%M:%S}"
+    )
+    for hearing in found.hearings:
+        typer.echo(_missing(hearing))
+    if not found.hearings:
+        typer.echo("every channel was heard again: numbers are sent")
+    short = [(channel, order, units) for channel, order, units in found.heard_again if units]
+    typer.echo(f"{len(found.heard_again)} orders were heard again; {len(short)} of them lack units now")
+    for channel, order, units in short:
+        typer.echo(f"{channel}, order {order}: {units} units short")
+    for reference in found.ended_reservations:
+        typer.echo(f"reservation {reference}: ended meanwhile, and may have become an order or have been renewed")
+    typer.echo("reservations that were made since the backup are lost: their carts must ask again")
+    for number, supplier, order in found.at_suppliers:
+        typer.echo(f"{supplier}, fulfillment order {number} (order {order}): may have been sent there before; it waits")
+
+
+def _missing(hearing: Hearing) -> str:
+    missing = {"orders": hearing.orders_are_heard, "numbers": hearing.levels_are_heard}
+    left = " and ".join(name for name, is_heard in missing.items() if not is_heard)
+    return f"{hearing.channel}: waits for its {left or 'documents to be handled'}"
 
 
 @app.command("check")

@@ -13,6 +13,7 @@ from nervure.operations.messages import send_to, targets
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders, pull_stock
 from nervure.operations.reservations import expire_reservations
+from nervure.operations.restores import beat
 from nervure.operations.suppliers import pull_offers, pull_replies
 from nervure.operations.webhooks import callback_url
 from nervure.operations.windows import RETRY_PAUSE_SECONDS, Loops, Turn, Window
@@ -39,6 +40,7 @@ AGING_PERIOD_SECONDS = 15.0
 EXPIRY_PERIOD_SECONDS = 5.0
 LOTS_PERIOD_SECONDS = 60.0
 TASKS_PERIOD_SECONDS = 15.0
+BEAT_PERIOD_SECONDS = 15.0
 READ_BACK_PERIOD_SECONDS = 900.0
 
 
@@ -190,13 +192,18 @@ def _note_failure(window: Window, account: str, error: ConnectorError) -> float:
 def publishing(window: Window) -> Loops:
     """Each channel is told in a loop of its own; numbers are computed in another."""
     loops: dict[str, Turn] = {channel: partial(_publish, window, channel) for channel in window.hub.accounts}
-    return loops | {"numbers": partial(_refresh, window)}
+    return loops | {"numbers": partial(_refresh, window), "life": partial(_beat, window)}
 
 
 def _refresh(window: Window) -> float:
     count = refresh(window.hub)
     window.tally.count("numbers", "changes computed", count)
     return 0.0 if count else LOOK_PAUSE_SECONDS
+
+
+def _beat(window: Window) -> float:
+    beat(window.hub)
+    return BEAT_PERIOD_SECONDS
 
 
 def _publish(window: Window, channel: str) -> float:

@@ -13,6 +13,7 @@ from nervure.publication.answers import Landing, after_answer, after_failure, af
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection
 from nervure.store.publications import Flight, PublicationStore
+from nervure.store.restores import RestoreStore
 from nervure.store.zeros import ZeroStore
 from schemas.capabilities import WriteMode
 from schemas.levels import LevelKey, LevelWrite, WriteOutcome
@@ -150,8 +151,11 @@ def _send(hub: Hub, channel: str, report: PublishReport) -> None:
 def _launch(hub: Hub, connection: Connection, channel: str, flight: str) -> list[Flight]:
     """What may leave now. What falls to 0 is judged in the same transaction."""
     account, now = hub.accounts[channel], hub.clock.now()
+    restores = RestoreStore(connection, now)
     state = ChannelStore(connection, now).get(channel)
-    if state.is_paused or state.is_gated:
+    if state.hears_since is not None:
+        restores.settle(channel, reads_levels=account.record.capabilities.can_read_levels)
+    if state.is_paused or state.is_gated or restores.is_hearing(channel):
         return []
     ZeroStore(connection, now).judge(channel, account.zero_guard)
     return PublicationStore(connection, now).launch(channel, account.record.capabilities.write_batch, flight)

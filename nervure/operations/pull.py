@@ -69,9 +69,12 @@ def pull_catalogue(hub: Hub, channel: str) -> int:
 
 def pull_stock(hub: Hub, channel: str) -> int:
     """Pulls what the account shows, as observations; answers how many documents were new."""
+    started_at = hub.clock.now()
     with hub.database.read() as connection:
-        points = ChannelStore(connection, hub.clock.now()).stock_points(channel)
-    return sum(store(hub, channel, page.documents) for page in hub.connection(channel).pull_stock(points))
+        points = ChannelStore(connection, started_at).stock_points(channel)
+    new = sum(store(hub, channel, page.documents) for page in hub.connection(channel).pull_stock(points))
+    hub.database.run(lambda c: ChannelStore(c, hub.clock.now()).levels_heard(channel, started_at))
+    return new
 
 
 def store(hub: Hub, channel: str, documents: tuple[RawDocument, ...]) -> int:

@@ -15,6 +15,7 @@ from nervure.operations.hub import Account, Hub, SupplierAccount
 from nervure.operations.import_items import ItemLoader
 from nervure.operations.import_stock import StockLoader
 from nervure.operations.imports import take_whole
+from nervure.operations.restores import notice
 from nervure.publication.zero_guard import ZeroGuard
 from nervure.settings import ChannelSection, LocationSection, Settings, SettingsError
 from nervure.store.catalogue import CatalogueStore
@@ -66,6 +67,7 @@ def open_hub(settings: Settings, clock: Clock) -> Iterator[Hub]:
             ),
         )
         database.run(lambda connection: write_master_data(connection, settings, clock.now()))
+        notice(hub)
         yield hub
 
 

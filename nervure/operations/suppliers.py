@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from nervure.store.inbox import InboxStore, Leased
 from nervure.store.messages import Handover, MessageStore
 from nervure.store.offers import OfferStore
 from nervure.store.orders import OrderStore, is_fresh
+from nervure.store.restores import RestoreStore
 from nervure.store.stock import StockStore
 from schemas.documents import Heard, RawDocument
 from schemas.dropship import DropShipLine, DropShipOrder, SupplierReply
@@ -33,6 +35,7 @@ from schemas.stock import AdjustmentReason, MovementKind, SupplierOffer
 REPLY_TOPIC = "reply"
 OURS = "nervure"
 """What the references of our orders begin with, at a supplier who serves others too."""
+_OUR_PREFIX = re.compile(rf"{OURS}(-r\d+)?")
 MAX_DIGITS = 15
 """Of a fulfillment order's number; a longer one is none of ours."""
 
@@ -149,9 +152,12 @@ def note_held(connection: Connection, now: datetime, supplier: str, reason: str)
     OrderStore(connection, now).open_task("feed_held", supplier, reason)
 
 
-def reference_of(fulfillment_order_id: int) -> str:
-    """What a supplier is told to call an order of ours."""
-    return f"{OURS}-{fulfillment_order_id}"
+def reference_of(fulfillment_order_id: int, restores: int = 0) -> str:
+    """What a supplier is told to call an order of ours. `restores`: how many the database had seen when it was made.
+
+    After a restore numbers begin again where the backup ended: the supplier may know them as other orders.
+    """
+    return f"{OURS}-r{restores}-{fulfillment_order_id}" if restores else f"{OURS}-{fulfillment_order_id}"
 
 
 def send_drop_ship(hub: Hub, supplier: str, fulfillment_order_id: int) -> bool:
@@ -164,7 +170,7 @@ def send_drop_ship(hub: Hub, supplier: str, fulfillment_order_id: int) -> bool:
     if found is None:
         return False
     order = DropShipOrder(
-        reference=reference_of(fulfillment_order_id),
+        reference=_reference(hub, fulfillment_order_id),
         placed_at=found.placed_at,
         recipient=found.recipient,
         lines=tuple(DropShipLine(line=line, supplier_sku=sku, units=units) for line, sku, units in found.lines),
@@ -178,6 +184,12 @@ def send_drop_ship(hub: Hub, supplier: str, fulfillment_order_id: int) -> bool:
             hub.database.run(lambda c: MessageStore(c, now).not_sent_to_supplier(fulfillment_order_id))
         raise
     return True
+
+
+def _reference(hub: Hub, fulfillment_order_id: int) -> str:
+    with hub.database.read() as connection:
+        restores = RestoreStore(connection, hub.clock.now()).restores_before(fulfillment_order_id)
+    return reference_of(fulfillment_order_id, restores)
 
 
 def _mark_sent(hub: Hub, connection: Connection, fulfillment_order_id: int) -> Handover | None:
@@ -229,12 +241,13 @@ def apply_reply(hub: Hub, connection: Connection, leased: Leased) -> None:
     """
     reply = SupplierReply.model_validate_json(leased.document.body)
     prefix, _, number = reply.reference.rpartition("-")
-    if prefix != OURS:
+    if not _OUR_PREFIX.fullmatch(prefix):
         return  # the supplier's other customers, or the merchant's other orders
     location = CatalogueStore(connection, hub.clock.now()).supplier_location(leased.channel)
     is_number = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
     lies_at = MessageStore(connection, hub.clock.now()).location_of(int(number)) if is_number else None
-    if lies_at is None or lies_at != location:
+    restores = RestoreStore(connection, hub.clock.now()).restores_before(int(number)) if is_number else 0
+    if lies_at is None or lies_at != location or reply.reference != reference_of(int(number), restores):
         raise UnreadableDocumentError(
             f"{leased.channel} answers order {reply.reference[:80]!r}, which it was never given: nothing was booked"
         )

@@ -28,6 +28,7 @@ class ChannelState:
     orders_next_at: datetime | None
     stock_next_at: datetime | None
     write_next_at: datetime | None
+    hears_since: datetime | None
     problem: str | None
 
 
@@ -51,6 +52,7 @@ class ChannelStore:
             row.orders_next_at,
             row.stock_next_at,
             row.write_next_at,
+            row.hears_since,
             row.problem,
         )
 
@@ -93,6 +95,11 @@ class ChannelStore:
     def stock_heard(self, name: str, next_at: datetime) -> None:
         """Stock was read; the next time is `next_at`."""
         self._connection.execute(CHANNEL.update().where(CHANNEL.c.name == name).values(stock_next_at=next_at))
+
+    def levels_heard(self, name: str, until: datetime) -> None:
+        """What the channel shows was read and stored; reading began at `until`."""
+        values = {"levels_heard_until": until, "levels_stored_at": self._now}
+        self._connection.execute(CHANNEL.update().where(CHANNEL.c.name == name).values(**values))
 
     def write_after(self, name: str, next_at: datetime | None) -> None:
         """Nothing is written to the channel before `next_at`."""

@@ -147,6 +147,7 @@ def _reason_of_publication() -> sa.ColumnElement[str | None]:
         (state == PublicationState.SENT.value, "sent, not answered yet"),
         (sa.and_(is_pending, CHANNEL.c.is_gated.is_(True)), "the channel is not live yet"),
         (sa.and_(is_pending, CHANNEL.c.is_paused.is_(True)), "the channel is paused"),
+        (sa.and_(is_pending, CHANNEL.c.hears_since.is_not(None)), "the channel must be heard first"),
         (PUBLICATION.c.reason.is_not(None), PUBLICATION.c.reason),
         (state == PublicationState.UNKNOWN.value, "sent without an answer: it is read back"),
         (PUBLICATION.c.waits_for_orders_since.is_not(None), "it waits until the channel's orders are heard"),

@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, TypeVar
 
@@ -67,6 +68,12 @@ class Database:
     @property
     def is_postgresql(self) -> bool:
         return self.engine.dialect.name == "postgresql"
+
+    @property
+    def path(self) -> Path | None:
+        """The file of an SQLite database; None: it is a server's."""
+        name = self.engine.url.database
+        return None if self.is_postgresql or name is None else Path(name)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

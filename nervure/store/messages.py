@@ -19,6 +19,7 @@ from nervure.store.orders import (
     PERSON,
     OrderStore,
 )
+from nervure.store.restores import MAY_BE_WITH_SUPPLIER
 from nervure.store.statements import CLAIM, LEVEL
 from nervure.store.tables import SupplierOfferRow, of
 from schemas.fulfillment import FulfillmentLine, FulfillmentState, Parcel, Shipment
@@ -87,7 +88,8 @@ class MessageStore:
         """Takes messages to one target that are due, oldest first; an expired lease is free again.
 
         A shipment is not due while the acceptance of its order is open: no channel takes a parcel of an order that it
-        does not know to be accepted. Nothing else needs an order. What concerns a channel that was not cut over yet
+        does not know to be accepted. Nothing else needs an order. What a supplier may have had before the database was
+        restored waits for a person's word. What concerns a channel that was not cut over yet
         waits with its numbers.
         """
         rows = self._connection.execute(self._due(target).limit(limit).with_for_update(skip_locked=True)).all()
@@ -117,6 +119,7 @@ class MessageStore:
                 free,
                 OUTBOX.c.next_at <= self._now,
                 ~_has_open_acceptance(),
+                ~MAY_BE_WITH_SUPPLIER,
             )
             .order_by(OUTBOX.c.id)
         )

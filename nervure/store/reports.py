@@ -313,5 +313,10 @@ def _channel_report(
 
 
 def _brakes(row: sa.Row[*tuple[Any, ...]], held_zeros: int) -> tuple[str, ...]:
-    brakes = {"not live": row.is_gated, "paused": row.is_paused, f"{held_zeros} zeros held": held_zeros > 0}
+    brakes = {
+        "not live": row.is_gated,
+        "paused": row.is_paused,
+        "hears first": row.hears_since is not None,
+        f"{held_zeros} zeros held": held_zeros > 0,
+    }
     return tuple(name for name, is_on in brakes.items() if is_on)

@@ -1,6 +1,5 @@
 """Every command against a small hub; whatever goes wrong is one sentence and exit 1."""
 
-import csv
 import json
 import shutil
 import sys
@@ -75,6 +74,7 @@ class Shell:
     """A folder with settings, the platforms that they name, and the command."""
 
     folder: Path
+    shop: PrestaShopEmulator
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
 
@@ -138,7 +138,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         yield send
 
     monkeypatch.setattr(setup, "httpx_sender", wired)
-    return Shell(tmp_path, monkeypatch, capsys)
+    return Shell(tmp_path, shop, monkeypatch, capsys)
 
 
 def bound(shell: Shell) -> None:
@@ -805,8 +805,9 @@ def test_a_shop_goes_live_command_by_command(shell: Shell) -> None:
 def test_every_command_has_a_test_here() -> None:
     """A new command needs a line in one of these tests, or its name here, with the file that tests it."""
     elsewhere = {"up"}  # tests/nervure/service/test_up.py
-    beside = Path(__file__).with_name("test_cli_claims.py")
-    text = Path(__file__).read_text("utf-8") + beside.read_text("utf-8")
+    here = Path(__file__)
+    files = [here, *(here.with_name(f"test_cli_{name}.py") for name in ("brakes", "claims"))]
+    text = "".join(file.read_text("utf-8") for file in files)
 
     def commands(group: typer.core.TyperGroup, *before: str) -> Iterator[tuple[str, ...]]:
         for name, command in group.commands.items():
@@ -823,62 +824,3 @@ def test_every_command_has_a_test_here() -> None:
         if words[-1] not in elsewhere and ", ".join(f'"{word}"' for word in words) not in text
     ]
     assert untested == []
-
-
-@pytest.mark.requirement("R33")
-def test_coverage_counts_every_number_by_group_and_reason(shell: Shell) -> None:
-    bound(shell)
-    with shell.hub() as hub:
-        assert publish(hub, "boutique").total == 3
-    (shell.folder / "more.csv").write_text("sku,title\nSPARE,Spare part\n", "utf-8")
-    shell.says("import", "items", "more.csv")
-    lines = [line.split() for line in shell.says("coverage", "boutique", "--csv", "coverage.csv").splitlines()]
-    assert lines[:2] == [
-        ["channel", "in", "flight", "confirmed", "error", "excluded", "total"],
-        ["boutique", "0", "3", "0", "1", "4"],
-    ]
-    assert lines[-1] == ["boutique", "excluded", "1", "the", "channel", "has", "no", "listing", "of", "this", "item"]
-    with (shell.folder / "coverage.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [(row["sku"], row["group"], row["shown_units"], row["wanted_units"]) for row in rows] == [
-        ("MUG", "confirmed", "5", "5"),
-        ("TRAY", "confirmed", "2", "2"),
-        ("SET", "confirmed", "2", "2"),
-        ("SPARE", "excluded", "", ""),
-    ]
-    [channel] = loads(shell.says("coverage", "--json"))["channels"]
-    assert channel == {
-        "channel": "boutique",
-        "in_flight": 0,
-        "confirmed": 3,
-        "error": 0,
-        "excluded": 1,
-        "total": 4,
-        "reasons": [{"group": "excluded", "reason": "the channel has no listing of this item", "count": 1}],
-    }
-    assert shell.fails("coverage", "boutik") == "no channel 'boutik' in the settings; there are: boutique"
-
-
-@pytest.mark.requirement("R46")
-def test_held_zeroes_are_listed_and_accepted_or_refused(shell: Shell) -> None:
-    text = SETTINGS.replace(
-        "needs_cutover = false", "needs_cutover = false\nzero_guard = { listings = 1, share = 0.0 }"
-    )
-    (shell.folder / "nervure.toml").write_text(text, "utf-8")
-    bound(shell)
-    with shell.hub() as hub:
-        publish(hub, "boutique")
-    assert shell.says("channels", "zeros", "boutique") == "no zero is held\n"
-    shell.says("stock", "adjust", "--document", "BUG", "--", "TRAY", "WH", "-2", "lost")
-    with shell.hub() as hub:
-        refresh(hub)
-        publish(hub, "boutique")
-    lines = [line.split() for line in shell.says("channels", "zeros", "boutique").splitlines()[1:]]
-    assert [(words[0], words[3], words[-1]) for words in lines] == [("SET", "2", "held"), ("TRAY", "2", "held")]
-    assert "2 zeros held" in shell.says("status")
-    assert shell.says("channels", "refuse-zeros", "boutique") == "boutique: 2 zeros are refused\n"
-    assert "zeros held" not in shell.says("status")
-    assert shell.says("channels", "zeros", "boutique").split()[-1] == "refused"
-    assert shell.says("channels", "accept-zeros", "boutique") == "boutique: 2 zeros will be sent\n"
-    with shell.hub() as hub:
-        assert publish(hub, "boutique").total == 2

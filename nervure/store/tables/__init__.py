@@ -25,6 +25,7 @@ from nervure.store.tables.policies import BackorderChangeRow, PolicyChangeRow, P
 from nervure.store.tables.publications import AvailabilityChangeRow, PublicationRow, ZeroFallRow
 from nervure.store.tables.purchases import PurchaseLineRow, PurchaseReceiptRow, PurchaseRow
 from nervure.store.tables.reservations import ReservationLineRow, ReservationRow
+from nervure.store.tables.restores import HubLifeRow, RestoreRow
 from nervure.store.tables.serials import SerialClaimRow, SerialRow
 from nervure.store.tables.skus import ItemAliasRow, ItemEventRow
 from nervure.store.tables.stock import ClaimRow, SafetyStockRow, StockLevelRow, StockMovementRow, StockObservationRow
@@ -45,6 +46,7 @@ __all__ = [
     "FulfillmentOrderRow",
     "GoodsReturnLineRow",
     "GoodsReturnRow",
+    "HubLifeRow",
     "InboxBodyRow",
     "InboxRow",
     "ItemAliasRow",
@@ -67,6 +69,7 @@ __all__ = [
     "RecipePartRow",
     "ReservationLineRow",
     "ReservationRow",
+    "RestoreRow",
     "SafetyStockRow",
     "SalesOrderRow",
     "SerialClaimRow",

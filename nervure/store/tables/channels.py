@@ -13,7 +13,10 @@ class ChannelRow(SQLModel, table=True):
     """Durable state of one account.
 
     `orders_heard_until`: every order changed before it had been stored by `orders_stored_at`.
+    `levels_heard_until`: what it showed then, or later, had been stored by `levels_stored_at`.
     `is_gated`: it was not cut over yet, and no number or message may be sent to it.
+    `hears_since`: no number is sent from its locations before all that happened until then was heard; that was so at
+    `heard_again_at`, and is in the numbers once what was noted by then is computed.
     """
 
     __tablename__ = "channel"
@@ -29,6 +32,10 @@ class ChannelRow(SQLModel, table=True):
     orders_heard_until: datetime | None = time(nullable=True)
     orders_stored_at: datetime | None = time(nullable=True)
     orders_next_at: datetime | None = time(nullable=True)
+    levels_heard_until: datetime | None = time(nullable=True)
+    levels_stored_at: datetime | None = time(nullable=True)
+    hears_since: datetime | None = time(nullable=True)
+    heard_again_at: datetime | None = time(nullable=True)
     stock_next_at: datetime | None = time(nullable=True)
     write_next_at: datetime | None = time(nullable=True)
     problem: str | None = None

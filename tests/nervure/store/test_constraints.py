@@ -103,6 +103,7 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_serial_claim_ended": [{"state": "released"}, {"state": "returned"}, {"ended_at": START}],
     "ck_item_event_kind": [{"kind": "lost", "other_item_id": 1}],
     "ck_item_event_other": [{"kind": "merged"}, {"kind": "split"}, {"other_item_id": 1}],
+    "ck_hub_life_one": [{"id": 2}],
     "ck_zero_fall_verdict": [{"verdict": "perhaps"}],
     "ck_zero_fall_before": [{"units_before": 0}, {"units_before": -1}],
     "ck_binding_decision_decision": [{"decision": "perhaps"}],
@@ -155,6 +156,7 @@ def everything(world: World) -> None:
         fell_at=START,
         is_new=True,
     )
+    added(world, tables.HubLifeRow, id=1, beat=1, beat_at=START)
     goods_on_their_way(world, place)
     counted(world, place)
 

@@ -133,7 +133,15 @@ def given_back(database: Database) -> list[tuple[int, int]]:
         return [(row.id, row.units_given_back) for row in connection.execute(query)]
 
 
-LATER = ("DROP TABLE zero_fall",)
+LATER = (
+    "DROP TABLE zero_fall",
+    "DROP TABLE hub_life",
+    "DROP TABLE restore",
+    *(
+        f"ALTER TABLE channel DROP COLUMN {name}"
+        for name in ("levels_heard_until", "levels_stored_at", "hears_since", "heard_again_at")
+    ),
+)
 """Takes away what migrations after the digests made."""
 
 
