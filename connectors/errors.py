@@ -9,6 +9,7 @@
     │   ├── CredentialsError      sign-in refused
     │   ├── ScopeError            signed in, but not allowed to do this
     │   └── ContractError         the platform answered something its contract does not know
+    ├── ShadowError               nothing that could change the channel may leave; nothing was sent
     ├── RefusedError              this one document or row is refused; others are not concerned
     └── FeedHeldError             a supplier's feed looks wrong: held whole, nothing of it is applied
 
@@ -58,6 +59,10 @@ class ScopeError(FatalError):
 
 class ContractError(FatalError):
     """The answer is not what the contract says."""
+
+
+class ShadowError(ConnectorError):
+    """The channel is in the shadow: the call was not sent."""
 
 
 class RefusedError(ConnectorError):

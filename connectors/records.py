@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
-from connectors.transport import Runtime, checked_address
+from connectors.transport import HttpRequest, Runtime, checked_address, reads_by_method
 from schemas.base import Code
 from schemas.capabilities import Capabilities
 from schemas.documents import Fact, RawDocument, Translation
@@ -117,6 +117,7 @@ class Channel(Generic[S]):
 
     `receive` verifies the signature over the raw bytes and answers the documents inside; it raises RefusedError for a
     wrong or missing signature and for what is not a document. None: the platform has no webhooks.
+    `is_reading` says whether a request certainly changes nothing there; it decides what passes to a channel in shadow.
     `translate` is the mapping: pure; it raises `mappings.errors.UnreadableDocumentError`.
     """
 
@@ -126,6 +127,7 @@ class Channel(Generic[S]):
     connect: Callable[[S, Runtime], ChannelConnection]
     translate: Callable[[RawDocument, Translation], Sequence[Fact]]
     receive: Callable[[S, IncomingWebhook], Sequence[RawDocument]] | None = None
+    is_reading: Callable[[HttpRequest], bool] = reads_by_method
 
 
 class SupplierSettings(BaseModel):

@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from connectors import shopify_documents as documents
 from connectors.errors import ContractError, NoAnswerError, RefusedError, ScopeError
 from connectors.records import Channel, ChannelSettings, Page
-from connectors.shopify_graphql import API_VERSION, GraphqlClient
+from connectors.shopify_graphql import API_VERSION, GraphqlClient, is_reading
 from connectors.shopify_orders import (
     SMALL_WINDOWS,
     WINDOW,
@@ -344,6 +344,7 @@ def connect(settings: ShopifySettings, runtime: Runtime) -> ShopifyConnection:
 
 CHANNEL = Channel(
     platform="shopify",
+    is_reading=is_reading,
     capabilities=Capabilities(
         stock_meaning=StockMeaning.AVAILABLE,
         committed_included=False,

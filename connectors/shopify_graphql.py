@@ -5,6 +5,7 @@ refused is not sent but waited for. Over the budget Shopify answers HTTP 200 wit
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,6 +24,18 @@ from connectors.transport import MAX_WAIT_IN_CALL_SECONDS, HttpClient, HttpReque
 
 API_VERSION = "2026-10"
 PATH = f"/admin/api/{API_VERSION}/graphql.json"
+
+
+_CHANGES = re.compile(r"\b(mutation|subscription)\b")
+
+
+def is_reading(request: HttpRequest) -> bool:
+    """Whether a request is one query and nothing else: every call is a POST to the same address."""
+    try:
+        text = json.loads(request.body)["query"]
+    except (ValueError, TypeError, KeyError):
+        return False
+    return isinstance(text, str) and text.lstrip().startswith("query") and not _CHANGES.search(text)
 
 
 class TooCostlyError(RefusedError):

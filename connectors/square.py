@@ -28,7 +28,7 @@ from pydantic import SecretStr
 
 from connectors.errors import ContractError, RefusedError
 from connectors.records import Channel, ChannelSettings, Page
-from connectors.square_client import SquareClient, Wire, moment_of, rfc3339
+from connectors.square_client import SquareClient, Wire, is_reading, moment_of, rfc3339
 from connectors.square_fulfillments import push_cancellation, push_shipment
 from connectors.square_webhooks import receive, subscribe
 from connectors.square_writes import CountWriter, shown_counts
@@ -229,6 +229,7 @@ def _newest(floor: datetime, stamps: Sequence[object]) -> datetime:
 
 CHANNEL = Channel(
     platform="square",
+    is_reading=is_reading,
     capabilities=Capabilities(
         stock_meaning=StockMeaning.AVAILABLE,
         committed_included=False,

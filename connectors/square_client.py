@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from pydantic import SecretStr
 
 from connectors.errors import ContractError, RefusedError, UnavailableError
-from connectors.transport import HttpClient, HttpRequest, HttpResponse, Runtime
+from connectors.transport import HttpClient, HttpRequest, HttpResponse, Runtime, reads_by_method
 
 API_VERSION = "2025-08-20"
 
@@ -19,6 +19,15 @@ _NOT_ABOUT_THE_CALL = (401, 403, 429)
 
 Wire = dict[str, Any]
 """A JSON object of Square; the mapping types it."""
+
+
+_QUESTIONS = ("/search", "/batch-retrieve")
+
+
+def is_reading(request: HttpRequest) -> bool:
+    """Whether a request changes nothing: some questions are asked by POST."""
+    path = request.path.partition("?")[0]
+    return reads_by_method(request) or (request.method == "POST" and path.endswith(_QUESTIONS))
 
 
 class SquareRefusedError(RefusedError):

@@ -30,6 +30,7 @@ from connectors.errors import (
     RefusedError,
     RetriableError,
     ScopeError,
+    ShadowError,
     ThrottledError,
     UnavailableError,
 )
@@ -85,6 +86,27 @@ class Runtime:
     now: Callable[[], datetime]
     sleep: Callable[[float], None]
     reserve: Callable[[str, float], float]
+
+
+def reads_by_method(request: HttpRequest) -> bool:
+    """Whether a request only reads, where the method says so."""
+    return request.method in ("GET", "HEAD")
+
+
+def cut(send: Send, is_reading: Callable[[HttpRequest], bool], is_cut: Callable[[], bool], *, account: str) -> Send:
+    """A wire on which, while it is cut, only what reads passes. Each request asks anew.
+
+    Raises:
+        ShadowError: the request could change something; it was not sent.
+    """
+
+    def sent(request: HttpRequest) -> HttpResponse:
+        if not is_reading(request) and is_cut():
+            path = request.path.partition("?")[0]
+            raise ShadowError(f"{account} is in the shadow: {request.method} {path} was not sent")
+        return send(request)
+
+    return sent
 
 
 def checked_address(url: str) -> str:

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -80,12 +80,20 @@ class ZeroGuardSection(_Section):
     window_seconds: float = Field(default=900.0, gt=0)
 
 
+class PromotionSection(_Section):
+    """When a channel may leave the shadow: at most this share of its numbers differs, so many whole days in a row."""
+
+    share: float = Field(default=0.01, ge=0, le=1)
+    days: int = Field(default=3, ge=1)
+
+
 class ChannelSection(_Section):
     """One account: what every platform has here, the platform's own settings in `account`.
 
     `stock_points` maps each of the platform's places to the locations it stands for, best first. `creates_items`:
     a listing whose sku is unknown becomes an item. `needs_cutover`: nothing is sent to a new channel before
-    `nervure cutover go`; False: the account is empty, or the hub has been its only master before.
+    `nervure cutover go`; False: the account is empty, or the hub has been its only master before. `mode` shadow:
+    it is read and sent nothing, until `nervure promote`.
     """
 
     platform: str
@@ -94,6 +102,8 @@ class ChannelSection(_Section):
     order_poll_seconds: float | None = Field(default=None, gt=0)
     creates_items: bool = False
     needs_cutover: bool = True
+    mode: Literal["live", "shadow"] = "live"
+    promotion: PromotionSection = PromotionSection()
     zero_guard: ZeroGuardSection = ZeroGuardSection()
     account: ChannelSettings
 

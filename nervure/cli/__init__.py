@@ -24,6 +24,7 @@ from nervure.cli import (
     reservations,
     running,
     serials,
+    shadow,
     stock,
     tasks,
     transfers,
@@ -52,8 +53,8 @@ KNOWN_FAILURES = (
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="One stock, everywhere."
 )
-for commands in (running, looking, coverage, explain, undo):
-    app.add_typer(commands.app)
+for commands in (running.app, looking.app, coverage.app, shadow.changes, explain.app, undo.app):
+    app.add_typer(commands)
 for more in (purchases, transfers, incoming, reservations, movements, lots):
     stock.app.add_typer(more.app)
 orders.app.add_typer(moving.app)
@@ -63,6 +64,7 @@ GROUPS = {
     "db": database,
     "inbox": inbox,
     "channels": channels,
+    "shadow": shadow,
     "stock": stock,
     "count": counts,
     "policy": policies,

@@ -142,14 +142,14 @@ def go(
         if suppliers_have_orders:
             for number in waiting:
                 MessageStore(connection, hub.clock.now()).sent_to_supplier(number)
-        _let_go(hub, connection, cutover.open_orders(channel), channel)
+        let_go(hub, connection, cutover.open_orders(channel), channel)
         return True
 
     return hub.database.run(work)
 
 
-def _let_go(hub: Hub, connection: Connection, orders: dict[int, OrderState], channel: str) -> None:
-    """What the gate held back of open orders is told now: acceptances, and orders to suppliers."""
+def let_go(hub: Hub, connection: Connection, orders: dict[int, OrderState], channel: str) -> None:
+    """What a gate or the shadow held back of open orders is told now: acceptances, and orders to suppliers."""
     must_accept = hub.accounts[channel].record.capabilities.must_accept_orders
     desk = hub.desk(connection)
     for order_id, state in orders.items():

@@ -16,14 +16,16 @@ from connectors.records import (
     SupplierConnection,
     SupplierSettings,
 )
-from connectors.transport import Runtime, Send
+from connectors.transport import Runtime, Send, cut
 from nervure.clock import Clock
 from nervure.inventory.counts import CountLimits
 from nervure.orders.work import Desk
+from nervure.publication.shadow import Promotion
 from nervure.publication.zero_guard import ZeroGuard
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection, Database
 from nervure.store.orders import PERSONAL_DATA_DAYS, OrderStore
+from nervure.store.shadow import ShadowStore
 from nervure.store.stock import StockStore
 from nervure.store.together import Together
 from schemas.documents import Translation
@@ -44,6 +46,7 @@ class Account:
     order_poll_seconds: float | None = None
     creates_items: bool = False
     zero_guard: ZeroGuard = field(default_factory=ZeroGuard)
+    promotion: Promotion = field(default_factory=Promotion)
 
     @property
     def order_period(self) -> timedelta:
@@ -101,13 +104,20 @@ class Hub:
         return account.record.connect(account.settings, self.runtime(name, url))
 
     def runtime(self, account: str, url: str) -> Runtime:
-        """Wire, clock and shared ceilings of one account."""
+        """Wire, clock and shared ceilings of one account. What could change a channel in the shadow does not pass."""
 
         def reserve(operation: str, period_seconds: float) -> float:
             now = self.clock.now()
             return self.database.run(lambda c: ChannelStore(c, now).reserve(account, operation, period_seconds))
 
-        return Runtime(send=self.wire(account, url), now=self.clock.now, sleep=self.clock.sleep, reserve=reserve)
+        def is_shadow() -> bool:
+            with self.database.read() as connection:
+                return ShadowStore(connection, self.clock.now()).is_shadow(account)
+
+        send = self.wire(account, url)
+        if account in self.accounts:
+            send = cut(send, self.accounts[account].record.is_reading, is_shadow, account=account)
+        return Runtime(send=send, now=self.clock.now, sleep=self.clock.sleep, reserve=reserve)
 
     def desk(self, connection: Connection) -> Desk:
         """Order work inside one transaction."""

@@ -14,6 +14,7 @@ from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders, pull_stock
 from nervure.operations.reservations import expire_reservations
 from nervure.operations.restores import beat
+from nervure.operations.shadow import take_sample
 from nervure.operations.suppliers import pull_offers, pull_replies
 from nervure.operations.webhooks import callback_url
 from nervure.operations.windows import RETRY_PAUSE_SECONDS, Loops, Turn, Window
@@ -41,6 +42,8 @@ EXPIRY_PERIOD_SECONDS = 5.0
 LOTS_PERIOD_SECONDS = 60.0
 TASKS_PERIOD_SECONDS = 15.0
 BEAT_PERIOD_SECONDS = 15.0
+COMPARE_PERIOD_SECONDS = 900.0
+LOOK_AGAIN_SECONDS = 30.0
 READ_BACK_PERIOD_SECONDS = 900.0
 
 
@@ -230,6 +233,7 @@ def sweeping(window: Window) -> Loops:
         for channel, account in window.hub.accounts.items()
         if account.record.capabilities.can_read_levels
     }
+    loops |= {f"{channel} shadow": partial(_compare, window, channel) for channel in window.hub.accounts}
     for channel, account in window.hub.accounts.items():
         if account.record.capabilities.has_webhooks and window.hub.callback_url is not None:
             loops[f"{channel} subscriptions"] = partial(_subscribe, window, channel)
@@ -244,10 +248,26 @@ def sweeping(window: Window) -> Loops:
 def _subscribe(window: Window, channel: str) -> None:
     """Makes missing subscriptions, once a window: some platforms drop them after failed deliveries."""
     with window.hub.database.read() as connection:
-        if ChannelStore(connection, window.hub.clock.now()).get(channel).is_gated:
+        state = ChannelStore(connection, window.hub.clock.now()).get(channel)
+        if state.is_gated or state.is_shadow:
             return
     url = callback_url(window.hub, channel)
     _asked(window, channel, "subscriptions made", lambda: len(window.hub.connection(channel).ensure_webhooks(url)))
+
+
+def _compare(window: Window, channel: str) -> float:
+    """A channel in the shadow is compared now and then with what it shows."""
+    wait = _slot(window.hub, channel, "compare", LOOK_AGAIN_SECONDS)
+    if wait == 0.0:
+        wait = LOOK_AGAIN_SECONDS
+        day = take_sample(window.hub, channel)
+        if day is not None:
+            wait = COMPARE_PERIOD_SECONDS
+            hub = window.hub
+            hub.database.run(lambda c: ChannelStore(c, hub.clock.now()).keep(channel, "compare", wait))
+            window.tally.count(channel, "numbers compared today", day.compared)
+            window.tally.count(channel, "of them differing", day.differing)
+    return wait
 
 
 def _read_back(window: Window, channel: str) -> float:

@@ -155,7 +155,7 @@ def _launch(hub: Hub, connection: Connection, channel: str, flight: str) -> list
     state = ChannelStore(connection, now).get(channel)
     if state.hears_since is not None:
         restores.settle(channel, reads_levels=account.record.capabilities.can_read_levels)
-    if state.is_paused or state.is_gated or restores.is_hearing(channel):
+    if state.is_paused or state.is_gated or state.is_shadow or restores.is_hearing(channel):
         return []
     ZeroStore(connection, now).judge(channel, account.zero_guard)
     return PublicationStore(connection, now).launch(channel, account.record.capabilities.write_batch, flight)

@@ -16,6 +16,7 @@ from nervure.operations.import_items import ItemLoader
 from nervure.operations.import_stock import StockLoader
 from nervure.operations.imports import take_whole
 from nervure.operations.restores import notice
+from nervure.publication.shadow import Promotion
 from nervure.publication.zero_guard import ZeroGuard
 from nervure.settings import ChannelSection, LocationSection, Settings, SettingsError
 from nervure.store.catalogue import CatalogueStore
@@ -49,6 +50,7 @@ def open_hub(settings: Settings, clock: Clock) -> Iterator[Hub]:
                     section.account,
                     section.order_poll_seconds,
                     creates_items=section.creates_items,
+                    promotion=Promotion(**section.promotion.model_dump()),
                     zero_guard=ZeroGuard(**section.zero_guard.model_dump()),
                 )
                 for section in settings.channels
@@ -107,6 +109,7 @@ def write_master_data(connection: Connection, settings: Settings, now: datetime)
             stock_points={point: _known(point, channel, locations) for point in channel.stock_points},
             orders_since=now,
             needs_cutover=channel.needs_cutover,
+            is_shadow=channel.mode == "shadow",
         )
     _keep_to(connection, settings, now)
     if settings.hub.opening_stock is not None:

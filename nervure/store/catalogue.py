@@ -252,6 +252,7 @@ class CatalogueStore:
         stock_points: Mapping[str, Sequence[int]],
         orders_since: datetime,
         needs_cutover: bool = False,
+        is_shadow: bool = False,
     ) -> int:
         """Writes a channel and which locations each of its stock points stands for; answers its internal id.
 
@@ -259,13 +260,20 @@ class CatalogueStore:
         `orders_since`: where the first pull of a new channel begins; a known channel keeps its own watermark.
         `needs_cutover`: a new channel is sent nothing before it was cut over; a known one stays as it is. A channel
         that needs none is open.
+        `is_shadow`: the settings say that nothing may leave. A known channel follows when they begin to say so; out of
+        the shadow it comes by a word of a person alone.
         """
         row = {"name": name, "platform": platform, "buffer_units": buffer_units, "is_paused": False}
         row |= {"orders_watermark": orders_since, "is_gated": needs_cutover}
+        mode = "shadow" if is_shadow else "live"
+        row |= {"is_shadow": is_shadow, "settings_mode": mode}
         is_new = insert_new(self._connection, CHANNEL, [row])
         if not needs_cutover:
             gated = sa.and_(CHANNEL.c.name == name, CHANNEL.c.is_gated.is_(True))
             self._connection.execute(CHANNEL.update().where(gated).values(is_gated=False))
+        said_anew = sa.and_(CHANNEL.c.name == name, CHANNEL.c.settings_mode.is_distinct_from(mode))
+        values = {"settings_mode": mode} | ({"is_shadow": True} if is_shadow else {})
+        self._connection.execute(CHANNEL.update().where(said_anew).values(**values))
         before = self._what_is_shown(name)
         channel = int(
             self._connection.execute(

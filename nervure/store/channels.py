@@ -22,6 +22,7 @@ class ChannelState:
     platform: str
     is_paused: bool
     is_gated: bool
+    is_shadow: bool
     buffer_units: int
     orders_watermark: datetime | None
     orders_heard_until: datetime | None
@@ -46,6 +47,7 @@ class ChannelStore:
             row.platform,
             row.is_paused,
             row.is_gated,
+            row.is_shadow,
             row.buffer_units,
             row.orders_watermark,
             row.orders_heard_until,
@@ -128,6 +130,11 @@ class ChannelStore:
             return 0.0
         known: datetime = self._connection.execute(sa.select(CEILING.c.free_at).where(mine)).scalar_one()
         return max((known - self._now).total_seconds(), 0.001)
+
+    def keep(self, account: str, operation: str, seconds: float) -> None:
+        """The account's slot for an operation is taken for so long from now on."""
+        mine = sa.and_(CEILING.c.account == account, CEILING.c.operation == operation)
+        self._connection.execute(CEILING.update().where(mine).values(free_at=self._now + timedelta(seconds=seconds)))
 
     def is_free(self, account: str, operation: str) -> bool:
         """Whether the account's slot for an operation could be taken now."""

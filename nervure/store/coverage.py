@@ -146,6 +146,7 @@ def _reason_of_publication() -> sa.ColumnElement[str | None]:
         (state == PublicationState.CONFIRMED.value, sa.null()),
         (state == PublicationState.SENT.value, "sent, not answered yet"),
         (sa.and_(is_pending, CHANNEL.c.is_gated.is_(True)), "the channel is not live yet"),
+        (sa.and_(is_pending, CHANNEL.c.is_shadow.is_(True)), "the channel is in the shadow"),
         (sa.and_(is_pending, CHANNEL.c.is_paused.is_(True)), "the channel is paused"),
         (sa.and_(is_pending, CHANNEL.c.hears_since.is_not(None)), "the channel must be heard first"),
         (PUBLICATION.c.reason.is_not(None), PUBLICATION.c.reason),

@@ -90,6 +90,7 @@ class MessageStore:
         A shipment is not due while the acceptance of its order is open: no channel takes a parcel of an order that it
         does not know to be accepted. Nothing else needs an order. What a supplier may have had before the database was
         restored waits for a person's word. What concerns a channel that was not cut over yet
+        or is in the shadow
         waits with its numbers.
         """
         rows = self._connection.execute(self._due(target).limit(limit).with_for_update(skip_locked=True)).all()
@@ -109,13 +110,14 @@ class MessageStore:
         free = sa.or_(
             OUTBOX.c.state == "waiting", sa.and_(OUTBOX.c.state == "leased", OUTBOX.c.lease_until < self._now)
         )
-        gated = sa.select(CHANNEL.c.id).where(CHANNEL.c.name == target, CHANNEL.c.is_gated.is_(True)).exists()
+        is_silent = sa.or_(CHANNEL.c.is_gated.is_(True), CHANNEL.c.is_shadow.is_(True))
+        silent = sa.select(CHANNEL.c.id).where(CHANNEL.c.name == target, is_silent).exists()
         return (
             sa.select(OUTBOX)
             .where(
                 OUTBOX.c.state.in_(OPEN),
                 OUTBOX.c.target == target,
-                ~gated,
+                ~silent,
                 free,
                 OUTBOX.c.next_at <= self._now,
                 ~_has_open_acceptance(),

@@ -574,6 +574,7 @@ class OrderStore:
             .where(
                 FULFILLMENT.c.order_id == order_id,
                 CHANNEL.c.is_gated.is_(False),
+                CHANNEL.c.is_shadow.is_(False),
                 FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
                 LOCATION.c.kind == LocationKind.SUPPLIER.value,
                 LOCATION.c.master.is_not(None),
@@ -587,9 +588,9 @@ class OrderStore:
         query = (
             sa.select(ORDER.c.external_id, CHANNEL.c.name)
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(ORDER.c.id == order_id, CHANNEL.c.is_gated.is_(False))
+            .where(ORDER.c.id == order_id, CHANNEL.c.is_gated.is_(False), CHANNEL.c.is_shadow.is_(False))
         )
-        # An order of a channel that was not cut over yet is answered by whoever answers there now.
+        # An order of a channel that was not cut over yet, or is in the shadow, is answered there by others.
         for external_id, channel in self._connection.execute(query):
             self.enqueue("accept_order", channel, f"order:{order_id}", {"order": external_id, "lines": dict(lines)})
 

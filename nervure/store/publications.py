@@ -336,6 +336,7 @@ class PublicationStore:
                 CHANNEL.c.name == channel,
                 CHANNEL.c.is_paused.is_(False),
                 CHANNEL.c.is_gated.is_(False),
+                CHANNEL.c.is_shadow.is_(False),
                 PUBLICATION.c.state == PublicationState.PENDING.value,
                 PUBLICATION.c.revision > 0,
                 IS_NAMED,

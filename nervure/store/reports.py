@@ -315,6 +315,7 @@ def _channel_report(
 def _brakes(row: sa.Row[*tuple[Any, ...]], held_zeros: int) -> tuple[str, ...]:
     brakes = {
         "not live": row.is_gated,
+        "shadow": row.is_shadow,
         "paused": row.is_paused,
         "hears first": row.hears_since is not None,
         f"{held_zeros} zeros held": held_zeros > 0,

@@ -156,3 +156,43 @@ def test_the_page_about_backups_restores_without_an_old_number_being_sent(shell:
 
 def test_a_database_that_was_never_restored_says_so(shell: Shell) -> None:
     assert shell.says("db", "recovery") == "the database was never restored\n"
+
+
+@pytest.mark.requirement("R41")
+def test_a_channel_in_the_shadow_is_reported_promoted_and_demoted(shell: Shell) -> None:
+    text = SETTINGS.replace("needs_cutover = false", 'needs_cutover = false\nmode = "shadow"\npromotion = { days = 1 }')
+    (shell.folder / "nervure.toml").write_text(text, "utf-8")
+    bound(shell)
+    with shell.hub() as hub:
+        work(hub)
+    assert len(shell.shop.shelf_log) == 0
+    said = shell.says("shadow", "report", "boutique", "--csv", "differences.csv").splitlines()
+    assert said[0] == "boutique is in the shadow"
+    assert [(words[0], words[3:]) for words in map(str.split, said[2:5])] == [
+        ("MUG", ["0", "5"]),
+        ("SET", ["0", "2"]),
+        ("TRAY", ["0", "2"]),
+    ]
+    assert said[5] == "3 numbers would be sent now"
+    with (shell.folder / "differences.csv").open(encoding="utf-8", newline="") as file:
+        assert [(row["sku"], row["wanted_units"]) for row in csv.DictReader(file)] == [
+            ("MUG", "5"),
+            ("SET", "2"),
+            ("TRAY", "2"),
+        ]
+    assert "shadow" in shell.says("status")
+    code, out, err = shell.run("promote", "boutique")
+    assert (code, err) == (1, "nervure: boutique stays in the shadow: 1 things stand against it\n")
+    assert out.endswith(": nothing was compared\n")
+    assert "not both" in shell.fails("promote", "boutique", "--suppliers-have-them", "--send-to-suppliers")
+    assert shell.says("promote", "boutique", "--anyway") == "boutique: live, once it was heard\n"
+    assert shell.says("promote", "boutique") == "boutique: was not in the shadow\n"
+    with shell.hub() as hub:
+        work(hub)
+    assert shell.shop.shelf()["MUG", "1"] == 5
+    assert shell.says("shadow", "report", "boutique").splitlines() == [
+        "boutique is live",
+        "0 numbers would be sent now",
+    ]
+    assert shell.says("demote", "boutique") == "boutique: in the shadow\n"
+    assert shell.says("demote", "boutique") == "boutique: was in the shadow\n"

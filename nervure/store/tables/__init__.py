@@ -27,6 +27,7 @@ from nervure.store.tables.purchases import PurchaseLineRow, PurchaseReceiptRow, 
 from nervure.store.tables.reservations import ReservationLineRow, ReservationRow
 from nervure.store.tables.restores import HubLifeRow, RestoreRow
 from nervure.store.tables.serials import SerialClaimRow, SerialRow
+from nervure.store.tables.shadow import ShadowDayRow
 from nervure.store.tables.skus import ItemAliasRow, ItemEventRow
 from nervure.store.tables.stock import ClaimRow, SafetyStockRow, StockLevelRow, StockMovementRow, StockObservationRow
 from nervure.store.tables.suppliers import SupplierFeedRow, SupplierOfferRow
@@ -74,6 +75,7 @@ __all__ = [
     "SalesOrderRow",
     "SerialClaimRow",
     "SerialRow",
+    "ShadowDayRow",
     "ShortfallRow",
     "StockLevelRow",
     "StockMovementRow",

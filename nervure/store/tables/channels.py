@@ -15,6 +15,7 @@ class ChannelRow(SQLModel, table=True):
     `orders_heard_until`: every order changed before it had been stored by `orders_stored_at`.
     `levels_heard_until`: what it showed then, or later, had been stored by `levels_stored_at`.
     `is_gated`: it was not cut over yet, and no number or message may be sent to it.
+    `is_shadow`: it is read, and nothing that could change it leaves. `settings_mode`: what the settings said last.
     `hears_since`: no number is sent from its locations before all that happened until then was heard; that was so at
     `heard_again_at`, and is in the numbers once what was noted by then is computed.
     """
@@ -28,6 +29,8 @@ class ChannelRow(SQLModel, table=True):
     buffer_units: int = 0
     is_paused: bool = False
     is_gated: bool = False
+    is_shadow: bool = False
+    settings_mode: str | None = None
     orders_watermark: datetime | None = time(nullable=True)
     orders_heard_until: datetime | None = time(nullable=True)
     orders_stored_at: datetime | None = time(nullable=True)

@@ -103,6 +103,7 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_serial_claim_ended": [{"state": "released"}, {"state": "returned"}, {"ended_at": START}],
     "ck_item_event_kind": [{"kind": "lost", "other_item_id": 1}],
     "ck_item_event_other": [{"kind": "merged"}, {"kind": "split"}, {"other_item_id": 1}],
+    "ck_shadow_day_differing": [{"differing": 2}],
     "ck_hub_life_one": [{"id": 2}],
     "ck_zero_fall_verdict": [{"verdict": "perhaps"}],
     "ck_zero_fall_before": [{"units_before": 0}, {"units_before": -1}],
@@ -156,6 +157,8 @@ def everything(world: World) -> None:
         fell_at=START,
         is_new=True,
     )
+    day = {"samples": 1, "compared": 1, "differing": 1, "unseen": 0, "first_revisions": 1, "last_revisions": 1}
+    world.connection.execute(of(tables.ShadowDayRow).insert().values(channel_id=shop, day=START.date(), **day))
     added(world, tables.HubLifeRow, id=1, beat=1, beat_at=START)
     goods_on_their_way(world, place)
     counted(world, place)

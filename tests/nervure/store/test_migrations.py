@@ -137,9 +137,17 @@ LATER = (
     "DROP TABLE zero_fall",
     "DROP TABLE hub_life",
     "DROP TABLE restore",
+    "DROP TABLE shadow_day",
     *(
         f"ALTER TABLE channel DROP COLUMN {name}"
-        for name in ("levels_heard_until", "levels_stored_at", "hears_since", "heard_again_at")
+        for name in (
+            "levels_heard_until",
+            "levels_stored_at",
+            "hears_since",
+            "heard_again_at",
+            "is_shadow",
+            "settings_mode",
+        )
     ),
 )
 """Takes away what migrations after the digests made."""
