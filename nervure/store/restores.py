@@ -82,7 +82,7 @@ class RestoreStore:
 
     def beat(self) -> int:
         """The hub lives and publishes; answers how often it has said so."""
-        insert_new(self._connection, LIFE, [self._first()])
+        insert_new(self._connection, LIFE, [self._first(0)])
         statement = LIFE.update().values(beat=LIFE.c.beat + 1, beat_at=self._now, noticed_at=None)
         return int(self._connection.execute(statement.returning(LIFE.c.beat)).scalar_one())
 
@@ -92,7 +92,8 @@ class RestoreStore:
         `marked_beat`: the last beat as it is known outside the database, 0 where nothing is. A restore, or a silence,
         is noticed once, and every channel is heard before anything is sent.
         """
-        if insert_new(self._connection, LIFE, [self._first()]):
+        # A database that begins where another one was: it goes on counting from what that one has left beside it.
+        if insert_new(self._connection, LIFE, [self._first(marked_beat)]):
             return None
         life = self._connection.execute(sa.select(LIFE).with_for_update()).one()
         noticed = None
@@ -115,8 +116,8 @@ class RestoreStore:
     def last_beat(self) -> int:
         return int(self._connection.execute(sa.select(sa.func.coalesce(sa.func.max(LIFE.c.beat), 0))).scalar_one())
 
-    def _first(self) -> dict[str, object]:
-        return {"id": 1, "beat": 0, "beat_at": self._now, "identity": self._identity()}
+    def _first(self, beat: int) -> dict[str, object]:
+        return {"id": 1, "beat": beat, "beat_at": self._now, "identity": self._identity()}
 
     def _identity(self) -> str | None:
         """PostgreSQL numbers its databases and tables: a dump that was loaded has other numbers."""
@@ -128,10 +129,12 @@ class RestoreStore:
     # -- restores ----------------------------------------------------------------------------------------------
 
     def restored(self) -> Restore:
-        """A person says that the database was restored. While one is not over it is said once."""
+        """A person says that the database was restored. While channels are heard because of it, it is said once."""
         known = self.newest()
-        if known is not None and self.hearings():
-            return known
+        if known is not None:
+            of_it = sa.select(CHANNEL.c.id).where(CHANNEL.c.hears_since == known.restored_at)
+            if self._connection.execute(of_it.limit(1)).first() is not None:
+                return known
         beat_at = self._connection.execute(sa.select(LIFE.c.beat_at)).scalar_one()
         self._restored("somebody said so", beat_at)
         newest = self.newest()

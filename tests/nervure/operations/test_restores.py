@@ -38,7 +38,7 @@ from simulation.platform import ShelfCause
 from tests.conftest import copy_of
 from tests.nervure.operations.scripted import ScriptedShop, advance, order_of, scripted_hub, settle, tasks
 from tests.nervure.operations.test_publish_emulated import is_write
-from tests.nervure.world import an_order
+from tests.nervure.world import START, an_order
 from tests.simulation.merchants import POINTS, Merchant, open_merchant
 
 ALL = tuple(POINTS)
@@ -281,6 +281,29 @@ def test_a_copy_of_seconds_ago_is_noticed_by_the_mark_beside_the_database(filled
     assert notice(hub) is None, "a mark that cannot be read says nothing"
     beat(hub)
     assert path.with_name(f"{path.name}.beat").read_text("utf-8") == '{"beat": 4}'
+
+
+@pytest.mark.requirement("R47")
+def test_a_restore_that_is_long_over_is_not_taken_for_the_one_that_is_told_of(filled: Database) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    notice(hub)
+    beat(hub)
+    assert declare_restored(hub).restore.id == 1
+    beat(hub)
+    advance(hub, 7200)
+    assert notice(hub) == "it was silent"
+    found = declare_restored(hub).restore
+    assert (found.id, found.known_until) == (2, START)
+
+
+def test_a_new_database_beside_the_mark_of_another_one_is_no_restore(filled: Database) -> None:
+    hub = scripted_hub(filled, {"shop": ScriptedShop()})
+    path = filled.path
+    assert path is not None
+    path.with_name(f"{path.name}.beat").write_text('{"beat": 500}', "utf-8")
+    assert [notice(hub), notice(hub)] == [None, None]
+    with filled.read() as connection:
+        assert RestoreStore(connection, hub.clock.now()).last_beat() == 500
 
 
 def test_whoever_publishes_says_that_the_hub_lives(filled: Database) -> None:
