@@ -130,12 +130,12 @@ class RestoreStore:
 
     def restored(self) -> Restore:
         """A person says that the database was restored. While channels are heard because of it, it is said once."""
+        beat_at = self._connection.execute(sa.select(LIFE.c.beat_at).with_for_update()).scalar_one()
         known = self.newest()
         if known is not None:
             of_it = sa.select(CHANNEL.c.id).where(CHANNEL.c.hears_since == known.restored_at)
             if self._connection.execute(of_it.limit(1)).first() is not None:
                 return known
-        beat_at = self._connection.execute(sa.select(LIFE.c.beat_at)).scalar_one()
         self._restored("somebody said so", beat_at)
         newest = self.newest()
         assert newest is not None

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import pull_orders, pull_stock
 from nervure.operations.reservations import Wish, make_reservation
 from nervure.operations.restores import (
+    Recovery,
     awaited,
     beat,
     declare_restored,
@@ -38,7 +40,7 @@ from simulation.platform import ShelfCause
 from tests.conftest import copy_of
 from tests.nervure.operations.scripted import ScriptedShop, advance, order_of, scripted_hub, settle, tasks
 from tests.nervure.operations.test_publish_emulated import is_write
-from tests.nervure.world import START, an_order
+from tests.nervure.world import START, an_order, at_once
 from tests.simulation.merchants import POINTS, Merchant, open_merchant
 
 ALL = tuple(POINTS)
@@ -304,6 +306,18 @@ def test_a_new_database_beside_the_mark_of_another_one_is_no_restore(filled: Dat
     assert [notice(hub), notice(hub)] == [None, None]
     with filled.read() as connection:
         assert RestoreStore(connection, hub.clock.now()).last_beat() == 500
+
+
+@pytest.mark.requirement("R47")
+def test_whoever_notices_or_says_it_at_once_makes_one_restore_of_it(both: Database) -> None:
+    hub = scripted_hub(both, {"shop": ScriptedShop()})
+    notice(hub)
+    advance(hub, 7200)
+    noticed = at_once([partial(notice, hub)] * 6)
+    assert sorted(map(str, noticed)) == ["None"] * 5 + ["it was silent"]
+    told = at_once([partial(declare_restored, hub)] * 6)
+    assert {one.restore.id for one in told if isinstance(one, Recovery)} == {1}
+    assert len(told) == 6
 
 
 def test_whoever_publishes_says_that_the_hub_lives(filled: Database) -> None:
