@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, ShadowError
 from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, require_channel
 from nervure.operations.pull import pull_catalogue
 from nervure.operations.webhooks import callback_url
@@ -46,7 +46,11 @@ def channels_subscribe(settings: SettingsOption = None) -> None:
             fail("settings say no hub.callback_url: platforms cannot reach this hub")
         for name, account in hub.accounts.items():
             if account.record.capabilities.has_webhooks:
-                made = hub.connection(name).ensure_webhooks(callback_url(hub, name))
+                try:
+                    made = hub.connection(name).ensure_webhooks(callback_url(hub, name))
+                except ShadowError as error:
+                    typer.echo(str(error))
+                    continue
                 typer.echo(f"{name}: {', '.join(made) or 'nothing was missing'}")
 
 

@@ -1,7 +1,7 @@
 """Coverage in SQL: every listing at every stock point of its channel, and every item that a channel does not list."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,10 +15,12 @@ from nervure.store.catalogue import ITEM
 from nervure.store.falls import HELD
 from nervure.store.orders import CHANNEL, LISTING, POINT
 from nervure.store.publications import PUBLICATION
+from nervure.store.restores import RestoreStore
 from schemas.publications import PublicationState
 
 AMBIGUOUS_TEXT = "its GTIN belongs to several items"
 HELD_TEXT = "too many fell to 0 at once: a person must accept it or has refused it"
+HEARING_TEXT = "it, or who sells the same stock, must be heard first"
 MISSING_TEXT = "it has no number: run `nervure check`"
 NOT_LISTED_TEXT = "the channel has no listing of this item"
 
@@ -49,11 +51,12 @@ class CoverageStore:
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
+        self._hearing = RestoreStore(connection, now).held_back()
 
     def channels(self, names: Sequence[str] | None = None) -> list[Coverage]:
         """Every channel (of these) with its counts and reasons, in the order in which channels were made."""
         counts: dict[str, Counter[tuple[Group, str]]] = {name: Counter() for name in self._names(names)}
-        numbers = _numbers().subquery()
+        numbers = _numbers(self._hearing).subquery()
         query = sa.select(
             numbers.c.channel, numbers.c.state, numbers.c.is_ambiguous, numbers.c.reason, sa.func.count()
         ).group_by(numbers.c.channel, numbers.c.state, numbers.c.is_ambiguous, numbers.c.reason)
@@ -69,7 +72,7 @@ class CoverageStore:
     def numbers(self, names: Sequence[str] | None = None) -> Iterator[CoveredNumber]:
         """Every number (of these channels), channel by channel."""
         for channel in self._names(names):
-            numbers = _numbers().where(CHANNEL.c.name == channel).order_by(LISTING.c.id, POINT.c.id)
+            numbers = _numbers(self._hearing).where(CHANNEL.c.name == channel).order_by(LISTING.c.id, POINT.c.id)
             for row in self._connection.execute(numbers):
                 yield self._number(row)
             skus = _not_listed(ITEM.c.sku).where(CHANNEL.c.name == channel).order_by(ITEM.c.sku)
@@ -101,7 +104,7 @@ class CoverageStore:
         return list(self._connection.execute(query).scalars())
 
 
-def _numbers() -> sa.Select[*tuple[Any, ...]]:
+def _numbers(hearing: Collection[str]) -> sa.Select[*tuple[Any, ...]]:
     """Every listing at every stock point of its channel, whether it has a publication or not."""
     state = sa.case(
         (HELD, HELD_ZERO),
@@ -111,7 +114,7 @@ def _numbers() -> sa.Select[*tuple[Any, ...]]:
     )
     reason = sa.case(
         (HELD, HELD_TEXT),
-        (PUBLICATION.c.id.is_not(None), _reason_of_publication()),
+        (PUBLICATION.c.id.is_not(None), _reason_of_publication(hearing)),
         (LISTING.c.item_id.is_(None), LISTING.c.unbound_reason),
         else_=MISSING_TEXT,
     )
@@ -138,7 +141,7 @@ def _numbers() -> sa.Select[*tuple[Any, ...]]:
     )
 
 
-def _reason_of_publication() -> sa.ColumnElement[str | None]:
+def _reason_of_publication(hearing: Collection[str]) -> sa.ColumnElement[str | None]:
     """Why a number is not confirmed: its own reason, or what holds it back."""
     state = PUBLICATION.c.state
     is_pending = state == PublicationState.PENDING.value
@@ -148,7 +151,10 @@ def _reason_of_publication() -> sa.ColumnElement[str | None]:
         (sa.and_(is_pending, CHANNEL.c.is_gated.is_(True)), "the channel is not live yet"),
         (sa.and_(is_pending, CHANNEL.c.is_shadow.is_(True)), "the channel is in the shadow"),
         (sa.and_(is_pending, CHANNEL.c.is_paused.is_(True)), "the channel is paused"),
-        (sa.and_(is_pending, CHANNEL.c.hears_since.is_not(None)), "the channel must be heard first"),
+        (
+            sa.and_(is_pending, CHANNEL.c.name.in_(sorted(hearing))),
+            "it, or who sells the same stock, must be heard first",
+        ),
         (PUBLICATION.c.reason.is_not(None), PUBLICATION.c.reason),
         (state == PublicationState.UNKNOWN.value, "sent without an answer: it is read back"),
         (PUBLICATION.c.waits_for_orders_since.is_not(None), "it waits until the channel's orders are heard"),

@@ -28,6 +28,7 @@ from nervure.store.orders import (
 )
 from nervure.store.publications import PUBLICATION, PublicationStore
 from nervure.store.purchases import PURCHASE, PURCHASE_LINE
+from nervure.store.restores import RestoreStore
 from nervure.store.stock import StockStore
 from nervure.store.zeros import ZeroStore
 from schemas.fulfillment import FulfillmentState
@@ -89,10 +90,11 @@ class ReportStore:
             ).all()
         )
         held = ZeroStore(self._connection, self._now).held_counts()
+        hearing = RestoreStore(self._connection, self._now).held_back()
         return [
             replace(
                 _channel_report(row, coverage.get(row.name, {}), int(orders.get(row.id, 0)), newest.get(row.id)),
-                brakes=_brakes(row, held.get(row.name, 0)),
+                brakes=_brakes(row, held.get(row.name, 0), hears_first=row.name in hearing),
             )
             for row in self._connection.execute(sa.select(CHANNEL).order_by(CHANNEL.c.id))
         ]
@@ -312,12 +314,12 @@ def _channel_report(
     )
 
 
-def _brakes(row: sa.Row[*tuple[Any, ...]], held_zeros: int) -> tuple[str, ...]:
+def _brakes(row: sa.Row[*tuple[Any, ...]], held_zeros: int, *, hears_first: bool) -> tuple[str, ...]:
     brakes = {
         "not live": row.is_gated,
         "shadow": row.is_shadow,
         "paused": row.is_paused,
-        "hears first": row.hears_since is not None,
+        "hears first": hears_first,
         f"{held_zeros} zeros held": held_zeros > 0,
     }
     return tuple(name for name, is_on in brakes.items() if is_on)

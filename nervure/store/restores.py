@@ -222,6 +222,13 @@ class RestoreStore:
         )
         return self._connection.execute(query.limit(1)).first() is not None
 
+    def held_back(self) -> set[str]:
+        """Channels to which no number is sent, because they or others at their locations must still be heard."""
+        if not self.hearings():
+            return set()
+        names = self._connection.execute(sa.select(CHANNEL.c.name)).scalars().all()
+        return {name for name in names if self.is_hearing(name)}
+
     def hearings(self) -> list[Hearing]:
         """Channels that must still be heard."""
         query = sa.select(CHANNEL).where(CHANNEL.c.hears_since.is_not(None)).order_by(CHANNEL.c.id)

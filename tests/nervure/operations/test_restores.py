@@ -188,6 +188,9 @@ def test_one_channel_that_cannot_be_heard_holds_all_that_sell_from_its_locations
         merchant.turn()
         merchant.clock.advance(30)
     assert waiting(merchant) == {"boutique"}
+    with merchant.hub.database.read() as connection:
+        reports = ReportStore(connection, merchant.clock.now()).channels()
+    assert {report.name: report.brakes for report in reports} == dict.fromkeys(ALL, ("hears first",))
     assert written(merchant, since) == {name: [] for name in ALL}
     assert stop_hearing(merchant.hub, "boutique")
     assert not stop_hearing(merchant.hub, "boutique")
@@ -218,7 +221,7 @@ def test_what_is_shown_is_read_while_the_hub_hears_and_nothing_is_written(sqlite
         reports = ReportStore(connection, merchant.clock.now()).channels()
         [covered] = CoverageStore(connection, merchant.clock.now()).channels(["webshop"])
     assert {report.brakes for report in reports} == {("hears first",)}
-    assert "the channel must be heard first" in {reason.text for reason in covered.reasons}
+    assert "it, or who sells the same stock, must be heard first" in {reason.text for reason in covered.reasons}
     hear_levels(merchant)
     merchant.rest()
     assert merchant.shelf("webshop")["MUG"] == 8
