@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.stock import Place
-from nervure.store.falls import FALL
+from nervure.store.falls import FALL, MINE, PUBLICATION, WAITS
 from nervure.store.orders import CHANNEL, FULFILLMENT, ORDER, OUTBOX, TASK
 from nervure.store.statements import are_among, as_rows, chunks
 from nervure.store.stock import StockStore
@@ -58,8 +58,13 @@ class TaskStore:
 
     def _close_mass_zero(self) -> int:
         """One that is still needed, because a zero is held in this very moment, is opened again by the sweep."""
-        held = sa.select(FALL.c.publication_id).join(CHANNEL, CHANNEL.c.id == FALL.c.channel_id)
-        is_held = held.where(CHANNEL.c.name == TASK.c.subject, FALL.c.verdict == "held").correlate(TASK).exists()
+        held = (
+            sa.select(FALL.c.publication_id)
+            .join(CHANNEL, CHANNEL.c.id == FALL.c.channel_id)
+            .join(PUBLICATION, MINE)
+            .where(CHANNEL.c.name == TASK.c.subject, FALL.c.verdict == "held", WAITS)
+        )
+        is_held = held.correlate(TASK).exists()
         settled = sa.and_(TASK.c.kind == MASS_ZERO, TASK.c.closed_at.is_(None), ~is_held)
         return self._connection.execute(TASK.update().where(settled).values(closed_at=self._now)).rowcount
 

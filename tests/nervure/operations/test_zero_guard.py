@@ -202,6 +202,24 @@ def test_what_the_channel_sold_by_itself_is_not_held_any_more(sqlite: Database) 
 
 
 @pytest.mark.requirement("R46")
+def test_what_is_seen_to_show_nothing_any_more_needs_nobody(sqlite: Database) -> None:
+    shop = ScriptedShop()
+    hub = opened(sqlite, shop)
+    lose(hub, *SKUS[:12])
+    tell(hub)
+    advance(hub, 60)
+    with hub.database.write() as connection:
+        world = World(connection, hub.clock.now())
+        for sku in SKUS[:12]:
+            world.publications.heard(world.publication_id("shop", sku, "web"), 0, hub.clock.now())
+    assert held(hub) == []
+    tell(hub)
+    assert zeros(shop) == set(SKUS[:12])
+    assert hub.database.run(lambda c: TaskStore(c, hub.clock.now()).close_settled()) == 1
+    assert swept(hub) == {}
+
+
+@pytest.mark.requirement("R46")
 def test_a_feed_that_comes_right_again_needs_nobody(sqlite: Database) -> None:
     shop = ScriptedShop()
     hub = opened(sqlite, shop)
