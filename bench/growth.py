@@ -34,6 +34,7 @@ BATCH = 20_000
 ASKED = 1_000
 """So many movements or numbers in one transaction."""
 
+UNITS = 1_000
 CLAIMS = 100
 CHANGES = 10
 
@@ -106,7 +107,6 @@ class _Shop:
             batch = names[begin : begin + BATCH]
             self._places += database.run(lambda connection, batch=batch: self._bring_in(connection, batch))  # type: ignore[misc]  # bound to this turn of the loop
         self._point = database.run(self._list_all)
-        self._settle()
 
     def _open(self, connection: Connection) -> int:
         catalogue = CatalogueStore(connection, NOW)
@@ -121,7 +121,7 @@ class _Shop:
         catalogue.put_items([Item(sku=sku, title=sku, kind=ItemKind.SIMPLE) for sku in names])
         ids = catalogue.item_ids(names)
         places = [Place(ids[sku], self._location) for sku in names]
-        book(StockStore(connection, NOW), received(places, 1_000, f"opening {names[0]}"))
+        book(StockStore(connection, NOW), received(places, UNITS, f"opening {names[0]}"))
         return places
 
     def _list_all(self, connection: Connection) -> int:
@@ -130,6 +130,10 @@ class _Shop:
         rows = [(channel, f"{one.item_id}", f"{one.item_id}", "", True, one.item_id) for one in self._places]
         insert_rows(connection, LISTING, columns, rows)
         PublicationStore(connection, NOW).create_missing("shop")
+        # What a first publication ends with; how long it takes is measured elsewhere.
+        connection.execute(sa.text("DELETE FROM availability_change"))
+        connection.execute(sa.text("UPDATE publication SET revision = 1, salable_quantity = :units"), {"units": UNITS})
+        _confirm_all(connection)
         return int(point)
 
     def _settle(self) -> None:
