@@ -3,6 +3,7 @@
     ConnectorError
     ├── RetriableError            the same call may work later
     │   ├── ThrottledError        the platform, or its declared ceiling, says wait: `retry_after_seconds`
+    │   │   └── CircuitOpenError  the platform was down again and again: nobody calls it before it is tried again
     │   ├── UnavailableError      the platform is down or unreachable; nothing was done
     │   └── NoAnswerError         sent, but no answer came: whether it had an effect is unknown
     ├── FatalError                a person must act before any call can work
@@ -35,6 +36,10 @@ class ThrottledError(RetriableError):
     def __init__(self, message: str, *, retry_after_seconds: float, request_id: str | None = None) -> None:
         super().__init__(message, request_id=request_id)
         self.retry_after_seconds = retry_after_seconds
+
+
+class CircuitOpenError(ThrottledError):
+    """The platform did not answer many calls in a row: nothing was sent."""
 
 
 class UnavailableError(RetriableError):

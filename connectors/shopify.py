@@ -75,6 +75,19 @@ TOPICS = {
 }
 """What is subscribed to. An order's edits and shipments come as orders/updated too."""
 
+_ABOUT_ROWS = frozenset(
+    {
+        "INVALID_INVENTORY_ITEM",
+        "INVALID_LOCATION",
+        "INVALID_QUANTITY_NEGATIVE",
+        "INVALID_QUANTITY_TOO_HIGH",
+        "INVALID_QUANTITY_TOO_LOW",
+        "NON_MUTABLE_INVENTORY_ITEM",
+        "NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR",
+    }
+)
+"""Codes whose cause is a row, also where the error's path names none."""
+
 _STALE = ("CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE")
 
 
@@ -291,6 +304,8 @@ def _level_answers(writes: Sequence[LevelWrite], errors: Sequence[Mapping[str, A
             return [LevelAnswer(write.key, WriteOutcome.UNKNOWN, reason=f"{code}: {reason}") for write in writes]
         elif code == "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED":
             return [LevelAnswer(write.key, WriteOutcome.NOT_APPLIED, reason=f"{code}: {reason}") for write in writes]
+        elif code in _ABOUT_ROWS:
+            raise RefusedError(f"Shopify refused a whole write for a row that it does not name: {code}: {reason[:160]}")
         else:
             raise ContractError(f"Shopify refused a whole write: {code}: {reason[:160]}")
     other = (WriteOutcome.NOT_APPLIED, "another row of the same write was not accepted")
@@ -354,6 +369,8 @@ CHANNEL = Channel(
         confirmation=Confirmation.ANSWER,
         has_webhooks=True,
         write_batch=WRITE_BATCH,
+        read_batch=WINDOW,
+        calls_per_minute=8.0,  # 100 points a second, the smallest plan, at 750 points a call
         order_poll_seconds=60,
         stock_poll_seconds=900,
         order_overlap_seconds=300,

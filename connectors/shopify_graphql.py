@@ -6,7 +6,7 @@ refused is not sent but waited for. Over the budget Shopify answers HTTP 200 wit
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,9 @@ from connectors.shopify_documents import Document
 from connectors.transport import MAX_WAIT_IN_CALL_SECONDS, HttpClient, HttpRequest, HttpResponse, Runtime
 
 API_VERSION = "2026-10"
+LEAST_WAIT_SECONDS = 0.001
+"""What is missing for a shorter time is there: clocks count no finer."""
+
 PATH = f"/admin/api/{API_VERSION}/graphql.json"
 
 
@@ -44,28 +47,31 @@ class TooCostlyError(RefusedError):
 
 @dataclass(slots=True)
 class Budget:
-    """What is known of the bucket: `points` were in it at `known_at`; None: nothing yet."""
+    """What is known of the bucket by who calls alone: `points` were in it at `known_at`; None: nothing yet."""
 
+    now: Callable[[], datetime]
     maximum: float = 2000.0
     restored_per_second: float = 100.0
     points: float = 2000.0
     known_at: datetime | None = None
 
-    def learn(self, cost: Mapping[str, Any], now: datetime) -> None:
-        """Takes over what an answer states."""
-        status = cost.get("throttleStatus") or {}
-        self.maximum = float(status.get("maximumAvailable", self.maximum))
-        self.restored_per_second = max(1.0, float(status.get("restoreRate", self.restored_per_second)))
-        self.points = float(status.get("currentlyAvailable", self.points))
-        self.known_at = now
-
-    def wait_seconds(self, points: float, now: datetime) -> float:
-        """How long until `points` can be spent; more than the bucket holds is never waited for."""
+    def spend(self, points: float, kept: float = 0.0) -> float:
+        """See `Bucket`; more than the bucket holds is never waited for."""
+        now = self.now()
         if self.known_at is None:
             return 0.0
         passed = max(0.0, (now - self.known_at).total_seconds())
         there = min(self.maximum, self.points + passed * self.restored_per_second)
-        return max(0.0, (min(points, self.maximum) - there) / self.restored_per_second)
+        wanted = min(points + kept * self.maximum, self.maximum)
+        if wanted - there > LEAST_WAIT_SECONDS * self.restored_per_second:
+            return (wanted - there) / self.restored_per_second
+        self.points, self.known_at = there - points, now
+        return 0.0
+
+    def learn(self, points: float, maximum: float, restored_per_second: float) -> None:
+        """Takes over what an answer states."""
+        self.points, self.maximum, self.restored_per_second = points, maximum, max(1.0, restored_per_second)
+        self.known_at = self.now()
 
 
 class GraphqlClient:
@@ -73,7 +79,7 @@ class GraphqlClient:
 
     def __init__(self, runtime: Runtime, access_token: str) -> None:
         self._runtime = runtime
-        self._budget = Budget()
+        self._budget = runtime.bucket or Budget(runtime.now)
         self._points: dict[str, float] = {}
         self._http = HttpClient(
             replace(runtime, send=self._send),
@@ -103,15 +109,15 @@ class GraphqlClient:
 
     def _wait_for_points(self, document: Document) -> None:
         points = self._points.get(document.name, float(document.points))
-        if document.is_patient:
-            points += self._budget.maximum / 2
-        seconds = self._budget.wait_seconds(points, self._runtime.now())
-        if seconds > MAX_WAIT_IN_CALL_SECONDS:
-            raise ThrottledError(
-                f"Shopify's budget has not the {points:.0f} points of {document.name}: wait {seconds:.0f} s",
-                retry_after_seconds=seconds,
-            )
-        if seconds > 0:
+        waited = 0.0
+        while (seconds := self._budget.spend(points, 0.5 if document.is_patient else 0.0)) > 0:
+            # Others spend from the same bucket meanwhile: whoever has waited long enough does something else.
+            waited += seconds
+            if waited > MAX_WAIT_IN_CALL_SECONDS:
+                raise ThrottledError(
+                    f"Shopify's budget has not the {points:.0f} points of {document.name}: wait {seconds:.0f} s",
+                    retry_after_seconds=seconds,
+                )
             self._runtime.sleep(seconds)
 
     def _send(self, request: HttpRequest) -> HttpResponse:
@@ -121,13 +127,19 @@ class GraphqlClient:
             return response
         if b'"THROTTLED"' in response.body and "THROTTLED" in _codes(response):
             cost = _cost(response.json())
-            now = self._runtime.now()
-            self._budget.learn(cost, now)
-            seconds = self._budget.wait_seconds(float(cost.get("requestedQueryCost") or 0.0), now) or 1.0
+            self._learn(cost)
+            seconds = _missing_seconds(cost) or 1.0
             return HttpResponse(429, {**response.headers, "retry-after": f"{seconds:.3f}"}, response.body)
         if b'"INTERNAL_SERVER_ERROR"' in response.body and "INTERNAL_SERVER_ERROR" in _codes(response):
             return HttpResponse(500, response.headers, response.body)
         return response
+
+    def _learn(self, cost: Mapping[str, Any]) -> None:
+        status = cost.get("throttleStatus") or {}
+        if status.keys() >= {"maximumAvailable", "currentlyAvailable", "restoreRate"}:
+            self._budget.learn(
+                float(status["currentlyAvailable"]), float(status["maximumAvailable"]), float(status["restoreRate"])
+            )
 
     def _data(self, document: Document, response: HttpResponse) -> dict[str, Any]:
         payload = response.json()
@@ -135,7 +147,7 @@ class GraphqlClient:
         if not isinstance(payload, dict):
             raise ContractError(f"Shopify answered {document.name} with no object", request_id=request_id)
         cost = _cost(payload)
-        self._budget.learn(cost, self._runtime.now())
+        self._learn(cost)
         if cost.get("requestedQueryCost"):
             self._points[document.name] = float(cost["requestedQueryCost"])
         if payload.get("errors"):
@@ -144,6 +156,14 @@ class GraphqlClient:
         if not isinstance(data, dict):
             raise ContractError(f"Shopify answered {document.name} without data", request_id=request_id)
         return data
+
+
+def _missing_seconds(cost: Mapping[str, Any]) -> float:
+    """How long until the bucket holds what a refused call asked for."""
+    status = cost.get("throttleStatus") or {}
+    wanted = min(float(cost.get("requestedQueryCost") or 0.0), float(status.get("maximumAvailable") or 0.0))
+    missing = wanted - float(status.get("currentlyAvailable") or 0.0)
+    return max(0.0, missing / max(1.0, float(status.get("restoreRate") or 1.0)))
 
 
 def _codes(response: HttpResponse) -> set[str]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from tenacity import (
@@ -74,18 +74,30 @@ class HttpResponse:
 Send = Callable[[HttpRequest], HttpResponse]
 
 
+class Bucket(Protocol):
+    """Points of the platform that all who call with one credential spend together."""
+
+    def spend(self, points: float, kept: float = 0.0) -> float:
+        """Takes points if that share of the bucket stays in it, and answers 0.0; else the seconds until it can."""
+
+    def learn(self, points: float, maximum: float, restored_per_second: float) -> None:
+        """Takes over what an answer says is in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """What a connection takes from outside: the wire, the clock, and the shared ceilings.
 
     `reserve(operation, period_seconds)` takes this account's next slot for an operation that may run once in a
-    period, for all processes together; it answers 0.0 when taken now, else the seconds until one is free.
+    period, for all processes together; it answers 0.0 when taken now, else the seconds until one is free. `bucket`
+    None: nobody else calls with this credential.
     """
 
     send: Send
     now: Callable[[], datetime]
     sleep: Callable[[float], None]
     reserve: Callable[[str, float], float]
+    bucket: Bucket | None = None
 
 
 def reads_by_method(request: HttpRequest) -> bool:

@@ -19,6 +19,7 @@ from connectors.registry import suppliers as known_suppliers
 from nervure.publication.zero_guard import OnMassZero
 from schemas.base import Code
 from schemas.locations import Location, LocationKind
+from schemas.publications import DriftPolicy
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -94,6 +95,7 @@ class ChannelSection(_Section):
     a listing whose sku is unknown becomes an item. `needs_cutover`: nothing is sent to a new channel before
     `nervure cutover go`; False: the account is empty, or the hub has been its only master before. `mode` shadow:
     it is read and sent nothing, until `nervure promote`.
+    `drift`: what is done about a number that somebody else changed on the channel.
     """
 
     platform: str
@@ -102,6 +104,7 @@ class ChannelSection(_Section):
     order_poll_seconds: float | None = Field(default=None, gt=0)
     creates_items: bool = False
     needs_cutover: bool = True
+    drift: DriftPolicy = DriftPolicy.REPAIR
     mode: Literal["live", "shadow"] = "live"
     promotion: PromotionSection = PromotionSection()
     zero_guard: ZeroGuardSection = ZeroGuardSection()

@@ -41,8 +41,10 @@ class Capabilities(Canonical):
     """One platform's declaration.
 
     `restocks_on_cancel`: the platform puts the units of a canceled order back on its own number.
+    `throttles_by_operation`: a 429 is about that operation alone, not about all calls of the credential.
     `must_accept_orders`: an order is not ours until every line was accepted.
-    `write_batch`: rows in one write call. Periods are seconds between two calls.
+    `write_batch`: rows in one write call; `read_batch`: numbers that one call reads back. Periods are seconds between
+    two calls. `calls_per_minute`: how many calls that read numbers back one credential could make if it made no other.
     `late_effect_seconds`: for so long after a write was sent it may still take effect; until then an old number that is
     read back says nothing about it.
     """
@@ -58,6 +60,9 @@ class Capabilities(Canonical):
     can_read_levels: bool = True
     can_push_shipments: bool = True
     write_batch: int = Field(gt=0)
+    throttles_by_operation: bool = False
+    read_batch: int = Field(default=100, gt=0)
+    calls_per_minute: float = Field(default=60.0, gt=0)
     order_poll_seconds: float = Field(gt=0)
     stock_poll_seconds: float = Field(gt=0)
     write_period_seconds: float = Field(default=0.0, ge=0)

@@ -41,6 +41,17 @@ class PublicationState(StrEnum):
     EXCLUDED = "excluded"
 
 
+class DriftPolicy(StrEnum):
+    """What is done about a number that somebody else changed on the channel, once all orders are heard.
+
+    REPAIR: ours is sent again. ASK: theirs stays until a person decides. ACCEPT: theirs stays until ours changes.
+    """
+
+    REPAIR = "repair"
+    ASK = "ask"
+    ACCEPT = "accept"
+
+
 class Publication(Canonical):
     """One number for one (listing, stock point), with the fence that keeps older numbers out."""
 

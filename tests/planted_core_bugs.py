@@ -43,6 +43,12 @@ MESSAGES = "tests/nervure/store/test_messages.py"
 TASKS = "tests/nervure/store/test_tasks.py"
 
 CORRUPTIONS = "tests/nervure/invariants/test_planted_corruptions.py tests/nervure/invariants/test_rules.py"
+DRIFTING = "tests/nervure/operations/test_drift.py"
+READING_BACK = "tests/nervure/operations/test_readback.py"
+CALLS = "tests/nervure/operations/test_calls.py"
+BATCHES = "tests/nervure/operations/test_batches.py"
+HEARING = "tests/nervure/operations/test_hearing.py"
+
 DIGESTS = "tests/nervure/store/test_digests.py"
 
 COUNTS = "nervure/inventory/counts.py"
@@ -68,6 +74,10 @@ STATEMENTS = "nervure/store/statements.py"
 ORDERS = "nervure/store/orders.py"
 NUMBERS = "nervure/store/publications.py"
 SETTLE = "nervure/orders/settling.py"
+DRIFT = "nervure/store/drift.py"
+READ_BACK = "nervure/store/readback.py"
+BUDGETS = "nervure/store/budgets.py"
+OVERLAP = "nervure/operations/overlap.py"
 
 BUGS = (
     Bug(
@@ -572,7 +582,7 @@ BUGS = (
     ),
     Bug(
         "an observation made while a write flies is believed",
-        NUMBERS,
+        DRIFT,
         "if row.flight is not None or row.state == PublicationState.EXCLUDED.value:",
         "if row.state == PublicationState.EXCLUDED.value:",
         FLIGHTS,
@@ -580,15 +590,15 @@ BUGS = (
     Bug(
         "a stale number is sent while an order waits in the inbox",
         NUMBERS,
-        "CHANNEL.c.orders_heard_until, ~open_documents)",
+        "CHANNEL.c.orders_heard_until, _IS_ALL_UNDERSTOOD)",
         "CHANNEL.c.orders_heard_until)",
         FLIGHTS,
     ),
     Bug(
         "a part that moves does not move its kits",
         NUMBERS,
-        "LISTING.c.item_id.in_(batch) | LISTING.c.item_id.in_(kits)",
-        "LISTING.c.item_id.in_(batch)",
+        "            with_kits.update(self._connection.execute(kits).scalars())\n",
+        "            self._connection.execute(kits)\n",
         PUBLICATIONS,
     ),
     Bug(
@@ -646,8 +656,8 @@ BUGS = (
     Bug(
         "a number is sent to a stock point that the settings do not name",
         NUMBERS,
-        "                PUBLICATION.c.revision > 0,\n                IS_NAMED,\n",
-        "                PUBLICATION.c.revision > 0,\n",
+        "CHANNEL.c.is_gated.is_(False), IS_NAMED)",
+        "CHANNEL.c.is_gated.is_(False))",
         SCOPE,
     ),
     Bug(
@@ -964,6 +974,125 @@ BUGS = (
         ".having(sa.func.count() > 1)",
         ".having(sa.func.count() > 2)",
         CORRUPTIONS,
+    ),
+    Bug(
+        "a number dropped in silence counts as drift",
+        DRIFT,
+        "    return row.check_at is not None and (row.prior_units is None or row.prior_units == units)\n",
+        "    return False\n",
+        DRIFTING,
+    ),
+    Bug(
+        "what is read back is believed though the number moved meanwhile",
+        READ_BACK,
+        "is_other = row.revision != check.revision or row.flight is not None or row.channel_units_at is None",
+        "is_other = row.channel_units_at is None",
+        READING_BACK,
+    ),
+    Bug(
+        "a number is read back in the order of its making",
+        READ_BACK,
+        ".order_by(PUBLICATION.c.risk_rank, PUBLICATION.c.id)",
+        ".order_by(PUBLICATION.c.id)",
+        READING_BACK,
+    ),
+    Bug(
+        "an old word of the channel proves a newer write",
+        READ_BACK,
+        "                    PUBLICATION.c.sent_at <= observed_at,\n",
+        "",
+        READING_BACK,
+    ),
+    Bug(
+        "what a person is asked about is sent when our number changes",
+        NUMBERS,
+        "                PUBLICATION.c.drift_units.is_(None),\n",
+        "",
+        FLIGHTS,
+    ),
+    Bug(
+        "an accepted number outlives a change of our own",
+        NUMBERS,
+        "None if row.state == PublicationState.CONFIRMED.value else row.drift_units",
+        "row.drift_units",
+        DRIFTING,
+    ),
+    Bug(
+        "a sale that was not heard yet is asked about",
+        DRIFT,
+        "            if row.state != PublicationState.CONFIRMED.value and row.channel_units == row.salable_quantity:\n",
+        "            if False:\n",
+        DRIFTING,
+    ),
+    Bug(
+        "a ghost is told of again each time that the order is",
+        "nervure/store/ghosts.py",
+        "            ~is_told,\n",
+        "",
+        DRIFTING,
+    ),
+    Bug(
+        "a shorter silence replaces a longer one",
+        BUDGETS,
+        "if row.free_at is None or row.free_at < until:",
+        "if True:",
+        CALLS,
+    ),
+    Bug(
+        "everybody tries at once whether a platform is up again",
+        BUDGETS,
+        "BUDGET.c.credential == credential, BUDGET.c.probe_at <= self._now",
+        "BUDGET.c.credential == credential",
+        CALLS,
+    ),
+    Bug(
+        "a late failure keeps a platform down for longer",
+        BUDGETS,
+        "        if row.probe_at is not None and not is_probe:\n            return\n",
+        "",
+        CALLS,
+    ),
+    Bug(
+        "points of a bucket are read, but not locked",
+        BUDGETS,
+        "query = sa.select(BUDGET).where(BUDGET.c.credential == credential).with_for_update()",
+        "query = sa.select(BUDGET).where(BUDGET.c.credential == credential)",
+        CALLS,
+    ),
+    Bug(
+        "each part of a write that was cut has the key of the whole",
+        "nervure/operations/batches.py",
+        "return idempotency_key if call == 1 else",
+        "return idempotency_key if call else",
+        BATCHES,
+    ),
+    Bug(
+        "an import that fails to be asked for holds everything up",
+        "nervure/operations/flights.py",
+        "            first = first or error\n",
+        "            raise\n",
+        BATCHES,
+    ),
+    Bug(
+        "no pull reaches back further than the platform's own overlap",
+        OVERLAP,
+        "    if is_deep and state.orders_heard_until is not None:\n",
+        "    if False:\n",
+        HEARING,
+    ),
+    Bug(
+        "what was shown late teaches nothing",
+        OVERLAP,
+        "    if late > 0:\n",
+        "    if False:\n",
+        HEARING,
+    ),
+    Bug(
+        "a pull reaches back before the channel's first one",
+        OVERLAP,
+        "    return max(since, min(state.orders_since, watermark) - timedelta(seconds=floor_seconds))\n",
+        "    return since\n",
+        HEARING,
     ),
     Bug(
         "a transfer may lose its line",

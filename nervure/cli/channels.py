@@ -1,16 +1,19 @@
 """`nervure channels`: the accounts where we sell."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from connectors.errors import ConnectorError, ShadowError
 from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, require_channel
+from nervure.operations.hub import Hub
 from nervure.operations.pull import pull_catalogue
 from nervure.operations.webhooks import callback_url
 from nervure.store.bindings import bind_channel
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
+from nervure.store.drift import DriftStore
 from nervure.store.zeros import HeldZero, ZeroStore
 
 app = group("The accounts where we sell.")
@@ -75,6 +78,37 @@ def channels_unbound(channel: str, settings: SettingsOption = None) -> None:
         typer.echo("every listing is bound")
         return
     print_table(("listing", "reason"), found)
+
+
+@app.command("drift")
+def channels_drift(
+    channel: str,
+    keep: Annotated[list[str] | None, typer.Option(help="Let what the channel shows of this sku stand.")] = None,
+    send: Annotated[list[str] | None, typer.Option(help="Send our number of this sku again.")] = None,
+    settings: SettingsOption = None,
+) -> None:
+    """List the numbers that somebody else changed on a channel and that stay for now; decide about some."""
+    with opened_hub(settings) as hub:
+        require_channel(hub, channel)
+        for skus, keeps in ((keep, True), (send, False)):
+            if skus:
+                _decide(hub, channel, skus, keeps=keeps)
+        with hub.database.read() as connection:
+            found = DriftStore(connection, hub.clock.now()).listed(channel)
+    if not found:
+        typer.echo("nothing differs")
+        return
+    print_table(
+        ("sku", "stock point", "shows", "ours", "state"),
+        [(d.sku, d.stock_point, d.shown_units, d.our_units, "asked" if d.is_asked else "let stand") for d in found],
+    )
+
+
+def _decide(hub: Hub, channel: str, skus: list[str], *, keeps: bool) -> None:
+    for sku in skus:
+        if not hub.database.run(lambda c: DriftStore(c, hub.clock.now()).decide(channel, [sku], keeps=keeps)):  # noqa: B023 - runs at once
+            fail(f"{channel} asks nothing about {sku!r}")
+        typer.echo(f"{sku}: {'what the channel shows stands' if keeps else 'our number is sent again'}")
 
 
 @app.command("pause")

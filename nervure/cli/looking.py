@@ -1,6 +1,7 @@
 """Commands that look at the whole hub: its state, its rules, its balances."""
 
 from dataclasses import asdict
+from datetime import datetime
 from json import dumps
 from typing import Annotated
 
@@ -9,6 +10,8 @@ import typer
 from nervure.cli.common import SettingsOption, fail, opened_hub, print_table
 from nervure.invariants import Violation, each_violation
 from nervure.store.audit import AuditStore
+from nervure.store.budgets import BudgetStore, Line
+from nervure.store.hearing import HearingStore
 from nervure.store.rebuild import Difference
 from nervure.store.rebuild import rebuild as rebuild_levels
 from nervure.store.reports import ReportStore
@@ -22,6 +25,9 @@ def status(settings: SettingsOption = None) -> None:
     with opened_hub(settings) as hub, hub.database.read() as connection:
         reports = ReportStore(connection, hub.clock.now())
         found, tasks = reports.channels(), reports.tasks(limit=10)
+        lines = BudgetStore(connection, hub.clock.now()).lines()
+        heeds = HearingStore(connection, hub.clock.now()).heeds()
+        calls = {name: _calls(lines.get(hub.credential(name), Line()), hub.clock.now()) for name in hub.accounts}
     rows = [
         (
             report.name,
@@ -31,13 +37,26 @@ def status(settings: SettingsOption = None) -> None:
             report.pending,
             report.error,
             report.excluded,
+            heeds[report.name].share if report.name in heeds else "",
+            calls.get(report.name, ""),
             report.problem or ", ".join(report.brakes),
         )
         for report in found
     ]
-    print_table(("channel", "platform", "orders", "confirmed", "pending", "error", "excluded", "problem"), rows)
+    head = ("channel", "platform", "orders", "confirmed", "pending", "error", "excluded", "polled", "calls", "problem")
+    print_table(head, rows)
     for task in tasks:
         typer.echo(f"{task.kind}: {task.about}: {task.text}")
+
+
+def _calls(line: Line, now: datetime) -> str:
+    """Whether the platform may be called now."""
+    if line.probe_at is not None:
+        return f"down {max(0.0, (line.probe_at - now).total_seconds()):.0f} s"
+    wait = line.wait_seconds(now)
+    if wait > 0:
+        return f"wait {wait:.0f} s"
+    return f"{line.failures} failed" if line.failures else "free"
 
 
 @app.command()

@@ -22,6 +22,7 @@ from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.cutover import CutoverStore, Shown
 from nervure.store.database import Connection
+from nervure.store.drift import DriftStore
 from nervure.store.imports import OPENING, ImportStore
 from nervure.store.publications import PublicationStore
 from nervure.store.statements import chunks
@@ -178,9 +179,9 @@ def _read(hub: Hub, channel: str, keys: Sequence[LevelKey], ids: Mapping[LevelKe
     patiently(hub, ask)
 
     def note(connection: Connection) -> None:
-        publications = PublicationStore(connection, hub.clock.now())
+        drift = DriftStore(connection, hub.clock.now())
         for key, units in readings:
-            publications.heard(ids[key], units, seen_at)
+            drift.heard(ids[key], units, seen_at)
 
     hub.database.run(note)
 

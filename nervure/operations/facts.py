@@ -14,6 +14,7 @@ from nervure.store.bindings import replay_unbound
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.cutover import CutoverStore
 from nervure.store.database import Connection
+from nervure.store.ghosts import note_ghosts
 from nervure.store.publications import PublicationStore
 from schemas.documents import Fact
 from schemas.items import Item
@@ -36,6 +37,7 @@ def apply(hub: Hub, connection: Connection, facts: Sequence[Fact]) -> None:
         match fact:
             case Order():
                 take_in(fact, hub.accounts[fact.channel].record.capabilities, hub.desk(connection))
+                note_ghosts(connection, hub.clock.now(), fact.channel, fact.external_id)
             case Return():
                 take_back(fact, hub.desk(connection))
             case ChannelMovement():

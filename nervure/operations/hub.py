@@ -19,6 +19,7 @@ from connectors.records import (
 from connectors.transport import Runtime, Send, cut
 from nervure.clock import Clock
 from nervure.inventory.counts import CountLimits
+from nervure.operations.calls import Guard, shared_credential
 from nervure.orders.work import Desk
 from nervure.publication.shadow import Promotion
 from nervure.publication.zero_guard import ZeroGuard
@@ -29,6 +30,7 @@ from nervure.store.shadow import ShadowStore
 from nervure.store.stock import StockStore
 from nervure.store.together import Together
 from schemas.documents import Translation
+from schemas.publications import DriftPolicy
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -45,6 +47,7 @@ class Account:
     settings: ChannelSettings
     order_poll_seconds: float | None = None
     creates_items: bool = False
+    drift: DriftPolicy = DriftPolicy.REPAIR
     zero_guard: ZeroGuard = field(default_factory=ZeroGuard)
     promotion: Promotion = field(default_factory=Promotion)
 
@@ -115,9 +118,20 @@ class Hub:
                 return ShadowStore(connection, self.clock.now()).is_shadow(account)
 
         send = self.wire(account, url)
-        if account in self.accounts:
-            send = cut(send, self.accounts[account].record.is_reading, is_shadow, account=account)
-        return Runtime(send=send, now=self.clock.now, sleep=self.clock.sleep, reserve=reserve)
+        if account not in self.accounts:
+            return Runtime(send=send, now=self.clock.now, sleep=self.clock.sleep, reserve=reserve)
+        capabilities = self.accounts[account].record.capabilities
+        keeps_silence = not capabilities.throttles_by_operation
+        guard = Guard(self.database, self.clock, self.credential(account), send, keeps_silence)
+        wire = cut(guard, self.accounts[account].record.is_reading, is_shadow, account=account)
+        return Runtime(send=wire, now=self.clock.now, sleep=self.clock.sleep, reserve=reserve, bucket=guard)
+
+    def credential(self, channel: str) -> str:
+        """The name of the credential that a channel calls with: channels that sign in alike share its budget."""
+        platforms = {name: account.record.platform for name, account in self.accounts.items()}
+        return shared_credential(
+            channel, platforms, {name: account.settings for name, account in self.accounts.items()}
+        )
 
     def desk(self, connection: Connection) -> Desk:
         """Order work inside one transaction."""

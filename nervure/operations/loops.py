@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
-from connectors.errors import ConnectorError, FatalError, FeedHeldError, ThrottledError
+from connectors.errors import CircuitOpenError, ConnectorError, FatalError, FeedHeldError, ThrottledError
 from nervure.invariants import check_all
 from nervure.operations.drain import drain
 from nervure.operations.hub import Hub
@@ -12,6 +12,7 @@ from nervure.operations.lots import withdraw_expired
 from nervure.operations.messages import send_to, targets
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders, pull_stock
+from nervure.operations.readback import check_confirmed, pause_seconds
 from nervure.operations.reservations import expire_reservations
 from nervure.operations.restores import beat
 from nervure.operations.shadow import take_sample
@@ -21,9 +22,11 @@ from nervure.operations.windows import RETRY_PAUSE_SECONDS, Loops, Turn, Window
 from nervure.store.audit import AuditStore
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection
+from nervure.store.hearing import HearingStore
 from nervure.store.history import HistoryStore
 from nervure.store.inbox import DeadLetter, InboxStore
 from nervure.store.messages import MessageStore
+from nervure.store.pace import PaceStore
 from nervure.store.policies import PolicyStore
 from nervure.store.publications import PublicationStore
 from nervure.store.tasks import TaskStore
@@ -45,6 +48,8 @@ BEAT_PERIOD_SECONDS = 15.0
 COMPARE_PERIOD_SECONDS = 900.0
 LOOK_AGAIN_SECONDS = 30.0
 READ_BACK_PERIOD_SECONDS = 900.0
+CHECK_PAUSE_SECONDS = 5.0
+PACE_PERIOD_SECONDS = 3_600.0
 
 
 # -- intake ------------------------------------------------------------------------------------------------------
@@ -130,11 +135,12 @@ def _pull_stock(window: Window, channel: str) -> float:
         next_at = ChannelStore(connection, hub.clock.now()).get(channel).stock_next_at
     if next_at is not None and next_at > hub.clock.now():
         return LOOK_PAUSE_SECONDS * 4
-    # Taken before it is done: two windows that overlap do not both ask.
-    _stock_again_in(hub, channel, capabilities.stock_poll_seconds)
+    period = min(capabilities.stock_poll_seconds, READ_BACK_PERIOD_SECONDS)
+    # Taken before it is done: of the windows that pull and sweep only one asks.
+    _stock_again_in(hub, channel, period)
     wait = _asked(window, channel, "observations", lambda: pull_stock(hub, channel))
     if wait is not None:
-        _stock_again_in(hub, channel, min(wait, capabilities.stock_poll_seconds))
+        _stock_again_in(hub, channel, min(wait, period))
     return LOOK_PAUSE_SECONDS * 4
 
 
@@ -178,6 +184,9 @@ def _asked(window: Window, account: str, kind: str, ask: Callable[[], int], *, h
 
 def _note_failure(window: Window, account: str, error: ConnectorError) -> float:
     match error:
+        case CircuitOpenError():
+            window.tally.warn(account, str(error))
+            return error.retry_after_seconds
         case ThrottledError():
             window.tally.count(account, "throttled")
             return error.retry_after_seconds
@@ -229,9 +238,10 @@ def sweeping(window: Window) -> Loops:
     back however seldom its stock is pulled.
     """
     loops: dict[str, Turn] = {
-        f"{channel} read back": partial(_read_back, window, channel)
+        f"{channel} {name}": partial(turn, window, channel)
         for channel, account in window.hub.accounts.items()
         if account.record.capabilities.can_read_levels
+        for name, turn in (("read back", _pull_stock), ("confirmed", _check_confirmed))
     }
     loops |= {f"{channel} shadow": partial(_compare, window, channel) for channel in window.hub.accounts}
     for channel, account in window.hub.accounts.items():
@@ -241,6 +251,7 @@ def sweeping(window: Window) -> Loops:
         "aging": partial(_age, window),
         "lots": partial(_lots, window),
         "reservations": partial(_expire, window),
+        "pace": partial(_measure_pace, window),
         "tasks": partial(_close_tasks, window),
     }
 
@@ -252,7 +263,21 @@ def _subscribe(window: Window, channel: str) -> None:
         if state.is_gated or state.is_shadow:
             return
     url = callback_url(window.hub, channel)
-    _asked(window, channel, "subscriptions made", lambda: len(window.hub.connection(channel).ensure_webhooks(url)))
+    made: list[str] = []
+
+    def ensure() -> int:
+        made.extend(window.hub.connection(channel).ensure_webhooks(url))
+        return len(made)
+
+    _asked(window, channel, "subscriptions made", ensure)
+    if not made:
+        return
+    with window.hub.database.read() as connection:
+        had_any = HearingStore(connection, window.hub.clock.now()).has_webhooks(channel)
+    if had_any:
+        window.tally.warn(channel, f"subscriptions had gone, and are made again: {', '.join(sorted(made))}")
+    # What happened while there was none is asked for at once.
+    window.hub.database.run(lambda c: ChannelStore(c, window.hub.clock.now()).want_orders(channel))
 
 
 def _compare(window: Window, channel: str) -> float:
@@ -270,11 +295,24 @@ def _compare(window: Window, channel: str) -> float:
     return wait
 
 
-def _read_back(window: Window, channel: str) -> float:
-    wait = _slot(window.hub, channel, "read back", READ_BACK_PERIOD_SECONDS)
+def _check_confirmed(window: Window, channel: str) -> float:
+    """Looks whether the riskiest numbers that the channel confirmed are there."""
+    pause = pause_seconds(window.hub.accounts[channel].record.capabilities)
+    try:
+        outcomes = check_confirmed(window.hub, channel)
+    except ConnectorError as error:
+        return max(_note_failure(window, channel, error), pause)
+    for outcome, count in outcomes.items():
+        window.tally.count(channel, outcome, count)
+    return pause if outcomes else CHECK_PAUSE_SECONDS
+
+
+def _measure_pace(window: Window) -> float:
+    """Measures how fast items sell, for the order in which numbers are sent and read back."""
+    wait = _slot(window.hub, "hub", "sales pace", PACE_PERIOD_SECONDS)
     if wait == 0.0:
-        _asked(window, channel, "observations", lambda: pull_stock(window.hub, channel))
-        wait = READ_BACK_PERIOD_SECONDS
+        window.hub.database.run(lambda c: PaceStore(c, window.hub.clock.now()).measure())
+        wait = PACE_PERIOD_SECONDS
     return wait
 
 

@@ -12,8 +12,10 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
 from nervure.store.cutover import CutoverStore
 from nervure.store.database import Connection
+from nervure.store.drift import DriftStore
 from nervure.store.orders import OrderStore
 from nervure.store.publications import Number, PublicationStore
+from nervure.store.readback import ReadBackStore
 from nervure.store.stock import StockStore
 from schemas.levels import LevelKey
 from schemas.publications import PublicationState
@@ -55,6 +57,7 @@ def observe(hub: Hub, connection: Connection, facts: Sequence[StockObservation])
     numbers = {number.key: number for number in publications.numbers(channel, keys, locked=counting is not None)}
     if counting is not None:
         counting.look_back(numbers.values())
+    shelf = _Shelf(hub, connection, channel)
     for fact in sorted(ours, key=lambda fact: fact.observed_at):
         key = key_of(fact)
         number = numbers.get(key)
@@ -65,8 +68,32 @@ def observe(hub: Hub, connection: Connection, facts: Sequence[StockObservation])
                 # The next running number is compared with this one.
                 numbers[key] = replace(number, channel_units=fact.units, channel_units_at=fact.observed_at)
                 publications.counted(number.publication_id, fact.units, fact.observed_at)
-        elif number.channel_units != fact.units:
-            publications.heard(number.publication_id, fact.units, fact.observed_at)
+        else:
+            shelf.take(fact, number)
+    shelf.close()
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """Hears numbers of one channel that no count is behind: an echo, a write that has arrived, or drift."""
+
+    hub: Hub
+    connection: Connection
+    channel: str
+    arrived: dict[datetime, list[int]] = field(default_factory=dict)
+
+    def take(self, fact: StockObservation, number: Number) -> None:
+        if number.channel_units != fact.units:
+            policy = self.hub.accounts[self.channel].drift
+            drift = DriftStore(self.connection, self.hub.clock.now())
+            drift.heard(number.publication_id, fact.units, fact.observed_at, policy)
+        elif number.is_to_be_checked:
+            self.arrived.setdefault(fact.observed_at, []).append(number.publication_id)
+
+    def close(self) -> None:
+        """What the channel itself said to have arrived need not be read back."""
+        for observed_at, ids in sorted(self.arrived.items()):
+            ReadBackStore(self.connection, self.hub.clock.now()).seen(ids, observed_at)
 
 
 @dataclass(slots=True)

@@ -5,17 +5,17 @@ from datetime import datetime, timedelta
 
 from connectors.errors import ConnectorError, FatalError, ThrottledError
 from nervure.operations.hub import Hub, set_problem
+from nervure.operations.overlap import (
+    DEEP_OVERLAP,
+    DEEP_PERIOD_SECONDS,
+    WHOLE_OVERLAP,
+    note_delays,
+    start_of_pull,
+)
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection
 from nervure.store.inbox import InboxStore
 from schemas.documents import RawDocument
-
-WHOLE_OVERLAP = "pull the whole overlap"
-SHORT_OVERLAP_SECONDS = 30.0
-"""Between two pulls with the platform's whole overlap, one that is wanted at once reads only so far back.
-
-A busy shop would otherwise spend its calls on reading the same orders again and again.
-"""
 
 PROBLEM_SECONDS = 60.0
 """After a failure that waiting cannot heal, an account is asked again this late."""
@@ -31,7 +31,8 @@ def are_orders_due(hub: Hub, channel: str) -> bool:
 def pull_orders(hub: Hub, channel: str) -> int:
     """Pulls what changed since the watermark, with an overlap; answers how many documents were new.
 
-    Once in a period the overlap is the platform's own, for rows that it shows late.
+    Once in a period the overlap is the platform's own, or as long as rows were shown late before; each few hours it is
+    a day, for what was shown later still.
 
     Raises:
         ConnectorError: the platform could not be asked; what was read before stays stored, and the watermark too.
@@ -39,14 +40,18 @@ def pull_orders(hub: Hub, channel: str) -> int:
     account = hub.accounts[channel]
     started_at = hub.clock.now()
     with hub.database.read() as connection:
-        watermark = ChannelStore(connection, started_at).get(channel).orders_watermark or started_at
-        is_whole = ChannelStore(connection, started_at).is_free(channel, WHOLE_OVERLAP)
-    overlap = account.record.capabilities.order_overlap_seconds
-    since = watermark - timedelta(seconds=overlap if is_whole else min(overlap, SHORT_OVERLAP_SECONDS))
+        channels = ChannelStore(connection, started_at)
+        state = channels.get(channel)
+        is_whole, is_deep = channels.is_free(channel, WHOLE_OVERLAP), channels.is_free(channel, DEEP_OVERLAP)
+    floor = account.record.capabilities.order_overlap_seconds
+    since = start_of_pull(state, floor, started_at, is_whole=is_whole, is_deep=is_deep)
     new = 0
     try:
         for page in hub.connection(channel).pull_orders(since):
-            new += store(hub, channel, page.documents)
+            stored = store(hub, channel, page.documents)
+            if stored:
+                note_delays(hub, channel, page.documents, state, started_at)
+            new += stored
             if page.watermark is not None:
                 _note(hub, channel, watermark=page.watermark, until=None, next_at=None)
     except ConnectorError as error:
@@ -56,10 +61,14 @@ def pull_orders(hub: Hub, channel: str) -> int:
             set_problem(hub, channel, str(error))
         raise
     _note(hub, channel, watermark=None, until=started_at, next_at=hub.clock.now() + account.order_period)
-    if is_whole:
-        period = account.order_period.total_seconds()
-        hub.database.run(lambda c: ChannelStore(c, started_at).reserve(channel, WHOLE_OVERLAP, period))
+    periods = {WHOLE_OVERLAP: account.order_period.total_seconds(), DEEP_OVERLAP: DEEP_PERIOD_SECONDS}
+    for operation in [WHOLE_OVERLAP] * is_whole + [DEEP_OVERLAP] * is_deep:
+        _reserve(hub, channel, operation, periods[operation], started_at)
     return new
+
+
+def _reserve(hub: Hub, channel: str, operation: str, period_seconds: float, now: datetime) -> None:
+    hub.database.run(lambda c: ChannelStore(c, now).reserve(channel, operation, period_seconds))
 
 
 def pull_catalogue(hub: Hub, channel: str) -> int:

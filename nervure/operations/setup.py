@@ -50,6 +50,7 @@ def open_hub(settings: Settings, clock: Clock) -> Iterator[Hub]:
                     section.account,
                     section.order_poll_seconds,
                     creates_items=section.creates_items,
+                    drift=section.drift,
                     promotion=Promotion(**section.promotion.model_dump()),
                     zero_guard=ZeroGuard(**section.zero_guard.model_dump()),
                 )

@@ -12,6 +12,9 @@ READ_BACK_SECONDS = 2.0
 LONGEST_READ_BACK_SECONDS = 60.0
 """While an unknown write may still take effect, the number is read back more and more seldom, but as often as this."""
 
+CHECK_SECONDS = 60.0
+"""So long after it was confirmed a number is read back: a platform's own report of it may come first."""
+
 IMPORT_POLL_SECONDS = 5.0
 RETRY_SECONDS = 5.0
 
@@ -21,6 +24,7 @@ class Landing:
     """What is recorded about one number. PENDING: it is sent again (not before `next_at`).
 
     `next_at` of SENT and UNKNOWN: when to ask again. `channel_units`: what the channel was just seen to show.
+    `check_at` of CONFIRMED: when to look whether it is really there; None: it was just seen.
     """
 
     state: PublicationState
@@ -29,13 +33,14 @@ class Landing:
     channel_units: int | None = None
     next_at: datetime | None = None
     waits_for_orders_since: datetime | None = None
+    check_at: datetime | None = None
 
 
 def after_answer(answer: LevelAnswer, shown_units: int | None, now: datetime) -> Landing:
     """What an answer means. `shown_units`: what was read after a stale compare-and-set."""
     match answer.outcome:
         case WriteOutcome.CONFIRMED:
-            return Landing(PublicationState.CONFIRMED)
+            return Landing(PublicationState.CONFIRMED, check_at=now + timedelta(seconds=CHECK_SECONDS))
         case WriteOutcome.SENT:
             return Landing(
                 PublicationState.SENT, receipt=answer.receipt, next_at=now + timedelta(seconds=IMPORT_POLL_SECONDS)

@@ -264,7 +264,7 @@ class CatalogueStore:
         the shadow it comes by a word of a person alone.
         """
         row = {"name": name, "platform": platform, "buffer_units": buffer_units, "is_paused": False}
-        row |= {"orders_watermark": orders_since, "is_gated": needs_cutover}
+        row |= {"orders_watermark": orders_since, "orders_since": orders_since, "is_gated": needs_cutover}
         mode = "shadow" if is_shadow else "live"
         row |= {"is_shadow": is_shadow, "settings_mode": mode}
         is_new = insert_new(self._connection, CHANNEL, [row])

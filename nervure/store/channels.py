@@ -26,6 +26,9 @@ class ChannelState:
     buffer_units: int
     orders_watermark: datetime | None
     orders_heard_until: datetime | None
+    orders_since: datetime | None
+    orders_late_seconds: float | None
+    orders_late_at: datetime | None
     orders_next_at: datetime | None
     stock_next_at: datetime | None
     write_next_at: datetime | None
@@ -51,6 +54,9 @@ class ChannelStore:
             row.buffer_units,
             row.orders_watermark,
             row.orders_heard_until,
+            row.orders_since,
+            row.orders_late_seconds,
+            row.orders_late_at,
             row.orders_next_at,
             row.stock_next_at,
             row.write_next_at,
@@ -89,6 +95,19 @@ class ChannelStore:
         if until is not None:
             values |= {"orders_heard_until": until, "orders_stored_at": self._now, "problem": None}
         self._connection.execute(CHANNEL.update().where(CHANNEL.c.name == name).values(**values))
+
+    def heard_late(self, name: str, seconds: float, *, forgotten_before: datetime) -> None:
+        """A change was shown to a pull so late. The longest time stays, unless it was seen before a moment."""
+        is_longer = sa.or_(
+            CHANNEL.c.orders_late_at.is_(None),
+            CHANNEL.c.orders_late_at < forgotten_before,
+            CHANNEL.c.orders_late_seconds <= seconds,
+        )
+        self._connection.execute(
+            CHANNEL.update()
+            .where(CHANNEL.c.name == name, is_longer)
+            .values(orders_late_seconds=seconds, orders_late_at=self._now)
+        )
 
     def want_orders(self, name: str) -> None:
         """Orders are wanted at once."""

@@ -99,6 +99,26 @@ class InboxStore:
         new = Counter(unique[key][0] for key in made)
         return [new[number] for number in range(len(heard))]
 
+    def first_told(self, channel: str, event_ids: Collection[str], since: datetime) -> set[str]:
+        """Those of these events of a channel that came since a moment, and are the first about their thing."""
+        older = INBOX.alias("older")
+        is_known = (
+            sa.select(older.c.id)
+            .where(
+                older.c.channel == INBOX.c.channel,
+                older.c.document_id == INBOX.c.document_id,
+                older.c.id < INBOX.c.id,
+            )
+            .exists()
+        )
+        found: set[str] = set()
+        for batch in chunks(sorted(event_ids)):
+            query = sa.select(INBOX.c.event_id).where(
+                INBOX.c.channel == channel, INBOX.c.event_id.in_(batch), INBOX.c.received_at >= since, ~is_known
+            )
+            found.update(self._connection.execute(query).scalars())
+        return found
+
     def lease(self, limit: int) -> list[Leased]:
         """Takes the oldest documents for handling; an expired lease is free again.
 

@@ -12,11 +12,13 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.availability import salable_quantity, shown_of
 from nervure.publication.answers import Landing
+from nervure.publication.risk import risk_rank
 from nervure.store import tables
 from nervure.store.availability import pooled
 from nervure.store.falls import HELD, HELD_BACK, Computed, note_zeros
 from nervure.store.history import HistoryStore
 from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT, POINT_LOCATION, is_fresh
+from nervure.store.pace import PaceStore
 from nervure.store.policies import PolicyStore
 from nervure.store.statements import CHANGE, KIT, LEVEL, are_among, as_rows, chunks
 from nervure.store.stock import StockStore
@@ -32,6 +34,22 @@ NOT_NAMED = "the settings do not name its stock point"
 
 _AGING = sa.select(LOCATION.c.id, LOCATION.c.as_of, LOCATION.c.ttl_seconds).where(LOCATION.c.ttl_seconds.is_not(None))
 _CHANNELS = sa.select(POINT.c.id, POINT.c.channel_id).where(POINT.c.id.in_(sa.bindparam("points", expanding=True)))
+# What the pull stored must be understood too; what came after it need not be waited for.
+_IS_ALL_UNDERSTOOD = (
+    ~sa.select(INBOX.c.id)
+    .where(
+        INBOX.c.channel == CHANNEL.c.name,
+        INBOX.c.state.in_(["waiting", "leased"]),
+        INBOX.c.received_at <= CHANNEL.c.orders_stored_at,
+    )
+    .correlate(CHANNEL)
+    .exists()
+)
+HAS_HEARD_ORDERS = sa.or_(
+    PUBLICATION.c.waits_for_orders_since.is_(None),
+    sa.and_(PUBLICATION.c.waits_for_orders_since < CHANNEL.c.orders_heard_until, _IS_ALL_UNDERSTOOD),
+)
+"""A number need not wait (any more) for the orders of its channel."""
 
 FLIGHT_SECONDS = 120
 """After this a write without a recorded answer is unknown and is read back."""
@@ -79,6 +97,7 @@ class Number:
     channel_units: int | None
     channel_units_at: datetime | None
     state: PublicationState
+    is_to_be_checked: bool = False
 
 
 class PublicationStore:
@@ -180,12 +199,16 @@ class PublicationStore:
                 .where(are_among((LISTING.c.item_id, PUBLICATION.c.stock_point_id), self._connection.dialect.name))
             )
             found.update(self._connection.execute(query, as_rows(pairs)).scalars())
+        # Kits are looked up first: with a subquery in it PostgreSQL would read every listing.
+        with_kits = set(items)
         for batch in chunks(sorted(items)):
             kits = sa.select(KIT.c.kit_id).where(KIT.c.part_id.in_(batch))
+            with_kits.update(self._connection.execute(kits).scalars())
+        for batch in chunks(sorted(with_kits)):
             query = (
                 sa.select(PUBLICATION.c.id)
                 .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
-                .where(LISTING.c.item_id.in_(batch) | LISTING.c.item_id.in_(kits))
+                .where(LISTING.c.item_id.in_(batch))
             )
             found.update(self._connection.execute(query).scalars())
         for batch in chunks(sorted(listings)):
@@ -205,6 +228,7 @@ class PublicationStore:
             )
             rows.extend(self._connection.execute(query).all())
         numbers = self.salable({(row.item_id, row.stock_point_id) for row in rows})
+        paces = PaceStore(self._connection, self._now).of({row.item_id for row in rows})
         values = []
         computed = []
         for row in rows:
@@ -223,9 +247,12 @@ class PublicationStore:
                     "publication": row.id,
                     "new_revision": row.revision + 1,
                     "units": units,
+                    "rank": risk_rank(units, paces.get(row.item_id, 0.0), row.drops),
                     "known": known,
                     "waits": None if has_moved else row.waits_for_orders_since,
                     "new_state": row.state if in_flight else PublicationState.PENDING.value,
+                    # What was let stand is overwritten by a change of our own; what a person is asked about is not.
+                    "shown": None if row.state == PublicationState.CONFIRMED.value else row.drift_units,
                 }
             )
         note_zeros(self._connection, self._now, computed)
@@ -236,10 +263,13 @@ class PublicationStore:
                 .values(
                     revision=sa.bindparam("new_revision"),
                     salable_quantity=sa.bindparam("units"),
+                    risk_rank=sa.bindparam("rank"),
                     channel_units=sa.bindparam("known"),
                     state=sa.bindparam("new_state"),
+                    drift_units=sa.bindparam("shown"),
                     waits_for_orders_since=sa.bindparam("waits", type_=PUBLICATION.c.waits_for_orders_since.type),
                     next_at=None,
+                    check_at=None,
                     attempts=0,
                 ),
                 values,
@@ -311,44 +341,32 @@ class PublicationStore:
     # -- sending -----------------------------------------------------------------------------------------------
 
     def launch(self, channel: str, limit: int, flight: str) -> list[Flight]:
-        """Takes the riskiest pending numbers of a channel (fewest units first) for one write."""
-        # What the pull stored must be understood too; what came after it need not be waited for.
-        open_documents = (
-            sa.select(INBOX.c.id)
-            .where(
-                INBOX.c.channel == channel,
-                INBOX.c.state.in_(["waiting", "leased"]),
-                INBOX.c.received_at <= CHANNEL.c.orders_stored_at,
-            )
-            .correlate(CHANNEL)
-            .exists()
-        )
-        has_heard = sa.or_(
-            PUBLICATION.c.waits_for_orders_since.is_(None),
-            sa.and_(PUBLICATION.c.waits_for_orders_since < CHANNEL.c.orders_heard_until, ~open_documents),
-        )
+        """Takes the riskiest pending numbers of a channel (few units, fast sellers) for one write.
+
+        The index gives each stock point's riskiest in their order, so that the work is that of the numbers taken.
+        """
         query = (
             sa.select(PUBLICATION, LISTING.c.stock_id, LISTING.c.sku, POINT.c.external_id)
             .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
             .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
             .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
             .where(
-                CHANNEL.c.name == channel,
-                CHANNEL.c.is_paused.is_(False),
-                CHANNEL.c.is_gated.is_(False),
-                CHANNEL.c.is_shadow.is_(False),
+                PUBLICATION.c.stock_point_id == sa.bindparam("point"),
                 PUBLICATION.c.state == PublicationState.PENDING.value,
                 PUBLICATION.c.revision > 0,
-                IS_NAMED,
+                PUBLICATION.c.drift_units.is_(None),
                 ~HELD_BACK,
                 sa.or_(PUBLICATION.c.next_at.is_(None), PUBLICATION.c.next_at <= self._now),
-                has_heard,
+                HAS_HEARD_ORDERS,
             )
-            .order_by(PUBLICATION.c.salable_quantity, PUBLICATION.c.id)
+            .order_by(PUBLICATION.c.risk_rank, PUBLICATION.c.id)
             .limit(limit)
             .with_for_update(of=PUBLICATION, skip_locked=True)
         )
-        rows = self._connection.execute(query).all()
+        found = [
+            row for point in self._open_points(channel) for row in self._connection.execute(query, {"point": point})
+        ]
+        rows = sorted(found, key=lambda row: (row.risk_rank, row.id))[:limit]
         if rows:
             self._connection.execute(
                 PUBLICATION.update()
@@ -362,6 +380,7 @@ class PublicationStore:
                     sent_at=self._now,
                     receipt=None,
                     waits_for_orders_since=None,
+                    check_at=None,
                     attempts=PUBLICATION.c.attempts + 1,
                 )
             )
@@ -377,6 +396,17 @@ class PublicationStore:
             )
             for row in rows
         ]
+
+    def _open_points(self, channel: str) -> list[int]:
+        """The stock points of a channel to which numbers may be sent now."""
+        query = (
+            sa.select(POINT.c.id)
+            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+            .where(CHANNEL.c.name == channel, CHANNEL.c.is_paused.is_(False), CHANNEL.c.is_gated.is_(False), IS_NAMED)
+            .where(CHANNEL.c.is_shadow.is_(False))
+            .order_by(POINT.c.id)
+        )
+        return list(self._connection.execute(query).scalars())
 
     def land(self, flights: Sequence[tuple[Flight, Landing]], flight: str) -> None:
         """Records answers: each under its fence, so that a late answer to an older number changes nothing newer."""
@@ -401,6 +431,7 @@ class PublicationStore:
                     "said_receipt": landing.receipt,
                     "seen_units": landing.channel_units,
                     "waits": landing.waits_for_orders_since,
+                    "check": landing.check_at,
                     "now": self._now,
                 }
             )
@@ -422,7 +453,11 @@ class PublicationStore:
 
     def adopt_imports(self, channel: str, limit: int, flight: str) -> dict[str, list[Flight]]:
         """Takes over numbers whose import may have finished, by receipt."""
-        due = sa.and_(PUBLICATION.c.receipt.is_not(None), PUBLICATION.c.flight_until <= self._now)
+        due = sa.and_(
+            PUBLICATION.c.flight.is_not(None),
+            PUBLICATION.c.receipt.is_not(None),
+            PUBLICATION.c.flight_until <= self._now,
+        )
         query = (
             sa.select(PUBLICATION.c.receipt)
             .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
@@ -491,33 +526,11 @@ class PublicationStore:
                 row.channel_units,
                 row.channel_units_at,
                 PublicationState(row.state),
+                row.check_at is not None,
             )
             for row in self._connection.execute(query)
         ]
         return found if keys is None else [number for number in found if number.key in keys]
-
-    def heard(self, publication_id: int, units: int, observed_at: datetime) -> bool:
-        """The channel shows `units`; True: that is drift, and the number is sent again once all orders are heard.
-
-        An observation older than our last write, or made while one is in flight, says nothing.
-        """
-        row = self._connection.execute(
-            sa.select(PUBLICATION).where(PUBLICATION.c.id == publication_id).with_for_update()
-        ).one()
-        if row.flight is not None or row.state == PublicationState.EXCLUDED.value:
-            return False
-        if row.channel_units_at is not None and observed_at <= row.channel_units_at:
-            return False
-        values: dict[str, Any] = {"channel_units": units, "channel_units_at": observed_at}
-        is_drift = bool(row.channel_units != units and row.state == PublicationState.CONFIRMED.value)
-        if is_drift:
-            values |= {
-                "state": PublicationState.PENDING.value,
-                "revision": row.revision + 1,
-                "waits_for_orders_since": self._now,
-            }
-        self._connection.execute(PUBLICATION.update().where(PUBLICATION.c.id == publication_id).values(**values))
-        return is_drift
 
     def counted(self, publication_id: int, units: int, counted_at: datetime) -> None:
         """Somebody counted there: the channel shows the count, which may not be the number it must show."""
@@ -533,6 +546,7 @@ class PublicationStore:
             .values(
                 channel_units=units,
                 channel_units_at=counted_at,
+                check_at=None,
                 state=sa.case((is_drift, PublicationState.PENDING.value), else_=PUBLICATION.c.state),
                 revision=sa.case((is_drift, PUBLICATION.c.revision + 1), else_=PUBLICATION.c.revision),
             )
@@ -597,6 +611,9 @@ def _landing(form: _Form) -> sa.Update:
                 "channel_units_at": now,
                 "attempts": 0,
                 "next_at": None,
+                "check_at": sa.case((is_newest, sa.bindparam("check", type_=PUBLICATION.c.check_at.type)), else_=None),
+                "prior_units": PUBLICATION.c.channel_units,
+                "drift_units": None,
             }
         case PublicationState.SENT:
             values = {"receipt": sa.bindparam("said_receipt"), "flight_until": later}

@@ -169,6 +169,16 @@ class ReportStore:
                 )
                 order = self._connection.execute(query).one_or_none()
                 return f"{order.name}, order {order.number or order.external_id}" if order else subject
+            case ["publication", number]:
+                named = (
+                    sa.select(CHANNEL.c.name, LISTING.c.sku, POINT.c.external_id)
+                    .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
+                    .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+                    .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
+                    .where(PUBLICATION.c.id == int(number))
+                )
+                shown = self._connection.execute(named).one_or_none()
+                return f"{shown.name}, {shown.sku} at {shown.external_id}" if shown else subject
             case _:
                 return subject
 

@@ -90,6 +90,8 @@ class ScopeStore:
                     receipt=None,
                     next_at=None,
                     waits_for_orders_since=None,
+                    check_at=None,
+                    drift_units=None,
                 )
             )
 

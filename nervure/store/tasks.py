@@ -33,6 +33,15 @@ class TaskStore:
         """
         return self._close_oversold() + self._close(self._arrived() | self._moot()) + self._close_mass_zero()
 
+    def close_all(self, kind: str, prefix: str) -> int:
+        """Closes every open task of a kind whose subject begins so; answers how many."""
+        closed = self._connection.execute(
+            TASK.update()
+            .where(TASK.c.kind == kind, TASK.c.subject.startswith(prefix, autoescape=True), TASK.c.closed_at.is_(None))
+            .values(closed_at=self._now)
+        )
+        return closed.rowcount
+
     # -- oversold ----------------------------------------------------------------------------------------------
 
     def _close_oversold(self) -> int:

@@ -49,6 +49,7 @@ class UpkeepStore:
             sa.and_(
                 PUBLICATION.c.state == PublicationState.CONFIRMED.value,
                 PUBLICATION.c.channel_units != PUBLICATION.c.salable_quantity,
+                PUBLICATION.c.drift_units.is_(None),
             )
         )
 

@@ -30,6 +30,7 @@ from connectors.records import Page
 from connectors.shopify import CHANNEL, ShopifyConnection, ShopifySettings
 from connectors.shopify_graphql import PATH, Budget
 from connectors.transport import HttpRequest, HttpResponse, Send
+from nervure.clock import ManualClock
 from schemas.documents import Fact, Translation
 from schemas.fulfillment import FulfillmentLine, Parcel, Shipment
 from schemas.levels import LevelKey, LevelReading, LevelWrite, WriteOutcome
@@ -659,11 +660,11 @@ def test_a_long_wait_is_raised_not_slept() -> None:
 def test_after_its_wait_the_points_are_there(
     maximum: float, rate: float, filled: float, wanted: float, passed: float
 ) -> None:
-    budget = Budget()
-    status = {"maximumAvailable": maximum, "restoreRate": rate, "currentlyAvailable": maximum * filled}
-    budget.learn({"throttleStatus": status}, START)
-    now = START + timedelta(seconds=passed)
-    wait = budget.wait_seconds(wanted, now)
+    clock = ManualClock(START)
+    budget = Budget(clock.now)
+    budget.learn(maximum * filled, maximum, rate)
+    clock.advance(passed)
+    wait = budget.spend(wanted)
     assert wait >= 0
     there = min(maximum, maximum * filled + (passed + wait) * rate)
     assert there >= min(wanted, maximum) - 0.01 * rate

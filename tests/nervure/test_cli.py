@@ -24,6 +24,8 @@ from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import store
 from nervure.rehearsals import Outcome, RehearsalError
 from nervure.settings import load
+from nervure.store.budgets import BudgetStore
+from nervure.store.drift import DriftStore
 from nervure.template import SETTINGS_TEMPLATE
 from schemas.documents import Heard, RawDocument
 from simulation.platforms.prestashop import KEY, PrestaShopEmulator
@@ -181,16 +183,20 @@ def test_a_file_that_is_no_database_is_said_in_one_sentence(shell: Shell) -> Non
 
 def test_status_shows_every_channel_and_what_is_to_do(shell: Shell) -> None:
     assert shell.says("status").splitlines() == [
-        "channel   platform    orders  confirmed  pending  error  excluded  problem",
-        "boutique  prestashop  0       0          0        0      0                ",
+        "channel   platform    orders  confirmed  pending  error  excluded  polled  calls  problem",
+        "boutique  prestashop  0       0          0        0      0                 free          ",
     ]
     bound(shell)
     with shell.hub() as hub, hub.database.write() as connection:
         World(connection).orders.open_task("shortfall", "order_line:1", "1 unit is missing")
         World(connection).connection.exec_driver_sql("UPDATE channel SET problem = 'sign-in refused'")
     lines = shell.says("status").splitlines()
-    assert lines[1].split() == ["boutique", "prestashop", "0", "0", "3", "0", "0", "sign-in", "refused"]
+    assert lines[1].split() == ["boutique", "prestashop", "0", "0", "3", "0", "0", "free", "sign-in", "refused"]
     assert lines[2] == "shortfall: order_line:1: 1 unit is missing"
+    with shell.hub() as hub:
+        for _ in range(5):
+            hub.database.run(lambda c: BudgetStore(c, hub.clock.now()).failed("boutique", "refused", is_probe=False))
+        assert "down 1" in shell.says("status")
 
 
 def test_check_names_what_does_not_hold(shell: Shell) -> None:
@@ -287,7 +293,23 @@ def test_a_catalogue_is_pulled_and_bound(shell: Shell) -> None:
     assert shell.says("channels", "unbound", "boutique") == "every listing is bound\n"
 
 
-@pytest.mark.parametrize("command", ["bind", "unbound", "pause", "resume"])
+def test_drift_is_listed_and_decided_about(shell: Shell) -> None:
+    bound(shell)
+    assert shell.says("channels", "drift", "boutique") == "nothing differs\n"
+    assert shell.fails("channels", "drift", "boutique", "--keep", "MUG") == "boutique asks nothing about 'MUG'"
+    with shell.hub() as hub, hub.database.write() as connection:
+        connection.exec_driver_sql(
+            "UPDATE publication SET state = 'failed', reason = 'asked', drift_units = 9, channel_units = 9,"
+            " revision = 1, salable_quantity = 4 WHERE id = (SELECT min(id) FROM publication)"
+        )
+        sku = DriftStore(connection, hub.clock.now()).listed("boutique")[0].sku
+    assert shell.says("channels", "drift", "boutique").splitlines()[1].split() == [sku, "1", "9", "4", "asked"]
+    said = shell.says("channels", "drift", "boutique", "--keep", sku).splitlines()
+    assert said[0] == f"{sku}: what the channel shows stands"
+    assert said[2].split() == [sku, "1", "9", "4", "let", "stand"]
+
+
+@pytest.mark.parametrize("command", ["bind", "unbound", "pause", "resume", "drift"])
 def test_an_unknown_channel_is_named_with_those_there_are(shell: Shell, command: str) -> None:
     assert shell.fails("channels", command, "boutik") == "no channel 'boutik' in the settings; there are: boutique"
 

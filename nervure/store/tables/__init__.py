@@ -4,7 +4,13 @@ Times are UTC. Units are ints. Amounts are exact text with the currency beside t
 """
 
 from nervure.store.tables.catalogue import ItemRow, KitComponentRow, ListingRow, LocationRow
-from nervure.store.tables.channels import CallCeilingRow, ChannelRow, StockPointLocationRow, StockPointRow
+from nervure.store.tables.channels import (
+    CallBudgetRow,
+    CallCeilingRow,
+    ChannelRow,
+    StockPointLocationRow,
+    StockPointRow,
+)
 from nervure.store.tables.counts import CycleCountLineRow, CycleCountRow
 from nervure.store.tables.cutover import BindingDecisionRow, CutoverRow
 from nervure.store.tables.documents import InboxBodyRow, InboxRow, OutboxRow, TaskRow
@@ -22,7 +28,7 @@ from nervure.store.tables.orders import (
     ShortfallRow,
 )
 from nervure.store.tables.policies import BackorderChangeRow, PolicyChangeRow, PolicyRow, PublicationAnswerRow
-from nervure.store.tables.publications import AvailabilityChangeRow, PublicationRow, ZeroFallRow
+from nervure.store.tables.publications import AvailabilityChangeRow, PublicationRow, SalesPaceRow, ZeroFallRow
 from nervure.store.tables.purchases import PurchaseLineRow, PurchaseReceiptRow, PurchaseRow
 from nervure.store.tables.reservations import ReservationLineRow, ReservationRow
 from nervure.store.tables.restores import HubLifeRow, RestoreRow
@@ -37,6 +43,7 @@ __all__ = [
     "AvailabilityChangeRow",
     "BackorderChangeRow",
     "BindingDecisionRow",
+    "CallBudgetRow",
     "CallCeilingRow",
     "ChannelRow",
     "ClaimRow",
@@ -73,6 +80,7 @@ __all__ = [
     "RestoreRow",
     "SafetyStockRow",
     "SalesOrderRow",
+    "SalesPaceRow",
     "SerialClaimRow",
     "SerialRow",
     "ShadowDayRow",

@@ -13,6 +13,8 @@ class ChannelRow(SQLModel, table=True):
     """Durable state of one account.
 
     `orders_heard_until`: every order changed before it had been stored by `orders_stored_at`.
+    `orders_since`: where its first pull began. `orders_late_seconds`: the longest time that an order was shown to a
+    pull too late, and when that was seen last.
     `levels_heard_until`: what it showed then, or later, had been stored by `levels_stored_at`.
     `is_gated`: it was not cut over yet, and no number or message may be sent to it.
     `is_shadow`: it is read, and nothing that could change it leaves. `settings_mode`: what the settings said last.
@@ -34,6 +36,9 @@ class ChannelRow(SQLModel, table=True):
     orders_watermark: datetime | None = time(nullable=True)
     orders_heard_until: datetime | None = time(nullable=True)
     orders_stored_at: datetime | None = time(nullable=True)
+    orders_since: datetime | None = time(nullable=True)
+    orders_late_seconds: float | None = None
+    orders_late_at: datetime | None = time(nullable=True)
     orders_next_at: datetime | None = time(nullable=True)
     levels_heard_until: datetime | None = time(nullable=True)
     levels_stored_at: datetime | None = time(nullable=True)
@@ -71,3 +76,26 @@ class CallCeilingRow(SQLModel, table=True):
     account: str = Field(primary_key=True)
     operation: str = Field(primary_key=True)
     free_at: datetime = time()
+
+
+class CallBudgetRow(SQLModel, table=True):
+    """What one credential may call now, for all processes and all channels that share it.
+
+    `free_at`: the platform asked for silence until then. `failures`: calls in a row that nobody answered; after too
+    many nothing is called until `probe_at`, when one call tries again, later and later (`probes`). `points` were in the
+    platform's bucket at `points_at`.
+    """
+
+    __tablename__ = "call_budget"
+    __table_args__ = (CheckConstraint("failures >= 0 AND probes >= 0", name="counts"),)
+
+    credential: str = Field(primary_key=True)
+    free_at: datetime | None = time(nullable=True)
+    failures: int = 0
+    probes: int = 0
+    probe_at: datetime | None = time(nullable=True)
+    reason: str | None = None
+    points: float | None = None
+    points_at: datetime | None = time(nullable=True)
+    maximum: float | None = None
+    restored_per_second: float | None = None

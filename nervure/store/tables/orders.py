@@ -26,7 +26,7 @@ class SalesOrderRow(SQLModel, table=True):
     external_id: str
     number: str
     state: str
-    placed_at: datetime = time()
+    placed_at: datetime = time(index=True)
     updated_at: datetime = time()
     recorded_at: datetime = time()
     currency: str

@@ -15,6 +15,10 @@ class PublicationRow(SQLModel, table=True):
     `revision` fences `salable_quantity`; `sent_revision` and `sent_units` are what is in flight or was last answered;
     `channel_units` is what we believe the channel showed at `channel_units_at`.
     `waits_for_orders_since`: not sent before every order changed until then has been heard.
+    `risk_rank`: the lower, the sooner it is sent and read back. `check_at`: when a confirmed number is to be read back;
+    `prior_units` is what the channel was believed to show before that write, and `drops` how often a write that it had
+    confirmed was not there. `drift_units`: what somebody else made the channel show, where it is not simply repaired:
+    pending, it is to be judged; failed, a person is asked; confirmed, it was let stand.
     """
 
     __tablename__ = "publication"
@@ -26,10 +30,25 @@ class PublicationRow(SQLModel, table=True):
         CheckConstraint("(state IN ('sent', 'unknown')) = (flight IS NOT NULL)", name="flight"),
         CheckConstraint("state <> 'confirmed' OR confirmed_revision = revision", name="confirmed"),
         CheckConstraint("state NOT IN ('failed', 'excluded') OR reason IS NOT NULL", name="reason"),
-        Index("ix_publication_state", "stock_point_id", "state", "salable_quantity"),
+        Index("ix_publication_state", "stock_point_id", "state", "risk_rank", "id"),
+        Index(
+            "ix_publication_drift",
+            "stock_point_id",
+            sqlite_where=text("drift_units IS NOT NULL"),
+            postgresql_where=text("drift_units IS NOT NULL"),
+        ),
+        Index(
+            "ix_publication_check",
+            "stock_point_id",
+            "risk_rank",
+            "id",
+            sqlite_where=text("check_at IS NOT NULL"),
+            postgresql_where=text("check_at IS NOT NULL"),
+        ),
         Index(
             "ix_publication_flight",
-            "flight",
+            "stock_point_id",
+            "flight_until",
             sqlite_where=text("flight IS NOT NULL"),
             postgresql_where=text("flight IS NOT NULL"),
         ),
@@ -55,6 +74,22 @@ class PublicationRow(SQLModel, table=True):
     waits_for_orders_since: datetime | None = time(nullable=True)
     attempts: int = 0
     reason: str | None = None
+    risk_rank: int = 0
+    check_at: datetime | None = time(nullable=True)
+    prior_units: int | None = None
+    drops: int = 0
+    drift_units: int | None = None
+
+
+class SalesPaceRow(SQLModel, table=True):
+    """How fast an item sold lately over all channels, kits that hold it included."""
+
+    __tablename__ = "sales_pace"
+    __table_args__ = (CheckConstraint("units_per_day >= 0", name="units"),)
+
+    item_id: int = ref("item", primary_key=True)
+    units_per_day: float
+    measured_at: datetime = time()
 
 
 class AvailabilityChangeRow(SQLModel, table=True):

@@ -35,7 +35,7 @@ from schemas.dropship import DropShipOrder, FeedVerdict, SupplierReply
 from schemas.fulfillment import Shipment
 from schemas.levels import LevelAnswer, LevelKey, LevelWrite, WriteOutcome
 from schemas.orders import Order, Return
-from schemas.publications import ChannelListing, ChannelPlace
+from schemas.publications import ChannelListing, ChannelPlace, DriftPolicy
 from schemas.stock import ChannelMovement, StockObservation, SupplierOffer
 from tests.nervure.operations.fake_shops import FakeShop
 from tests.nervure.world import SHOP, START, World
@@ -76,6 +76,7 @@ class ScriptedShop(FakeShop):
     writes: list[list[LevelWrite]] = field(default_factory=list)
     reads: list[list[LevelKey]] = field(default_factory=list)
     imports: dict[str, dict[LevelKey, LevelAnswer]] = field(default_factory=dict)
+    receipt_error: ConnectorError | None = None
     pages: list[Page | ConnectorError] = field(default_factory=list)
     sinces: list[datetime] = field(default_factory=list)
     shipments: dict[str, Shipment] = field(default_factory=dict)
@@ -114,6 +115,8 @@ class ScriptedShop(FakeShop):
 
     def read_receipt(self, receipt: str, writes: Sequence[LevelWrite]) -> list[LevelAnswer]:  # type: ignore[override]  # the fake shop has no imports
         self._call()
+        if self.receipt_error is not None:
+            raise self.receipt_error
         known = self.imports[receipt]
         return [known.get(write.key, LevelAnswer(write.key, WriteOutcome.SENT, receipt=receipt)) for write in writes]
 
@@ -189,6 +192,7 @@ def scripted_hub(
     feed_counts_our_orders: bool = False,
     clock: ManualClock | None = None,
     creates_items: bool = False,
+    drift: DriftPolicy = DriftPolicy.REPAIR,
 ) -> Hub:
     """A hub around scripted accounts, and around supplier "acme" where there is one."""
 
@@ -202,6 +206,7 @@ def scripted_hub(
             ),
             ChannelSettings(name=name, url="http://localhost"),
             creates_items=creates_items,
+            drift=drift,
         )
 
     suppliers = {}

@@ -26,6 +26,7 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
 from nervure.store.coverage import CoverageStore
 from nervure.store.database import Database
+from nervure.store.drift import DriftStore
 from nervure.store.messages import MessageStore
 from nervure.store.publications import PublicationStore
 from nervure.store.reports import ReportStore
@@ -185,7 +186,7 @@ def shows(hub: Hub, **units: int) -> None:
 
     def seen(world: World) -> None:
         for sku, count in units.items():
-            world.publications.heard(world.publication_id("shop", sku, "web"), count, world.now)
+            DriftStore(world.connection, world.now).heard(world.publication_id("shop", sku, "web"), count, world.now)
         ChannelStore(world.connection, world.now).levels_heard("shop", world.now)
 
     with hub.database.write() as connection:

@@ -16,6 +16,7 @@ from nervure.publication.zero_guard import OnMassZero, ZeroGuard
 from nervure.store.channels import ChannelStore
 from nervure.store.coverage import HELD_TEXT, CoverageStore
 from nervure.store.database import Connection, Database
+from nervure.store.drift import DriftStore
 from nervure.store.statements import CHANGE
 from nervure.store.tasks import TaskStore
 from nervure.store.zeros import HeldZero, ZeroStore
@@ -211,7 +212,7 @@ def test_what_is_seen_to_show_nothing_any_more_needs_nobody(sqlite: Database) ->
     with hub.database.write() as connection:
         world = World(connection, hub.clock.now())
         for sku in SKUS[:12]:
-            world.publications.heard(world.publication_id("shop", sku, "web"), 0, hub.clock.now())
+            DriftStore(world.connection, world.now).heard(world.publication_id("shop", sku, "web"), 0, hub.clock.now())
     assert held(hub) == []
     tell(hub)
     assert zeros(shop) == set(SKUS[:12])

@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 
 from nervure.publication.answers import (
+    CHECK_SECONDS,
     IMPORT_POLL_SECONDS,
     READ_BACK_SECONDS,
     RETRY_SECONDS,
@@ -22,7 +23,10 @@ KEY = LevelKey("S-BOLT", "web")
 @pytest.mark.parametrize(
     ("answer", "landing"),
     [
-        (LevelAnswer(KEY, WriteOutcome.CONFIRMED), Landing(PublicationState.CONFIRMED)),
+        (
+            LevelAnswer(KEY, WriteOutcome.CONFIRMED),
+            Landing(PublicationState.CONFIRMED, check_at=START + timedelta(seconds=CHECK_SECONDS)),
+        ),
         (
             LevelAnswer(KEY, WriteOutcome.SENT, receipt="import 1"),
             Landing(PublicationState.SENT, receipt="import 1", next_at=START + timedelta(seconds=IMPORT_POLL_SECONDS)),

@@ -1,16 +1,19 @@
 """Numbers on their way: one at a time for each key, and no older one over a newer one (R36)."""
 
+from datetime import datetime
+
 import pytest
 
 from nervure.publication.answers import Landing
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
+from nervure.store.drift import DriftStore
 from nervure.store.inbox import InboxStore
 from nervure.store.orders import CHANNEL
 from nervure.store.publications import FLIGHT_SECONDS, Flight
 from schemas.documents import Heard, RawDocument
 from schemas.levels import LevelKey
-from schemas.publications import PublicationState
+from schemas.publications import DriftPolicy, PublicationState
 from tests.nervure.world import START, World, at, at_once, merchant, overtaken
 
 CONFIRMED = Landing(PublicationState.CONFIRMED)
@@ -28,6 +31,10 @@ def ready(world: World, bolts: int = 5) -> int:
 
 def launch(world: World, flight: str, *, limit: int = 10) -> dict[str, Flight]:
     return {one.sku: one for one in world.publications.launch("shop", limit, flight)}
+
+
+def heard(world: World, number: int, units: int, observed_at: datetime) -> bool:
+    return DriftStore(world.connection, world.now).heard(number, units, observed_at)
 
 
 def state(world: World, number: int) -> tuple[str, int, int, int]:
@@ -262,9 +269,9 @@ def test_a_number_edited_on_the_channel_is_drift_and_sent_again_once_orders_are_
     number = ready(world)
     world.publications.land([(launch(world, "one")["BOLT"], CONFIRMED)], "one")
     later = world.later(3)
-    assert not later.publications.heard(number, 5, at(1)), "an echo of our own number"
-    assert not later.publications.heard(number, 7, at(1)), "no newer than what was heard"
-    assert later.publications.heard(number, 7, at(2))
+    assert not heard(later, number, 5, at(1)), "an echo of our own number"
+    assert not heard(later, number, 7, at(1)), "no newer than what was heard"
+    assert heard(later, number, 7, at(2))
     row = world.publication(number)
     assert (row["state"], row["revision"], row["channel_units"], row["waits_for_orders_since"]) == (
         "pending",
@@ -272,17 +279,30 @@ def test_a_number_edited_on_the_channel_is_drift_and_sent_again_once_orders_are_
         7,
         at(3),
     )
-    assert not later.publications.heard(number, 8, at(3)), "it is on its way to be mended"
+    assert not heard(later, number, 8, at(3)), "it is on its way to be mended"
+
+
+@pytest.mark.requirement("R35")
+def test_what_somebody_changed_is_not_sent_before_it_is_judged_also_when_our_number_changes(world: World) -> None:
+    number = ready(world)
+    world.publications.land([(launch(world, "one")["BOLT"], CONFIRMED)], "one")
+    later = world.later(3)
+    assert DriftStore(later.connection, later.now).heard(number, 7, at(2), DriftPolicy.ASK)
+    later.receive("BOLT", "paris", 1)
+    later.refresh()
+    ChannelStore(later.connection, later.now).heard_orders("shop", watermark=None, until=at(4), next_at=None)
+    assert state(later, number)[0] == "pending"
+    assert "BOLT" not in launch(later, "two")
 
 
 @pytest.mark.requirement("R21", "R36")
 def test_an_observation_says_nothing_about_a_number_in_flight_or_one_written_since(world: World) -> None:
     number = ready(world)
     flight = launch(world, "one")["BOLT"]
-    assert not world.later(1).publications.heard(number, 7, at(1))
+    assert not heard(world.later(1), number, 7, at(1))
     assert world.publication(number)["channel_units"] is None
     world.later(2).publications.land([(flight, CONFIRMED)], "one")
-    assert not world.later(3).publications.heard(number, 7, at(2))
+    assert not heard(world.later(3), number, 7, at(2))
     assert state(world, number)[0] == "confirmed"
 
 
