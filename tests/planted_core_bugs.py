@@ -83,7 +83,7 @@ BUGS = (
     Bug(
         "levels are read, but not locked, before a claim",
         CLAIMS_SQL,
-        "    .with_for_update(of=LEVEL)\n",
+        "    .with_for_update()\n",
         "",
         CLAIM_RACES,
     ),
@@ -487,8 +487,8 @@ BUGS = (
     Bug(
         "a supplier's reply ships what lies elsewhere",
         "nervure/operations/suppliers.py",
-        "if lies_at is None or lies_at != location:",
-        "if lies_at is None:",
+        "if lies_at is None or lies_at != location or ",
+        "if lies_at is None or ",
         SUPPLIERS,
     ),
     Bug(

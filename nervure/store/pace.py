@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.store import tables
 from nervure.store.orders import LINE, ORDER
-from nervure.store.statements import KIT, chunks, insert_new
+from nervure.store.statements import KIT, as_one, chunks, insert_new, is_among
 
 PACE = tables.of(tables.SalesPaceRow)
 
@@ -45,7 +45,8 @@ class PaceStore:
         )
         for row in self._connection.execute(query):
             sold[row.item_id] += int(row.units)
-        for row in self._connection.execute(sa.select(KIT).where(KIT.c.kit_id.in_(sorted(sold)))).all():
+        kits = sa.select(KIT).where(is_among(KIT.c.kit_id, self._connection.dialect.name))
+        for row in self._connection.execute(kits, as_one(list(sold))).all():
             sold[row.part_id] += sold[row.kit_id] * row.units
         paces = [
             {"item_id": item, "units_per_day": units / LOOK_BACK_DAYS, "measured_at": self._now}
