@@ -19,35 +19,24 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.errors import ConnectorError
-from connectors.registry import channels as known_channels
-from connectors.registry import suppliers as known_suppliers
 from connectors.transport import HttpRequest, HttpResponse, Send
 from nervure.clock import ScaledClock
-from nervure.inventory.ledger import book
-from nervure.inventory.stock import Entry
-from nervure.inventory.stock import Place as StockPlace
 from nervure.operations.drain import drain
-from nervure.operations.hub import Account as HubAccount
-from nervure.operations.hub import Hub, SupplierAccount
 from nervure.operations.messages import send_messages
 from nervure.operations.publish import publish, refresh
-from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders
+from nervure.operations.pull import are_orders_due, pull_orders
 from nervure.operations.staff import adjust, ship_fulfillment
 from nervure.operations.suppliers import pull_offers, pull_replies
-from nervure.operations.webhooks import WebhookRefusedError, callback_url, take_webhook
-from nervure.store.catalogue import CatalogueStore
-from nervure.store.channels import ChannelStore
+from nervure.operations.webhooks import WebhookRefusedError, take_webhook
 from nervure.store.database import Database
 from nervure.store.publications import PublicationStore
 from nervure.store.reports import ReportStore
-from nervure.store.stock import StockStore
 from schemas.fulfillment import Parcel
-from schemas.items import Item
-from schemas.locations import Address, Coordinates, Location, LocationKind
-from schemas.stock import AdjustmentReason, MovementKind
-from simulation.accounts import SUPPLIER_NAME, Account, open_accounts, open_supplier, supplier_settings
-from simulation.catalogue import PLACES, STORES, SUPPLIER, WAREHOUSE, Good, Stock
+from schemas.stock import AdjustmentReason
+from simulation.accounts import SUPPLIER_NAME, open_accounts, open_supplier
+from simulation.catalogue import STORES, SUPPLIER, WAREHOUSE, Good, Stock
 from simulation.history import Event, EventKind, History
+from simulation.hubs import fill_shelves, has_come_to_rest, open_hub, write_merchant
 from simulation.platform import BasketLine, CatalogueEntry
 from simulation.server import Postman
 from simulation.shoppers import make_shopper
@@ -62,7 +51,6 @@ OPENING_SPEED = 20.0
 SHIP_AFTER = timedelta(hours=6)
 STAFF_PERIOD = timedelta(hours=1)
 FEED_PERIOD = timedelta(minutes=30)
-SUPPLIER_TTL_SECONDS = 6 * 3600.0
 REST_SPEED = 300.0
 """Speed after the last event: what a hub under too much load left behind is heard while platforms' cursors live."""
 
@@ -134,7 +122,8 @@ class Replay:
         self._accounts = {account.name: account for account in open_accounts()}
         self.world = World(goods, stock_for(history), self._accounts, open_supplier(), self.clock)
         self.world.open()
-        self.hub = self._open_hub(database)
+        self.hub = open_hub(self.world, database)
+        write_merchant(self.hub, self.world)
         self._sold: dict[str, tuple[str, str, str, Counter[str]]] = {}
         self.adjusted: Counter[tuple[str, str]] = Counter()
         self.figures: Counter[str] = Counter()
@@ -177,65 +166,10 @@ class Replay:
 
     # -- the hub -----------------------------------------------------------------------------------------------
 
-    def _open_hub(self, database: Database) -> Hub:
-        hub = Hub(
-            database=database,
-            clock=self.clock,
-            accounts={account.name: hub_account(account) for account in self._accounts.values()},
-            suppliers={SUPPLIER_NAME: hub_supplier()},
-            wire=lambda name, url: self.world.answer("supplier" if name == SUPPLIER_NAME else name),
-            callback_url="https://hub.example",
-        )
-        now = self.clock.now()
-        with database.write() as connection:
-            catalogue = CatalogueStore(connection, now)
-            catalogue.put_items([Item(sku=good.sku, title=good.entry.title) for good in self.world.goods])
-            locations = write_places(catalogue)
-            for account in self._accounts.values():
-                catalogue.put_channel(
-                    account.name,
-                    account.platform,
-                    buffer_units=0,
-                    stock_points={
-                        point: [locations[c] for c in codes] for point, codes in account.stock_points.items()
-                    },
-                    orders_since=now,
-                )
-            items = catalogue.item_ids(list(self._history.titles))
-            opening = [
-                Entry(
-                    place=StockPlace(items[sku], locations[place]),
-                    kind=MovementKind.RECEIVED,
-                    units=units,
-                    cause_key=f"opening|{sku}|{place}",
-                    occurred_at=now,
-                )
-                for (sku, place), units in sorted(self.world.stock.items())
-                if units and place != SUPPLIER.code
-            ]
-            book(StockStore(connection, now), opening)
-        return hub
-
     def _first_publication(self) -> None:
-        """Listings are bound, webhooks subscribed, the feed read, and every shelf filled, before the doors open."""
-        pull_offers(self.hub, SUPPLIER_NAME)
-        for name, account in self._accounts.items():
-            pull_catalogue(self.hub, name)
-            if account.has_webhooks:
-                self.hub.connection(name).ensure_webhooks(callback_url(self.hub, name))
-        while drain(self.hub).handled:
-            pass
-        while not self._is_quiet():
-            while refresh(self.hub):
-                pass
-            for name in self._accounts:
-                publish(self.hub, name)
-            self.clock.sleep(5.0)
+        """Every shelf is filled before the doors open."""
+        fill_shelves(self.hub, self.world)
         self._tell(f"opened with {len(self.world.goods)} items on {len(self._accounts)} channels")
-
-    def _is_quiet(self) -> bool:
-        with self.hub.database.read() as connection:
-            return ReportStore(connection, self.clock.now()).is_quiet()
 
     def _work(self) -> None:
         """What the flows do, one after the other: intake first, then numbers, then everything that is due."""
@@ -262,7 +196,7 @@ class Replay:
                 worked += self._ship(now)
             if self._done.is_set():
                 deadline = deadline or time.monotonic() + SETTLE_WALL_SECONDS
-                if self._has_come_to_rest() or time.monotonic() > deadline:
+                if has_come_to_rest(self.hub, self.world, self._ended_at) or time.monotonic() > deadline:
                     self._at_rest.set()
                     return
             if not worked:
@@ -282,22 +216,6 @@ class Replay:
             parcel = Parcel(carrier="Colissimo", tracking_number=f"6A{number:011d}")
             ship_fulfillment(self.hub, number, parcel=parcel)
         return len(due)
-
-    def _has_come_to_rest(self) -> bool:
-        """Everything heard, shipped, told and shown, and the supplier's last word heard."""
-        ended_at = self._ended_at
-        with self.hub.database.read() as connection:
-            now = self.clock.now()
-            reports, states = ReportStore(connection, now), ChannelStore(connection, now)
-            if not reports.is_quiet() or reports.fulfillments_before(now, with_suppliers=True):
-                return False
-            heard = [states.get(name).orders_heard_until for name in self._accounts]
-            feed = states.feed_as_of(SUPPLIER_NAME)
-        if any(until is None or until <= ended_at for until in heard):
-            return False
-        if feed is None or feed < self.world.supplier.changed_at:
-            return False
-        return all(not account.emulator.due_webhooks(now) for account in self._accounts.values())
 
     # -- the world ---------------------------------------------------------------------------------------------
 
@@ -401,42 +319,3 @@ class Replay:
             self._failures.append(error)
             self._done.set()
             self._at_rest.set()
-
-
-def hub_account(account: Account, url: str | None = None) -> HubAccount:
-    """The hub's side of an emulated account."""
-    record = known_channels()[account.platform]
-    secrets: dict[str, Any] = dict(account.secrets)
-    if "webhook_secrets" in secrets:
-        secrets["webhook_secrets"] = (secrets["webhook_secrets"],)
-    settings = record.settings.model_validate(
-        {"name": account.name, "url": url or f"http://{account.path}.example", **account.settings, **secrets}
-    )
-    return HubAccount(record, settings, account.order_poll_seconds)
-
-
-def hub_supplier(url: str = "http://supplier.example") -> SupplierAccount:
-    """The hub's side of the emulated supplier."""
-    record = known_suppliers()["supplier_feed"]
-    values = supplier_settings(ttl_seconds=SUPPLIER_TTL_SECONDS) | {"url": url}
-    own = {name: value for name, value in values.items() if name not in ("platform", "location")}
-    return SupplierAccount(record, record.settings.model_validate(own))
-
-
-def write_places(catalogue: CatalogueStore) -> dict[str, int]:
-    """Writes the merchant's locations; answers their ids by code."""
-    return {
-        place.code: catalogue.put_location(
-            Location(
-                code=place.code,
-                name=place.name,
-                kind=LocationKind(place.kind),
-                address=Address(country="FR", postal_code=place.postal_code, city=place.city),
-                coordinates=Coordinates(latitude=place.latitude, longitude=place.longitude),
-                can_pickup=place in STORES,
-            ),
-            master=SUPPLIER_NAME if place == SUPPLIER else None,
-            ttl_seconds=SUPPLIER_TTL_SECONDS if place == SUPPLIER else None,
-        )
-        for place in PLACES
-    }

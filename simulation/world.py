@@ -6,6 +6,7 @@ The record is the world's own: it knows what shoppers got and what came back, wh
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from connectors.transport import HttpRequest, HttpResponse
 from nervure.clock import Clock
@@ -18,7 +19,10 @@ from simulation.record import ComeBack, Record, Sale
 
 @dataclass
 class World:
-    """Everything outside the hub. Safe to share between threads: each platform has its lock."""
+    """Everything outside the hub. Safe to share between threads: each platform has its lock.
+
+    `ahead`: how far a platform's clock is ahead of the right time (negative: behind).
+    """
 
     goods: Sequence[Good]
     stock: Stock
@@ -27,18 +31,29 @@ class World:
     clock: Clock
     sales: list[Sale] = field(default_factory=list)
     come_backs: list[ComeBack] = field(default_factory=list)
-    locks: dict[str, threading.RLock] = field(default_factory=dict)
+    ahead: dict[str, timedelta] = field(default_factory=dict)
+    locks: dict[str, threading.RLock] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.locks = {name: threading.RLock() for name in (*self.accounts, "supplier")}
+
+    def points_of(self, name: str, stock_point: str) -> Sequence[str]:
+        """The locations that a stock point stands for."""
+        return self.accounts[name].stock_points[stock_point]
+
+    def now_at(self, name: str) -> datetime:
+        """What the clock of a platform shows."""
+        return self.clock.now() + self.ahead.get(name, timedelta())
 
     def open(self) -> None:
         """Fills the platforms with the catalogue, and the supplier with its stock."""
-        now = self.clock.now()
         for account in self.accounts.values():
-            self.locks[account.name] = threading.RLock()
+            now = self.now_at(account.name)
             listed: list[CatalogueEntry] = [good.entry for good in sold_there(account, self.goods)]
             account.emulator.load(listed, list(account.stock_points), now)
-        self.locks["supplier"] = threading.RLock()
         self.supplier.load(
-            {sku: units for (sku, place), units in sorted(self.stock.items()) if place == SUPPLIER.code}, now
+            {sku: units for (sku, place), units in sorted(self.stock.items()) if place == SUPPLIER.code},
+            self.now_at("supplier"),
         )
 
     def answer(self, name: str) -> Callable[[HttpRequest], HttpResponse]:
@@ -48,7 +63,7 @@ class World:
 
         def answered(request: HttpRequest) -> HttpResponse:
             with lock:
-                now = self.clock.now()
+                now = self.now_at(name)
                 platform.advance(now)
                 return platform.handle(request, now)
 
@@ -59,19 +74,19 @@ class World:
         for name, lock in self.locks.items():
             platform = self.supplier if name == "supplier" else self.accounts[name].emulator
             with lock:
-                platform.advance(self.clock.now())
+                platform.advance(self.now_at(name))
 
     def buy(self, account: str, basket: Sequence[BasketLine], shopper: Shopper, stock_point: str) -> Purchase:
         """A shopper takes what the shelf has."""
         with self.locks[account]:
-            purchase = self.accounts[account].emulator.buy(basket, shopper, stock_point, self.clock.now())
+            purchase = self.accounts[account].emulator.buy(basket, shopper, stock_point, self.now_at(account))
         self.sales.append(Sale(account, purchase))
         return purchase
 
     def cancel(self, account: str, order_id: str, lines: Sequence[BasketLine], stock_point: str) -> bool:
         """Units of an order that has not left are taken off it; False: too late."""
         with self.locks[account]:
-            now = self.clock.now()
+            now = self.now_at(account)
             done = self.accounts[account].emulator.cancel(order_id, lines, now)
         if done:
             self.come_backs.append(ComeBack(account, "canceled", stock_point, tuple(lines), now, order_id))
@@ -80,7 +95,7 @@ class World:
     def give_back(self, account: str, order_id: str | None, lines: Sequence[BasketLine], stock_point: str) -> str:
         """Goods come back to a stock point."""
         with self.locks[account]:
-            now = self.clock.now()
+            now = self.now_at(account)
             external_id = self.accounts[account].emulator.give_back(order_id, lines, stock_point, now)
         self.come_backs.append(ComeBack(account, "returned", stock_point, tuple(lines), now, order_id))
         return external_id

@@ -219,8 +219,13 @@ def _beat(window: Window) -> float:
 
 
 def _publish(window: Window, channel: str) -> float:
+    hub = window.hub
+    with hub.database.read() as connection:
+        # Most looks find nothing: they must not queue up with those that write.
+        if not UpkeepStore(connection, hub.clock.now()).has_numbers(channel):
+            return LOOK_PAUSE_SECONDS
     try:
-        report = publish(window.hub, channel)
+        report = publish(hub, channel)
     except ConnectorError as error:
         return _note_failure(window, channel, error)
     for outcome, count in report.outcomes.items():

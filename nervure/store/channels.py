@@ -12,6 +12,7 @@ from nervure.store.statements import insert_new
 
 CEILING = tables.of(tables.CallCeilingRow)
 FEED = tables.of(tables.SupplierFeedRow)
+_STATE = sa.select(CHANNEL).where(CHANNEL.c.name == sa.bindparam("name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class ChannelStore:
         self._now = now
 
     def get(self, name: str) -> ChannelState:
-        row = self._connection.execute(sa.select(CHANNEL).where(CHANNEL.c.name == name)).one()
+        row = self._connection.execute(_STATE, {"name": name}).one()
         return ChannelState(
             row.name,
             row.platform,

@@ -109,8 +109,12 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(url: str, *, isolation: IsolationLevel = "READ COMMITTED", pool_size: int = 8) -> Database:
+def open_database(
+    url: str, *, isolation: IsolationLevel = "READ COMMITTED", pool_size: int = 8, is_durable: bool = True
+) -> Database:
     """Opens a database by URL: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`.
+
+    `is_durable` False: SQLite does not wait for the disk; for what may be lost with the machine.
 
     Raises:
         DatabaseError: the URL is unusable.
@@ -121,6 +125,8 @@ def open_database(url: str, *, isolation: IsolationLevel = "READ COMMITTED", poo
             parsed, pool_size=pool_size, max_overflow=32, connect_args={"timeout": 60}, hide_parameters=True
         )
         event.listen(engine, "connect", _prepare_sqlite)
+        if not is_durable:
+            event.listen(engine, "connect", _let_go_of_the_disk)
         event.listen(engine, "begin", _begin_sqlite)
     else:
         engine = sa.create_engine(
@@ -170,6 +176,10 @@ def _prepare_sqlite(connection: object, _record: ConnectionPoolEntry) -> None:
     for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", "busy_timeout=60000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _let_go_of_the_disk(connection: object, _record: ConnectionPoolEntry) -> None:
+    connection.execute("PRAGMA synchronous=OFF")  # type: ignore[attr-defined]  # sqlite3.Connection
 
 
 def _begin_sqlite(connection: Connection) -> None:

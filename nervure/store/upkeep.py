@@ -2,13 +2,86 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.orders import CHANNEL, PERSON, POINT, TASK
+from nervure.store.orders import CHANNEL, LOCATION, OUTBOX, PERSON, POINT, TASK
 from nervure.store.publications import FLIGHT_SECONDS, INBOX, PUBLICATION
 from schemas.publications import PublicationState
+
+
+class Waiting(StrEnum):
+    """What waits in the database for a moment to come."""
+
+    DOCUMENT = "document"
+    MESSAGE = "message"
+    NUMBER = "number"
+    ORDERS = "orders"
+    STOCK = "stock"
+    AGE = "age"
+
+
+def _due() -> sa.CompoundSelect[*tuple[object, ...]]:
+    """The first moment after `now` for each kind of what waits, and each account."""
+    now = sa.bindparam("now", type_=CHANNEL.c.orders_next_at.type)
+
+    def first(kind: Waiting, account: sa.ColumnElement[str], at: sa.ColumnElement[datetime]) -> sa.Select[*tuple[object, ...]]:
+        return sa.select(sa.literal(kind.value).label("kind"), account.label("account"), sa.func.min(at).label("at"))
+
+    nobody: sa.ColumnElement[str] = sa.literal("")
+    numbers = (PUBLICATION.c.next_at, PUBLICATION.c.flight_until)
+    return sa.union_all(
+        *(
+            first(Waiting.NUMBER, CHANNEL.c.name, column)
+            .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
+            .join(PUBLICATION, PUBLICATION.c.stock_point_id == POINT.c.id)
+            .where(column > now)
+            .group_by(CHANNEL.c.name)
+            for column in numbers
+        ),
+        *(
+            sa.select(sa.literal(kind.value), CHANNEL.c.name, column).where(column > now)
+            for kind, column in (
+                (Waiting.ORDERS, CHANNEL.c.orders_next_at),
+                (Waiting.STOCK, CHANNEL.c.stock_next_at),
+                (Waiting.NUMBER, CHANNEL.c.write_next_at),
+            )
+        ),
+        *(
+            first(Waiting.MESSAGE, OUTBOX.c.target, column)
+            .where(OUTBOX.c.state == state, column > now)
+            .group_by(OUTBOX.c.target)
+            for state, column in (("waiting", OUTBOX.c.next_at), ("leased", OUTBOX.c.lease_until))
+        ),
+        first(Waiting.DOCUMENT, nobody, INBOX.c.lease_until).where(INBOX.c.state == "leased", INBOX.c.lease_until > now),
+    )
+
+
+_DUE = _due()
+_HAS_NUMBERS = (
+    sa.select(PUBLICATION.c.id)
+    .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
+    .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+    .where(
+        CHANNEL.c.name == sa.bindparam("channel"),
+        sa.or_(
+            sa.and_(
+                PUBLICATION.c.state == PublicationState.PENDING.value,
+                sa.or_(
+                    PUBLICATION.c.next_at.is_(None),
+                    PUBLICATION.c.next_at <= sa.bindparam("now", type_=PUBLICATION.c.next_at.type),
+                ),
+            ),
+            PUBLICATION.c.flight_until <= sa.bindparam("now", type_=PUBLICATION.c.next_at.type),
+        ),
+    )
+    .limit(1)
+)
+_AGE = sa.select(LOCATION.c.as_of, LOCATION.c.ttl_seconds).where(
+    LOCATION.c.ttl_seconds.is_not(None), LOCATION.c.as_of.is_not(None)
+)
 
 
 class UpkeepStore:
@@ -37,6 +110,27 @@ class UpkeepStore:
     def tell_again(self, inbox_ids: Collection[int]) -> None:
         """Nobody could be told of these dead letters: they count as untold again."""
         self._connection.execute(INBOX.update().where(INBOX.c.id.in_(sorted(inbox_ids))).values(told_at=None))
+
+    def next_due(self) -> dict[tuple[Waiting, str], datetime]:
+        """When what waits comes due next, by kind and account ("" where it is nobody's); only moments after now.
+
+        Who looks no sooner than that, or after something was written, misses nothing.
+        """
+        due: dict[tuple[Waiting, str], datetime] = {}
+
+        def note(kind: Waiting, account: str, at: datetime | None) -> None:
+            if at is not None and at > self._now:
+                due[kind, account] = min(at, due.get((kind, account), at))
+
+        for kind, account, at in self._connection.execute(_DUE, {"now": self._now}):
+            note(Waiting(kind), account, at)
+        for as_of, ttl_seconds in self._connection.execute(_AGE):
+            note(Waiting.AGE, "", as_of + timedelta(seconds=ttl_seconds))
+        return due
+
+    def has_numbers(self, channel: str) -> bool:
+        """Whether a channel has numbers that may be sent, asked for or read back now. It takes no lock."""
+        return self._connection.execute(_HAS_NUMBERS, {"channel": channel, "now": self._now}).first() is not None
 
     def overdue_flights(self) -> dict[str, int]:
         """Numbers by channel whose answer nobody has asked for long after it was due."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -161,7 +162,7 @@ class Mutations:
                 "delta": delta,
                 "quantityAfterChange": None,
                 "item": {"id": gid("InventoryItem", item)},
-                "location": lambda _info: location_node(self._shop, place),
+                "location": partial(_location, self._shop, place),  # kept under its key: a copy of the shop holds it too
             }
             for changed in ("available", "on_hand")
         ]
@@ -315,3 +316,7 @@ def _idempotency_key(info: "GraphQLResolveInfo[Any]") -> str:
             if isinstance(argument.value, StringValueNode):
                 return argument.value.value
     raise refuse("The @idempotent directive is required for this mutation but was not provided.", "BAD_REQUEST")
+
+
+def _location(shop: Shop, place: int, _info: object) -> Node:
+    return location_node(shop, place)

@@ -26,8 +26,8 @@ from schemas.items import Item, ItemKind, KitComponent
 from schemas.stock import MovementKind
 from simulation.accounts import SUPPLIER_NAME, open_accounts, open_supplier
 from simulation.catalogue import SUPPLIER, Good
+from simulation.hubs import hub_account, hub_supplier, write_places
 from simulation.platform import BasketLine, CatalogueEntry, Shopper
-from simulation.replay import hub_account, hub_supplier, write_places
 from simulation.server import Postman
 from simulation.verdict import Verdict, judge, look
 from simulation.world import World

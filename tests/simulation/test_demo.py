@@ -12,7 +12,7 @@ from nervure.store.reports import ReportStore
 from simulation.accounts import open_accounts
 from simulation.catalogue import SUPPLIER, make_goods, opening_stock
 from simulation.demo import GOODS, DemoFiles, prepare
-from simulation.replay import SUPPLIER_TTL_SECONDS, hub_account, hub_supplier
+from simulation.hubs import SUPPLIER_TTL_SECONDS, hub_account, hub_supplier
 from tests.simulation.merchants import START
 
 

@@ -11,8 +11,8 @@ from nervure.store.database import Database
 from schemas.items import Item, ItemKind, KitComponent
 from simulation.accounts import SUPPLIER_NAME, open_accounts, open_supplier
 from simulation.catalogue import SUPPLIER
+from simulation.hubs import hub_account, hub_supplier, write_places
 from simulation.platform import ShelfCause
-from simulation.replay import hub_account, hub_supplier, write_places
 from simulation.world import World
 from tests.simulation.merchants import GOODS, POINTS, START, Merchant
 
