@@ -1,4 +1,4 @@
-"""The hub against an invented world: the bounded demo, and the replay of real order history."""
+"""The hub against an invented world: the bounded demo, the replay of real order history, and seeded days."""
 
 import json
 import shutil
@@ -16,16 +16,20 @@ from nervure.service.up import START_SECONDS, only_one, stop_signals
 from nervure.settings import load
 from nervure.store.database import open_database
 from nervure.store.migrations import upgrade
+from simulation.day import Outcome as DayOutcome
 from simulation.demo import prepare
+from simulation.faults import Fault
 from simulation.history import read_history
 from simulation.record import from_document
 from simulation.replay import Replay
+from simulation.seeds import HUB_DAY, SHORT, Tally, faults_named, open_seeds
 from simulation.verdict import judge, look
 
 Say = Callable[[str], None]
 
 SECONDS_AN_ORDER = 2.0
 QUIET_SECONDS = 600.0
+SAID_EVERY = 50
 
 
 class RehearsalError(Exception):
@@ -97,6 +101,42 @@ def run_replay(files: Sequence[Path], *, database_url: str, speed: float, say: S
     finally:
         database.close()
     return Outcome(report.as_json(), report.verdict.holds)
+
+
+def run_seeds(seeds: Sequence[int], *, faults: str, is_whole_day: bool, say: Say) -> Tally:
+    """Plays the days of some seeds under virtual time, one after the other.
+
+    Raises:
+        RehearsalError: there is no such kind of fault.
+    """
+    tally = Tally()
+    with open_seeds(HUB_DAY if is_whole_day else SHORT, _named(faults)) as opened:
+        for seed in seeds:
+            outcome = opened.run(seed)
+            tally.add(outcome)
+            if outcome.problems:
+                say(f"seed {seed} failed: {outcome.problems[0]}")
+            elif tally.seeds % SAID_EVERY == 0:
+                say(f"{tally.seeds} of {len(seeds)} seeds, {len(tally.failed)} failed")
+    return tally
+
+
+def run_seed(seed: int, *, faults: str, is_whole_day: bool) -> DayOutcome:
+    """Plays the day of one seed; its outcome holds what happened, line by line.
+
+    Raises:
+        RehearsalError: there is no such kind of fault.
+    """
+    with open_seeds(HUB_DAY if is_whole_day else SHORT, _named(faults)) as opened:
+        return opened.run(seed)
+
+
+def _named(faults: str) -> Sequence[Fault]:
+    try:
+        return faults_named(faults)
+    except ValueError as error:
+        known = ", ".join(Fault)
+        raise RehearsalError(f"{error}: there are all, none, or some of {known}, with commas between") from error
 
 
 def write_json(figures: dict[str, Any], file: Path) -> None:

@@ -1,4 +1,4 @@
-"""Virtual time: what is to happen, in order. The clock jumps from one thing to the next, and nothing waits for a machine.
+"""Virtual time: what is to happen, in order. The clock jumps from one thing to the next, and nobody waits for anything.
 
 Whoever sleeps on this clock lets everything else happen meanwhile, in the same thread: shoppers buy while the hub waits
 for an answer. One seed and one agenda give one course of events.
@@ -8,8 +8,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from typing import Protocol
-
-NEVER = datetime.max
 
 
 class Turns(Protocol):
@@ -28,7 +26,7 @@ class Agenda:
     def __init__(self, starts_at: datetime) -> None:
         self._now = starts_at
         self._count = 0
-        self._events: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._events: list[tuple[datetime, int, Callable[[], object]]] = []
         self.turns: Turns | None = None
 
     def now(self) -> datetime:
@@ -37,12 +35,12 @@ class Agenda:
     def sleep(self, seconds: float) -> None:
         self.pass_until(self._now + timedelta(seconds=max(0.0, seconds)))
 
-    def at(self, moment: datetime, work: Callable[[], None]) -> None:
+    def at(self, moment: datetime, work: Callable[[], object]) -> None:
         """`work` happens at a moment, or as soon as what happens now is over; of one moment, what was noted first."""
         self._count += 1
         heappush(self._events, (moment, self._count, work))
 
-    def after(self, seconds: float, work: Callable[[], None]) -> None:
+    def after(self, seconds: float, work: Callable[[], object]) -> None:
         """`work` happens so many seconds from now."""
         self.at(self._now + timedelta(seconds=seconds), work)
 

@@ -5,6 +5,7 @@ Every kind was seen in real systems. A seed picks the kinds of its day, how ofte
 
 import json
 import random
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -54,6 +55,16 @@ class Blow(StrEnum):
     FAILED_AFTER = "500, but done"
     SILENT = "200 without effect"
     PARTIAL = "only some rows"
+
+
+_BLOWS: Sequence[tuple[Fault, Sequence[Blow], bool]] = (
+    (Fault.TIMEOUT_BEFORE, (Blow.TIMEOUT_BEFORE,), False),
+    (Fault.TIMEOUT_AFTER, (Blow.TIMEOUT_AFTER,), False),
+    (Fault.ERRORS, (Blow.UNAVAILABLE, Blow.FAILED_BEFORE, Blow.FAILED_AFTER), False),
+    (Fault.SILENT, (Blow.SILENT,), True),
+    (Fault.PARTIAL, (Blow.PARTIAL,), True),
+)
+"""What strikes single requests, the last two only those that tell numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +121,9 @@ def forecast(
         for _ in range(count):
             begins_at = opens_at + timedelta(seconds=chance.uniform(0, length))
             seconds = min(chance.uniform(least, most), length / 2)
-            found.append(Spell(chance.choice(accounts), begins_at, min(begins_at + timedelta(seconds=seconds), ends_at)))
+            found.append(
+                Spell(chance.choice(accounts), begins_at, min(begins_at + timedelta(seconds=seconds), ends_at))
+            )
         return found
 
     storms, outages = spells(3, 120, 900), spells(chance.choice((1, 2)), 900, 3 * 3600)
@@ -132,7 +145,10 @@ class Weather:
 
     def __init__(self, seed: int, plan: Forecast) -> None:
         self.plan = plan
+        self.struck: Counter[Fault] = Counter()
         self._chance = random.Random(f"weather {seed}")
+        if plan.ahead:
+            self.struck[Fault.CLOCKS] = len(plan.ahead)
         self._steps = self._draw_steps()
 
     def latency_seconds(self) -> float:
@@ -144,27 +160,24 @@ class Weather:
         plan = self.plan
         if now >= plan.ends_at:
             return Blow.NONE
-        if any(spell.holds(account, now) for spell in plan.outages):
-            return Blow.DOWN
-        if any(spell.holds(account, now) for spell in plan.storms):
-            return Blow.THROTTLED
-        if self.strikes(Fault.TIMEOUT_BEFORE, now):
-            return Blow.TIMEOUT_BEFORE
-        if self.strikes(Fault.TIMEOUT_AFTER, now):
-            return Blow.TIMEOUT_AFTER
-        if self.strikes(Fault.ERRORS, now):
-            return self._chance.choice((Blow.UNAVAILABLE, Blow.FAILED_BEFORE, Blow.FAILED_AFTER))
-        if plan.rates and is_stock_write(request):
-            if self.strikes(Fault.SILENT, now):
-                return Blow.SILENT
-            if self.strikes(Fault.PARTIAL, now):
-                return Blow.PARTIAL
+        for kind, spells, blow in (
+            (Fault.DOWN, plan.outages, Blow.DOWN),
+            (Fault.THROTTLED, plan.storms, Blow.THROTTLED),
+        ):
+            if any(spell.holds(account, now) for spell in spells):
+                self.struck[kind] += 1
+                return blow
+        for kind, blows, is_of_writes in _BLOWS:
+            if (not is_of_writes or is_stock_write(request)) and self.strikes(kind, now):
+                return self._chance.choice(blows)
         return Blow.NONE
 
     def strikes(self, kind: Fault, now: datetime) -> bool:
         """Whether a kind of fault strikes here."""
         rate = self.plan.rates.get(kind, 0.0)
-        return rate > 0 and now < self.plan.ends_at and self._chance.random() < rate
+        has_struck = rate > 0 and now < self.plan.ends_at and self._chance.random() < rate
+        self.struck[kind] += has_struck
+        return has_struck
 
     def uniform(self, least: float, most: float) -> float:
         return self._chance.uniform(least, most)
@@ -177,6 +190,7 @@ class Weather:
         if self._steps > 0:
             return False
         self._steps = self._draw_steps()
+        self.struck[Fault.KILLED] += 1
         return True
 
     def _draw_steps(self) -> int:

@@ -41,6 +41,11 @@ LONGEST_PARK_SECONDS = 300.0
 MOST_AT_ONCE = 3
 """Loops of the hub that are at work at one time, each inside the wait of the one before."""
 
+_REFUSALS: Mapping[Blow, HttpResponse] = {
+    Blow.THROTTLED: HttpResponse(429, {"retry-after": "30"}),
+    Blow.UNAVAILABLE: HttpResponse(503),
+    Blow.FAILED_BEFORE: HttpResponse(500),
+}
 _LOOK_AHEAD = timedelta(seconds=1)
 _TICK = timedelta(milliseconds=1)
 _WRITES = re.compile(r"(?:INSERT(?: OR IGNORE)? INTO|UPDATE|DELETE FROM) (\w+)")
@@ -51,10 +56,12 @@ _LOOKS: Mapping[str, tuple[frozenset[str], tuple[Waiting, ...]]] = {
     "messages": (frozenset({"outbox"}), (Waiting.MESSAGE,)),
     "orders": (frozenset({"channel"}), (Waiting.ORDERS,)),
     "stock": (frozenset(), (Waiting.STOCK,)),
-    "publish": (frozenset({"publication", "channel", "inbox"}), (Waiting.NUMBER,)),
+    "publish": (frozenset({"publication"}), (Waiting.NUMBER,)),
     "numbers": (frozenset({"availability_change"}), ()),
     "upkeep": (frozenset({"location"}), (Waiting.AGE,)),
 }
+_HEARING = frozenset({"channel", "inbox"})
+"""Tables that say how far a channel's orders were heard."""
 _UPKEEP = frozenset({"aging", "lots", "reservations", "tasks"})
 
 
@@ -257,6 +264,10 @@ class HubProcess:
         """Something was written: whoever looks at it looks again, when its look would have come."""
         now = self._agenda.now()
         self._is_due_known = False
+        if tables & _HEARING and "publication" not in tables:
+            with self._database.read() as connection:
+                if UpkeepStore(connection, now).has_numbers_waiting():
+                    tables |= {"publication"}
         for loop in self._loops:
             if loop.kind in _LOOKS and _LOOKS[loop.kind][0] & tables:
                 loop.is_outdated = True
@@ -274,7 +285,9 @@ class HubProcess:
             due = UpkeepStore(connection, self._agenda.now()).next_due()
         for loop in self._loops:
             if loop.is_parked:
-                moments = [at for key in _LOOKS[loop.kind][1] for name in ("", loop.account) if (at := due.get((key, name)))]
+                moments = [
+                    at for key in _LOOKS[loop.kind][1] for name in ("", loop.account) if (at := due.get((key, name)))
+                ]
                 loop.due = min([loop.due, *(moment + _TICK for moment in moments)])
 
     # -- its death ---------------------------------------------------------------------------------------------
@@ -291,7 +304,9 @@ class HubProcess:
         self.hub = None
         self._loops = []
         self.counts["deaths"] += 1
-        seconds = self._weather.uniform(0.5, 20.0) if self._weather.uniform(0, 1) < 0.8 else self._weather.uniform(60, 900)
+        seconds = (
+            self._weather.uniform(0.5, 20.0) if self._weather.uniform(0, 1) < 0.8 else self._weather.uniform(60, 900)
+        )
         self._trace.note("hub", f"is down for {seconds:.1f} s")
         self._agenda.after(seconds, self.start)
 
@@ -328,32 +343,19 @@ class HubProcess:
 
     def _struck(self, account: str, request: HttpRequest, blow: Blow) -> HttpResponse | None:
         """What the hub gets to see; None: no answer."""
-        answer = self._world.answer(account)
-        match blow:
-            case Blow.DOWN:
-                raise UnavailableError(f"{account} cannot be reached")
-            case Blow.TIMEOUT_BEFORE:
-                return None
-            case Blow.TIMEOUT_AFTER:
-                answer(request)
-                return None
-            case Blow.THROTTLED:
-                return HttpResponse(429, {"retry-after": "30"})
-            case Blow.UNAVAILABLE:
-                return HttpResponse(503)
-            case Blow.FAILED_BEFORE:
-                return HttpResponse(500)
-            case Blow.FAILED_AFTER:
-                answer(request)
-                return HttpResponse(500)
-            case Blow.SILENT:
-                return self._answered_by_a_copy(account, request)
-            case Blow.PARTIAL:
-                return answer(with_every_other_row(request))
-            case Blow.NONE:
-                return answer(request)
+        if blow is Blow.DOWN:
+            raise UnavailableError(f"{account} cannot be reached")
+        if blow in _REFUSALS:
+            return _REFUSALS[blow]
+        if blow is Blow.TIMEOUT_BEFORE:
+            return None
+        if blow is Blow.SILENT:
+            return self._answered_by_a_copy(account, request)
+        done = self._world.answer(account)(with_every_other_row(request) if blow is Blow.PARTIAL else request)
+        return {Blow.TIMEOUT_AFTER: None, Blow.FAILED_AFTER: HttpResponse(500)}.get(blow, done)
 
     def _answered_by_a_copy(self, account: str, request: HttpRequest) -> HttpResponse:
         """The answer of a success, of a platform that has then forgotten it."""
         copy = pickle.loads(pickle.dumps(self._world.accounts[account].emulator))  # noqa: S301 - made a line above
-        return copy.handle(request, self._world.now_at(account))
+        answer: HttpResponse = copy.handle(request, self._world.now_at(account))
+        return answer

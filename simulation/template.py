@@ -19,7 +19,7 @@ from simulation.world import World
 
 STARTS_AT = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 OPENS_AFTER = timedelta(minutes=15)
-"""From the filled shelves to the first shopper: longer than a platform's clock may be off, so that no clock goes back."""
+"""From the filled shelves to the first shopper: longer than a clock may be off, so that none goes back."""
 POLL_SECONDS = 300.0
 """The seldomest that the settings allow: what webhooks do not tell is heard late, which is what a seed is to try."""
 

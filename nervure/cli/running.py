@@ -1,5 +1,6 @@
 """Commands that run the hub, or play a merchant's days through it."""
 
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import typer
 
 from nervure import settings as settings_module
 from nervure.cli.common import SettingsOption, fail, print_table, say
-from nervure.rehearsals import Outcome, run_demo, run_replay, write_json
+from nervure.rehearsals import Outcome, run_demo, run_replay, run_seed, run_seeds, write_json
 from nervure.service.up import run_up
 from nervure.template import SETTINGS_TEMPLATE
 from simulation.demo import prepare
@@ -76,6 +77,54 @@ def replay(
         url = database or f"sqlite:///{Path(folder) / 'replay.db'}"
         outcome = run_replay(files, database_url=url, speed=speed, say=say)
     _finish(outcome, json_file)
+
+
+@app.command()
+def sim(
+    *,
+    seeds: Annotated[int, typer.Option(help="How many days to play, one seed each.", min=1)] = 100,
+    first: Annotated[int, typer.Option(help="The first of these seeds.", min=0)] = 1,
+    seed: Annotated[int | None, typer.Option(help="Play only this one.", min=0)] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="With --seed: print everything that happens in it.")] = False,
+    faults: Annotated[str, typer.Option(help="What may go wrong: all, none, or kinds with commas between.")] = "all",
+    day: Annotated[bool, typer.Option("--day", help="Whole days of 100 orders and 500 listings.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
+) -> None:
+    """Play days of an invented merchant under virtual time, with faults, and judge them."""
+    if trace and seed is None:
+        fail("--trace needs the seed whose day is to be told: --seed NUMBER")
+    logging.getLogger("nervure").setLevel(logging.CRITICAL)  # what goes wrong is in the trace, at its virtual time
+    if seed is not None:
+        outcome = run_seed(seed, faults=faults, is_whole_day=day)
+        for line in outcome.trace.lines if trace else ():
+            typer.echo(line)
+        for problem in outcome.problems:
+            typer.echo(problem)
+        typer.echo(f"seed {seed} {'failed' if outcome.problems else 'holds'}; its trace is {outcome.trace.digest()}")
+        raise typer.Exit(1 if outcome.problems else 0)
+    tally = run_seeds(range(first, first + seeds), faults=faults, is_whole_day=day, say=say)
+    figures = tally.as_json()
+    print_table(("fault", "seeds", "strikes", "failed"), tally.rows())
+    shown = ("seeds", "orders", "deaths", "requests", "webhooks")
+    print_table(("figure", "value"), [(name, figures[name]) for name in shown])
+    print_table(
+        ("inside the hub, must be 0", ""),
+        [("violations", tally.violations_in_hub), ("seeds that failed", len(tally.failed))],
+    )
+    print_table(
+        ("across channels, cannot be 0", ""),
+        [
+            ("lines sold beyond stock", f"{tally.lines_short} of {tally.lines} ({tally.oversold_share:.2%})"),
+            ("units short at the end", tally.units_short),
+            ("price of the broken promises", f"{tally.price_of_broken_promises:.2f}"),
+        ],
+    )
+    for number, problems in tally.failed.items():
+        typer.echo(f"seed {number}: {problems[0]}")
+    if json_file is not None:
+        write_json(figures, json_file)
+    typer.echo(f"{tally.seeds - len(tally.failed)} of {tally.seeds} seeds hold")
+    raise typer.Exit(1 if tally.failed else 0)
 
 
 def _finish(outcome: Outcome, json_file: Path | None) -> NoReturn:

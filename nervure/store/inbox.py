@@ -144,10 +144,13 @@ class InboxStore:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
+        locked = self._connection.execute(wanted).all()
+        if not locked:
+            return []
         lease = uuid4().hex
         self._connection.execute(
             INBOX.update()
-            .where(INBOX.c.id.in_(self._without_overtaking(self._connection.execute(wanted).all())))
+            .where(INBOX.c.id.in_(self._without_overtaking(locked)))
             .values(
                 state="leased",
                 lease=lease,

@@ -73,6 +73,32 @@ def _has_open_acceptance() -> sa.Exists:
     )
 
 
+def _due() -> sa.Select[*tuple[Any, ...]]:
+    """What is due to `target` at `now`, oldest first."""
+    target: sa.BindParameter[str] = sa.bindparam("target")
+    now = sa.bindparam("now", type_=OUTBOX.c.next_at.type)
+    free = sa.or_(OUTBOX.c.state == "waiting", sa.and_(OUTBOX.c.state == "leased", OUTBOX.c.lease_until < now))
+    is_silent = sa.or_(CHANNEL.c.is_gated.is_(True), CHANNEL.c.is_shadow.is_(True))
+    silent = sa.select(CHANNEL.c.id).where(CHANNEL.c.name == target, is_silent).exists()
+    return (
+        sa.select(OUTBOX)
+        .where(
+            OUTBOX.c.state.in_(OPEN),
+            OUTBOX.c.target == target,
+            ~silent,
+            free,
+            OUTBOX.c.next_at <= now,
+            ~_has_open_acceptance(),
+            ~MAY_BE_WITH_SUPPLIER,
+        )
+        .order_by(OUTBOX.c.id)
+    )
+
+
+_DUE = _due()
+_HAS_DUE = _DUE.limit(1)
+
+
 class MessageStore:
     """The outbox of one transaction at one time of the hub's clock."""
 
@@ -82,7 +108,7 @@ class MessageStore:
 
     def has_due(self, target: str) -> bool:
         """Whether there is something to send to this target now."""
-        return self._connection.execute(self._due(target).limit(1)).first() is not None
+        return self._connection.execute(_HAS_DUE, self._at(target)).first() is not None
 
     def lease(self, target: str, limit: int) -> list[Message]:
         """Takes messages to one target that are due, oldest first; an expired lease is free again.
@@ -93,7 +119,7 @@ class MessageStore:
         or is in the shadow
         waits with its numbers.
         """
-        rows = self._connection.execute(self._due(target).limit(limit).with_for_update(skip_locked=True)).all()
+        rows = self._connection.execute(_DUE.limit(limit).with_for_update(skip_locked=True), self._at(target)).all()
         if rows:
             self._connection.execute(
                 OUTBOX.update()
@@ -106,25 +132,8 @@ class MessageStore:
             )
         return [Message(row.id, row.kind, row.target, row.reference, row.payload, row.attempts + 1) for row in rows]
 
-    def _due(self, target: str) -> sa.Select[*tuple[Any, ...]]:
-        free = sa.or_(
-            OUTBOX.c.state == "waiting", sa.and_(OUTBOX.c.state == "leased", OUTBOX.c.lease_until < self._now)
-        )
-        is_silent = sa.or_(CHANNEL.c.is_gated.is_(True), CHANNEL.c.is_shadow.is_(True))
-        silent = sa.select(CHANNEL.c.id).where(CHANNEL.c.name == target, is_silent).exists()
-        return (
-            sa.select(OUTBOX)
-            .where(
-                OUTBOX.c.state.in_(OPEN),
-                OUTBOX.c.target == target,
-                ~silent,
-                free,
-                OUTBOX.c.next_at <= self._now,
-                ~_has_open_acceptance(),
-                ~MAY_BE_WITH_SUPPLIER,
-            )
-            .order_by(OUTBOX.c.id)
-        )
+    def _at(self, target: str) -> dict[str, object]:
+        return {"target": target, "now": self._now}
 
     def give_back(self, message_ids: Collection[int]) -> None:
         """These were taken and not tried: whoever comes next may take them at once."""

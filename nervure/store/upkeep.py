@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -23,11 +24,13 @@ class Waiting(StrEnum):
     AGE = "age"
 
 
-def _due() -> sa.CompoundSelect[*tuple[object, ...]]:
+def _due() -> sa.CompoundSelect[*tuple[Any, ...]]:
     """The first moment after `now` for each kind of what waits, and each account."""
     now = sa.bindparam("now", type_=CHANNEL.c.orders_next_at.type)
 
-    def first(kind: Waiting, account: sa.ColumnElement[str], at: sa.ColumnElement[datetime]) -> sa.Select[*tuple[object, ...]]:
+    def first(
+        kind: Waiting, account: sa.ColumnElement[str], at: sa.ColumnElement[datetime]
+    ) -> sa.Select[*tuple[Any, ...]]:
         return sa.select(sa.literal(kind.value).label("kind"), account.label("account"), sa.func.min(at).label("at"))
 
     nobody: sa.ColumnElement[str] = sa.literal("")
@@ -55,7 +58,9 @@ def _due() -> sa.CompoundSelect[*tuple[object, ...]]:
             .group_by(OUTBOX.c.target)
             for state, column in (("waiting", OUTBOX.c.next_at), ("leased", OUTBOX.c.lease_until))
         ),
-        first(Waiting.DOCUMENT, nobody, INBOX.c.lease_until).where(INBOX.c.state == "leased", INBOX.c.lease_until > now),
+        first(Waiting.DOCUMENT, nobody, INBOX.c.lease_until).where(
+            INBOX.c.state == "leased", INBOX.c.lease_until > now
+        ),
     )
 
 
@@ -131,6 +136,11 @@ class UpkeepStore:
     def has_numbers(self, channel: str) -> bool:
         """Whether a channel has numbers that may be sent, asked for or read back now. It takes no lock."""
         return self._connection.execute(_HAS_NUMBERS, {"channel": channel, "now": self._now}).first() is not None
+
+    def has_numbers_waiting(self) -> bool:
+        """Whether a number waits until its channel's orders have been heard."""
+        query = sa.select(PUBLICATION.c.id).where(PUBLICATION.c.waits_for_orders_since.is_not(None)).limit(1)
+        return self._connection.execute(query).first() is not None
 
     def overdue_flights(self) -> dict[str, int]:
         """Numbers by channel whose answer nobody has asked for long after it was due."""

@@ -162,7 +162,9 @@ class Mutations:
                 "delta": delta,
                 "quantityAfterChange": None,
                 "item": {"id": gid("InventoryItem", item)},
-                "location": partial(_location, self._shop, place),  # kept under its key: a copy of the shop holds it too
+                "location": partial(
+                    _location, self._shop, place
+                ),  # kept under its key: a copy of the shop holds it too
             }
             for changed in ("available", "on_hand")
         ]

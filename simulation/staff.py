@@ -1,0 +1,176 @@
+"""The people at the merchant's places: they pack, unpack and count; and somebody steals.
+
+They know what really lies there. They ask the hub as the command line and the pages do. When it is down, or dies over
+their question, they ask again.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from typing import NamedTuple
+
+from nervure.operations.counts import CountRefusedError, Entered, close, confirm, enter, open_count
+from nervure.operations.hub import Hub
+from nervure.operations.staff import receive, ship_fulfillment
+from nervure.store.audit import AuditStore
+from nervure.store.reports import ReportStore
+from schemas.fulfillment import Parcel
+from simulation.agenda import Agenda
+from simulation.catalogue import OWN_PLACES, SUPPLIER, WAREHOUSE
+from simulation.mortal import HubProcess
+from simulation.platform import BasketLine
+from simulation.trace import Trace
+from simulation.world import World
+
+ROUND_SECONDS = 600.0
+AGAIN_SECONDS = 120.0
+"""When the hub is down, people try again this late."""
+
+
+class Packed(NamedTuple):
+    """One line of what a place packs."""
+
+    sku: str
+    place: str
+    units: int
+    state: str
+
+
+class Staff:
+    """Everybody who moves goods. `there`: units that lie at each (sku, place); `stolen`: those that nobody booked."""
+
+    def __init__(self, world: World, agenda: Agenda, hub: HubProcess, trace: Trace, chance: random.Random) -> None:
+        self.there: Counter[tuple[str, str]] = Counter(
+            {key: units for key, units in world.stock.items() if key[1] != SUPPLIER.code}
+        )
+        self.stolen: Counter[tuple[str, str]] = Counter()
+        self._world = world
+        self._agenda = agenda
+        self._hub = hub
+        self._trace = trace
+        self._chance = chance
+        self._parts: Mapping[str, Mapping[str, int]] = {good.sku: good.parts or {good.sku: 1} for good in world.goods}
+        self._left: set[int] = set()
+        self._closes_at = agenda.now()
+
+    def plan(self, moments: Sequence[datetime], closes_at: datetime) -> None:
+        """Two deliveries for each theft, at these moments, and rounds of packing."""
+        self._closes_at = closes_at
+        self._agenda.after(ROUND_SECONDS, self._ship)
+        simple = [good.sku for good in self._world.goods if not good.parts and not good.supplier_only]
+        # Who counts beside a till whose clock is wrong cannot say what was sold before the count.
+        counted = (WAREHOUSE,) if "tills" in self._world.ahead else OWN_PLACES
+        for number, moment in enumerate(moments):
+            sku = self._chance.choice(simple)
+            if number % 3 == 2:
+                self._agenda.at(moment, partial(self._steal, number, sku, self._chance.choice(counted).code))
+            else:
+                place, units = self._chance.choice(OWN_PLACES).code, self._chance.randint(1, 6)
+                self._agenda.at(moment, partial(self._unpack, number, sku, place, units))
+
+    def hand_over(self, lines: Sequence[BasketLine], place: str) -> None:
+        """A till sold: the customer took it along."""
+        for line in lines:
+            self.there[line.sku, place] -= line.units
+
+    def take_in(self, lines: Sequence[BasketLine], place: str) -> None:
+        """Goods came back."""
+        for line in lines:
+            for part, units in self._parts[line.sku].items():
+                self.there[part, place] += units * line.units
+
+    # -- packing -----------------------------------------------------------------------------------------------
+
+    def _ship(self) -> None:
+        """What has waited long enough leaves; after closing time, everything."""
+        self._agenda.after(ROUND_SECONDS, self._ship)
+        now = self._agenda.now()
+        waited = timedelta() if now >= self._closes_at else timedelta(seconds=self._chance.uniform(60, 3600))
+        for number in self._hub.call(partial(_waiting, before=now - waited)) or []:
+            lines = self._hub.call(partial(_packed, number=number))
+            if lines and (missing := self._missing(lines)):
+                self._count(f"missing-{number}-{now:%H%M}", *missing)
+                continue
+            parcel = Parcel(carrier="Colissimo", tracking_number=f"6A{number:011d}")
+            has_left = self._hub.call(partial(ship_fulfillment, number=number, parcel=parcel))
+            if lines is None or has_left is None:
+                # The box stands there until the computer works again: then one sees whether it was booked.
+                self._agenda.after(AGAIN_SECONDS, partial(self._look_again, number))
+                return
+            if has_left:
+                self._leave(number, lines)
+
+    def _missing(self, lines: Sequence[Packed]) -> tuple[str, str] | None:
+        """What of a box does not lie where it should, and where that is."""
+        needed: Counter[tuple[str, str]] = Counter()
+        for line in lines:
+            for part, units in self._parts[line.sku].items():
+                needed[part, line.place] += line.units * units
+        return next((key for key, units in needed.items() if self.there[key] < units), None)
+
+    def _look_again(self, number: int) -> None:
+        lines = self._hub.call(partial(_packed, number=number))
+        if lines is None:
+            self._agenda.after(AGAIN_SECONDS, partial(self._look_again, number))
+        elif lines and lines[0].state == "shipped" and number not in self._left:
+            self._leave(number, lines)
+
+    def _leave(self, number: int, lines: Sequence[Packed]) -> None:
+        self._left.add(number)
+        for line in lines:
+            for part, units in self._parts[line.sku].items():
+                self.there[part, line.place] -= line.units * units
+        self._trace.note("staff", f"ships {number}: {', '.join(f'{line.units} {line.sku}' for line in lines)}")
+
+    # -- unpacking, stealing, counting -------------------------------------------------------------------------
+
+    def _unpack(self, number: int, sku: str, place: str, units: int) -> None:
+        """Goods come in; who cannot book them tries again with the same paper."""
+        booked = self._hub.call(lambda hub: receive(hub, sku, place, units, document=f"delivery-{number}"))
+        if booked is None:
+            self._agenda.after(AGAIN_SECONDS, partial(self._unpack, number, sku, place, units))
+            return
+        self._world.stock[sku, place] = self._world.stock.get((sku, place), 0) + units
+        self.there[sku, place] += units
+        self._trace.note("staff", f"unpacks {units} {sku} at {place}")
+
+    def _steal(self, number: int, sku: str, place: str) -> None:
+        if self.there[sku, place] > 0:
+            self.there[sku, place] -= 1
+            self.stolen[sku, place] -= 1
+            self._trace.note("thief", f"takes {sku} at {place}")
+        self._agenda.after(self._chance.uniform(60, 1800), partial(self._count, f"count-{number}", sku, place))
+
+    def _count(self, name: str, sku: str, place: str) -> None:
+        """Somebody counts, enters, and confirms; who is interrupted begins again with a new sheet."""
+        units = max(self.there[sku, place], 0)
+
+        def work(hub: Hub) -> bool:
+            with suppress(CountRefusedError):
+                open_count(hub, name, place, [sku])
+                enter(hub, name, Entered(sku, units, by="Ada"))
+                confirm(hub, name, "Blaise")
+                close(hub, name)
+            return True
+
+        if self._hub.call(work) is None:
+            self._agenda.after(AGAIN_SECONDS, partial(self._count, f"{name}'", sku, place))
+            return
+        self._trace.note("staff", f"counts {units} {sku} at {place}")
+
+
+def _waiting(hub: Hub, before: datetime) -> list[int]:
+    with hub.database.read() as connection:
+        return ReportStore(connection, hub.clock.now()).fulfillments_before(before)
+
+
+def _packed(hub: Hub, number: int) -> list[Packed]:
+    with hub.database.read() as connection:
+        return [
+            Packed(one.sku, one.location, one.units, one.state)
+            for one in AuditStore(connection).served()
+            if one.fulfillment_order_id == number
+        ]
