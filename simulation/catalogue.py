@@ -52,12 +52,15 @@ Stock = dict[tuple[str, str], int]
 """Units by (sku, location code)."""
 
 
-def make_goods(count: int, seed: int) -> list[Good]:
-    """At least `count` goods: products alone, products in colors and sizes, and kits of two or three parts."""
+def make_goods(count: int, seed: int, *, kit_share: float = 0.1) -> list[Good]:
+    """At least `count` goods: products alone, products in colors and sizes, and kits of two or three parts.
+
+    `kit_share`: at most this share of them are kits.
+    """
     chance = random.Random(f"goods {seed}")
     simple: list[Good] = []
     number = 0
-    while len(simple) < count * 0.9:
+    while len(simple) < count * (1 - kit_share):
         number += 1
         kind = KINDS[number % len(KINDS)]
         price = Decimal(chance.randrange(300, 6000)) / 100

@@ -35,11 +35,12 @@ MOST_REST = timedelta(hours=12)
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much happens. `goods` are sold on all channels, `orders` come over `hours`."""
+    """How much happens. `goods` are sold on all channels, some of them kits; `orders` come over `hours`."""
 
     goods: int
     orders: int
     hours: float
+    kit_share: float = 0.1
 
 
 @dataclass

@@ -10,7 +10,7 @@ from simulation.day import Day, Outcome, Size
 from simulation.faults import ALL, Fault
 from simulation.template import Copies, Template, make_template, open_copies
 
-SHORT = Size(goods=14, orders=24, hours=1.0)
+SHORT = Size(goods=20, orders=24, hours=1.0, kit_share=0.4)
 """Small enough that a thousand can be tried, and full enough that last units are fought for."""
 
 HUB_DAY = Size(goods=134, orders=110, hours=24.0)
@@ -33,7 +33,9 @@ class Seeds:
         """Plays one seed's day, the same whenever and after whatever it is played."""
         merchant = seed % MERCHANTS
         if merchant not in self._templates:
-            self._templates[merchant] = make_template(self._size.goods, merchant)
+            self._templates[merchant] = make_template(
+                self._size.goods, merchant, kit_share=self._size.kit_share
+            )
         template = self._templates[merchant]
         with self._copies.of(template) as database:
             return Day(seed, self._size, template, database, self._faults).run()

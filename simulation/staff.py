@@ -97,8 +97,8 @@ class Staff:
             parcel = Parcel(carrier="Colissimo", tracking_number=f"6A{number:011d}")
             has_left = self._hub.call(partial(ship_fulfillment, number=number, parcel=parcel))
             if lines is None or has_left is None:
-                # The box stands there until the computer works again: then one sees whether it was booked.
-                self._agenda.after(AGAIN_SECONDS, partial(self._look_again, number))
+                # The box stands there until the computer works again: then the button is pressed once more.
+                self._agenda.after(AGAIN_SECONDS, partial(self._press_again, number, parcel))
                 return
             if has_left:
                 self._leave(number, lines)
@@ -111,10 +111,11 @@ class Staff:
                 needed[part, line.place] += line.units * units
         return next((key for key, units in needed.items() if self.there[key] < units), None)
 
-    def _look_again(self, number: int) -> None:
+    def _press_again(self, number: int, parcel: Parcel) -> None:
+        self._hub.call(partial(ship_fulfillment, number=number, parcel=parcel))
         lines = self._hub.call(partial(_packed, number=number))
         if lines is None:
-            self._agenda.after(AGAIN_SECONDS, partial(self._look_again, number))
+            self._agenda.after(AGAIN_SECONDS, partial(self._press_again, number, parcel))
         elif lines and lines[0].state == "shipped" and number not in self._left:
             self._leave(number, lines)
 
@@ -145,21 +146,32 @@ class Staff:
         self._agenda.after(self._chance.uniform(60, 1800), partial(self._count, f"count-{number}", sku, place))
 
     def _count(self, name: str, sku: str, place: str) -> None:
-        """Somebody counts, enters, and confirms; who is interrupted begins again with a new sheet."""
+        """Somebody counts and enters; who is interrupted begins again with a new sheet."""
         units = max(self.there[sku, place], 0)
 
         def work(hub: Hub) -> bool:
             with suppress(CountRefusedError):
                 open_count(hub, name, place, [sku])
                 enter(hub, name, Entered(sku, units, by="Ada"))
-                confirm(hub, name, "Blaise")
-                close(hub, name)
             return True
 
         if self._hub.call(work) is None:
             self._agenda.after(AGAIN_SECONDS, partial(self._count, f"{name}'", sku, place))
             return
         self._trace.note("staff", f"counts {units} {sku} at {place}")
+        self._agenda.after(self._chance.uniform(5, 600), partial(self._confirm, name))
+
+    def _confirm(self, name: str) -> None:
+        """Somebody else confirms, a little later: sales have gone on meanwhile."""
+
+        def work(hub: Hub) -> bool:
+            with suppress(CountRefusedError):  # it may have been carried out before the hub died
+                confirm(hub, name, "Blaise")
+                close(hub, name)
+            return True
+
+        if self._hub.call(work) is None:
+            self._agenda.after(AGAIN_SECONDS, partial(self._confirm, name))
 
 
 def _waiting(hub: Hub, before: datetime) -> list[int]:

@@ -1,7 +1,7 @@
 """A world made once, and copied for each seed: its platforms are loaded, its listings bound, its shelves filled."""
 
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -38,23 +38,33 @@ class Template:
     def opens_at(self) -> datetime:
         return self.ended_at + OPENS_AFTER
 
-    def world(self, clock: Clock, ahead: Mapping[str, int]) -> World:
-        """A world of its own. `ahead`: seconds by which platforms' clocks are off."""
+    def world(self, clock: Clock, ahead: Mapping[str, int], *, poll_seconds: float | None = POLL_SECONDS) -> World:
+        """A world of its own.
+
+        `ahead`: seconds by which platforms' clocks are off. `poll_seconds` None: each platform's own period.
+        """
         emulators, supplier = pickle.loads(self.platforms)  # noqa: S301 - made by `make_template`
         accounts = {
-            account.name: replace(account, emulator=emulators[account.name], order_poll_seconds=POLL_SECONDS)
+            account.name: replace(account, emulator=emulators[account.name], order_poll_seconds=poll_seconds)
             for account in open_accounts(lag_seed=1)
         }
         off = {name: timedelta(seconds=seconds) for name, seconds in ahead.items()}
         return World(self.goods, dict(self.stock), accounts, supplier, clock, ahead=off)
 
 
-def make_template(goods_count: int, seed: int, *, buffer_units: int = 0, stock: Stock | None = None) -> Template:
-    """Opens a merchant. `stock` None: drawn by the seed."""
+def make_template(
+    goods_count: int,
+    seed: int,
+    *,
+    kit_share: float = 0.1,
+    buffer_units: int = 0,
+    stock_of: Callable[[Sequence[Good]], Stock] | None = None,
+) -> Template:
+    """Opens a merchant. `stock_of` None: its stock is drawn by the seed."""
     clock = ManualClock(STARTS_AT)
-    goods = make_goods(goods_count, seed)
+    goods = make_goods(goods_count, seed, kit_share=kit_share)
     accounts = {account.name: account for account in open_accounts(lag_seed=1)}
-    units = opening_stock(goods, seed) if stock is None else stock
+    units = opening_stock(goods, seed) if stock_of is None else stock_of(goods)
     world = World(goods, units, accounts, open_supplier(), clock)
     world.open()
     with TemporaryDirectory(prefix="nervure-") as folder:

@@ -34,6 +34,8 @@ class Verdict:
     wrong_at_rest: int = 0
     units_not_conserved: int = 0
     rules_broken: int = 0
+    untold: int = 0
+    unserved: int = 0
     dead_letters: int = 0
     stock_points: int = 0
     sale_to_confirmed_seconds: dict[str, Latency] = field(default_factory=dict)
@@ -50,6 +52,8 @@ class Verdict:
             or self.wrong_at_rest
             or self.units_not_conserved
             or self.rules_broken
+            or self.untold
+            or self.unserved
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -101,7 +105,10 @@ def judge(record: Record, hub: HubLook, adjusted: Mapping[tuple[str, str], int] 
     verdict.details += hub.violations
     verdict.unconfirmed = len(hub.unconfirmed)
     verdict.details += hub.unconfirmed[:20]
-    _at_rest(record, hub, verdict, adjusted or {})
+    left = _left(record, hub, adjusted or {})
+    _at_rest(record, left, verdict)
+    _conserved(record, hub, verdict, adjusted or {})
+    _short(record, hub, left, verdict)
     _latencies(record, hub, verdict)
     return verdict
 
@@ -129,6 +136,7 @@ def _lines(hub: HubLook, verdict: Verdict) -> dict[tuple[str, str], Counter[str]
         if line.ever_short:
             verdict.oversold_across_channels += 1
             if not line.has_task:
+                verdict.untold += 1
                 verdict.details.append(f"{line.channel} {line.order} {line.sku} is short without a task")
     return known
 
@@ -158,9 +166,8 @@ def _orders(record: Record, hub: HubLook, verdict: Verdict) -> None:
     verdict.details += [f"nobody bought: {account} {order}" for account, order in sorted(known)]
 
 
-def _at_rest(record: Record, hub: HubLook, verdict: Verdict, adjusted: Mapping[tuple[str, str], int]) -> None:
+def _at_rest(record: Record, left: Mapping[tuple[str, str], int], verdict: Verdict) -> None:
     """Every shelf must show exactly what the world's own record and the serving locations leave."""
-    left = _left(record, hub, adjusted)
     for name, shelf in record.shelves.items():
         for (sku, point), shown in sorted(shelf.items()):
             parts = record.parts[sku]
@@ -172,6 +179,23 @@ def _at_rest(record: Record, hub: HubLook, verdict: Verdict, adjusted: Mapping[t
             if shown != right:
                 verdict.wrong_at_rest += 1
                 verdict.details.append(f"{name} {sku} at {point} shows {shown}, right is {right}")
+
+
+def _short(record: Record, hub: HubLook, left: Mapping[tuple[str, str], int], verdict: Verdict) -> None:
+    """Nobody may wait for units that lie free at a place of ours that the channel sells from."""
+    for line in hub.lines:
+        if line.units_short <= line.units_backordered:
+            continue
+        places = {place for places in record.points[line.channel].values() for place in places} - {SUPPLIER.code}
+        parts = record.parts[line.sku].items()
+        free = [place for place in sorted(places) if all(left.get((part, place), 0) >= units for part, units in parts)]
+        if free:
+            verdict.unserved += 1
+            verdict.details.append(f"{line.channel} {line.order} waits for {line.sku}, which lies free at {free[0]}")
+
+
+def _conserved(record: Record, hub: HubLook, verdict: Verdict, adjusted: Mapping[tuple[str, str], int]) -> None:
+    """What is on hand must lie there."""
     physical = _physical(record, hub, adjusted)
     for key in physical.keys() | hub.on_hand.keys():
         if physical.get(key, 0) != hub.on_hand.get(key, 0) and key[1] != SUPPLIER.code:

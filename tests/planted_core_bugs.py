@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,13 +60,19 @@ COPIED = ("connectors", "mappings", "migrations", "nervure", "schemas", "simulat
 
 
 @dataclass(frozen=True, slots=True)
-class Bug:
+class Edit:
     """`old` stands once in `path`; `new` is what somebody might write instead."""
 
     name: str
     path: str
     old: str
     new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bug(Edit):
+    """`tests` are those that are to catch it."""
+
     tests: str
 
 
@@ -1109,13 +1117,7 @@ def main(words: list[str]) -> int:
     chosen = [bug for bug in BUGS if all(word in bug.name for word in words)]
     missed = 0
     with TemporaryDirectory() as folder:
-        copy = Path(folder)
-        for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, copy / name)
+        copy = copy_of_the_house(Path(folder))
         environment = os.environ | {"NERVURE_TEST_DATABASE_URL": _server(Path(folder) / "server")}
         print("| | bug | caught by |\n|---|---|---|")
         for bug in chosen:
@@ -1124,6 +1126,35 @@ def main(words: list[str]) -> int:
             print(f"| {'missed' if caught_by is None else 'caught'} | {bug.name} | {caught_by or '-'} |", flush=True)
     print(f"{len(chosen) - missed} of {len(chosen)} caught")
     return int(missed > 0)
+
+
+def copy_of_the_house(folder: Path) -> Path:
+    """Everything that runs, in a folder where bugs may be planted."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    return folder
+
+
+@contextmanager
+def planted(bug: Edit, copy: Path) -> Iterator[None]:
+    """The bug is in place.
+
+    Raises:
+        SystemExit: its place is not found once.
+    """
+    path = copy / bug.path
+    text = path.read_text(encoding="utf-8")
+    if text.count(bug.old) != 1:
+        raise SystemExit(f"{bug.name}: its place in {bug.path} is found {text.count(bug.old)} times, not once")
+    path.write_text(text.replace(bug.old, bug.new), encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.write_text(text, encoding="utf-8")
 
 
 def _server(folder: Path) -> str:
@@ -1140,12 +1171,7 @@ def _server(folder: Path) -> str:
 
 def _caught_by(bug: Bug, copy: Path, environment: dict[str, str]) -> str | None:
     """The test that fails with the bug in place."""
-    path = copy / bug.path
-    text = path.read_text(encoding="utf-8")
-    if text.count(bug.old) != 1:
-        raise SystemExit(f"{bug.name}: its place in {bug.path} is found {text.count(bug.old)} times, not once")
-    path.write_text(text.replace(bug.old, bug.new), encoding="utf-8")
-    try:
+    with planted(bug, copy):
         done = subprocess.run(
             [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *bug.tests.split()],
             cwd=copy,
@@ -1154,8 +1180,6 @@ def _caught_by(bug: Bug, copy: Path, environment: dict[str, str]) -> str | None:
             text=True,
             check=False,
         )
-    finally:
-        path.write_text(text, encoding="utf-8")
     if done.returncode == 0:
         return None
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]

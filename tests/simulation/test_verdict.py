@@ -207,11 +207,26 @@ def test_a_shortfall_is_counted_whether_it_is_open_or_served_since_and_must_have
         line("till", "2", "MUG", 2, served=1, units_short=1, ever_short=True),
     ]
     served = [hub().served[0], ServedAudit("till", "2", "MUG", STORE, "handed_over", 1)]
-    record = world(shelves={"shop": {("MUG", "web"): 10, ("SET", "web"): 4}, "till": {("MUG", "counter"): 1}})
-    verdict = judge(record, hub(lines=lines, served=served, on_hand={("MUG", HOME): 9, ("MUG", STORE): 1}))
-    assert figures(verdict) == QUIET | {"oversold_across_channels": 2}
+    stock = {("MUG", HOME): 10, ("MUG", STORE): 1}
+    record = world(
+        stock=stock, shelves={"shop": {("MUG", "web"): 9, ("SET", "web"): 4}, "till": {("MUG", "counter"): 0}}
+    )
+    verdict = judge(record, hub(lines=lines, served=served, on_hand={("MUG", HOME): 9, ("MUG", STORE): 0}))
+    assert figures(verdict) == QUIET | {"oversold_across_channels": 2, "untold": 1}
     assert verdict.details == ["till 2 MUG is short without a task"]
-    assert verdict.holds
+    assert not verdict.holds
+
+
+def test_nobody_waits_for_what_lies_free_where_the_channel_sells_from() -> None:
+    lines = [
+        line("shop", "1", "MUG", 1, served=0, units_short=1, ever_short=True, has_task=True),
+        line("till", "2", "MUG", 2),
+    ]
+    record = world(shelves={"shop": {("MUG", "web"): 10, ("SET", "web"): 5}, "till": {("MUG", "counter"): 0}})
+    verdict = judge(record, hub(lines=lines, served=hub().served[1:], on_hand={("MUG", HOME): 10, ("MUG", STORE): 0}))
+    assert figures(verdict) == QUIET | {"oversold_across_channels": 1, "unserved": 1}
+    assert verdict.details == ["shop 1 waits for MUG, which lies free at WH"]
+    assert not verdict.holds
 
 
 def test_what_is_served_and_has_not_left_is_off_the_shelf_and_still_there() -> None:

@@ -1,0 +1,266 @@
+"""Plants one bug after the other in a copy of the house, and says how many seeds of the world it takes to see it.
+
+Run with `python -m tests.planted_world_bugs [WORD]`; WORD picks the bugs whose name holds it. Each bug was seen in a
+real system: `requirement` is its row in docs/reference/requirements.md. A bug that no seed sees means that the world
+does not do what would show it. Nothing here is collected by pytest.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from simulation.faults import ALL, Fault
+from simulation.seeds import open_seeds
+from tests.planted_core_bugs import BUGS as CORE_BUGS
+from tests.planted_core_bugs import Edit, copy_of_the_house, planted
+
+MOST_SEEDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class WorldBug(Edit):
+    """A bug and the complaint of the field that it is."""
+
+    requirement: str
+
+
+def _known(name: str, requirement: str) -> WorldBug:
+    """A bug that the tests of the core catch too."""
+    [bug] = [bug for bug in CORE_BUGS if bug.name == name]
+    return WorldBug(bug.name, bug.path, bug.old, bug.new, requirement)
+
+
+BUGS = (
+    _known("a claim that ends does not give its units back", "R11"),
+    _known("a part that moves does not move its kits", "R37"),
+    _known("a canceled order keeps its claims", "R11"),
+    _known("an older statement of an order overwrites a newer one", "R23"),
+    _known("an edit that lowers a line cancels nothing", "R03"),
+    _known("an answer to an older number stops the newer one", "R36"),
+    _known("a movement that a count had seen is not taken back", "R03"),
+    _known("a shortfall is written down, but nobody gets the task", "R02"),
+    _known("a fulfillment order may leave twice, or after it was canceled", "R11"),
+    _known("a till sale does not call on the orders that had its units", "R09"),
+    _known("each demand at a place overwrites the one before", "R05"),
+    _known("a unit picked for one line is picked for the next one too", "R05"),
+    _known("a running import is taken for a lost write", "R31"),
+    _known("a refund without goods puts units on the shelf", "R38"),
+    _known("units that a canceled order gives back serve nobody", "R34"),
+    _known("an old number is believed while the write may still take effect", "R36"),
+    WorldBug(
+        "a kit shows as many as its most plentiful part",
+        "nervure/store/availability.py",
+        "min({free} / part.units)",
+        "max({free} / part.units)",
+        "R37",
+    ),
+    WorldBug(
+        "a number adds the debts of one place to the stock of another",
+        "nervure/store/availability.py",
+        'free=_NOT_BELOW_0[dialect].format("coalesce(free.units, 0) - coalesce(safety.units, 0)"),',
+        'free="coalesce(free.units, 0) - coalesce(safety.units, 0)",',
+        "R17",
+    ),
+    WorldBug(
+        "orders are asked for since the last poll, not since what was heard",
+        "nervure/operations/pull.py",
+        "    since = watermark - timedelta(seconds=overlap if is_whole else min(overlap, SHORT_OVERLAP_SECONDS))\n",
+        "    since = started_at - account.order_period\n",
+        "R25",
+    ),
+    WorldBug(
+        "the shop's clock is taken to be on summer time for ever",
+        "connectors/prestashop_orders.py",
+        '(since.astimezone(UTC) + min(offsets)).strftime("%Y-%m-%d %H:%M:%S")',
+        '(since.astimezone(UTC) + timedelta(hours=2)).strftime("%Y-%m-%d %H:%M:%S")',
+        "R25",
+    ),
+    WorldBug(
+        "who hears webhooks does not poll",
+        "nervure/operations/loops.py",
+        "    if not are_orders_due(window.hub, channel):\n",
+        "    if window.hub.accounts[channel].record.receive or not are_orders_due(window.hub, channel):\n",
+        "R24",
+    ),
+    WorldBug(
+        "a number that failed once is given up",
+        "nervure/publication/answers.py",
+        "    return Landing(PublicationState.PENDING, reason=str(error), next_at=later)\n",
+        "    return Landing(PublicationState.FAILED, reason=str(error), next_at=later)\n",
+        "R27",
+    ),
+    WorldBug(
+        "a document in the hands of a dispatcher that died stays there",
+        "nervure/store/inbox.py",
+        'sa.and_(INBOX.c.state == "leased", INBOX.c.lease_until < self._now))',
+        "sa.false())",
+        "R27",
+    ),
+    WorldBug(
+        "a number whose answer never came stays on its way",
+        "nervure/store/publications.py",
+        "                PUBLICATION.c.flight_until <= self._now,\n                PUBLICATION.c.receipt.is_(None),\n",
+        "                PUBLICATION.c.flight_until <= PUBLICATION.c.sent_at,\n"
+        "                PUBLICATION.c.receipt.is_(None),\n",
+        "R27",
+    ),
+    WorldBug(
+        "a message in the hands of a sender that died stays there",
+        "nervure/store/messages.py",
+        'sa.and_(OUTBOX.c.state == "leased", OUTBOX.c.lease_until < now))',
+        "sa.false())",
+        "R27",
+    ),
+    WorldBug(
+        "a document is acknowledged before it is carried out",
+        "nervure/operations/drain.py",
+        "    prepared = [_prepare_alone(hub, leased) for leased in taken]\n",
+        "    prepared = [_prepare_alone(hub, leased) for leased in taken]\n"
+        "    hub.database.run(lambda c: InboxStore(c, hub.clock.now()).done([leased.id for leased in taken]))\n",
+        "R24",
+    ),
+    WorldBug(
+        "a paid order is allocated what there is, and nothing says what is missing",
+        "nervure/orders/settling.py",
+        "        note_shortfall(desk, line, missing.get(line.id, 0), is_sale=is_sale)\n",
+        "        pass\n",
+        "R02",
+    ),
+    WorldBug(
+        "a split allocates the whole line at each place",
+        "nervure/orders/routing.py",
+        "            picks.append(Pick(line.line_id, candidate.location_id, taken))\n            units -= taken\n",
+        "            picks.append(Pick(line.line_id, candidate.location_id, taken))\n"
+        "            units -= taken if taken == line.units else 0\n",
+        "R07",
+    ),
+    WorldBug(
+        "the promise adds up places, the order takes only the nearest",
+        "nervure/orders/settling.py",
+        "        plan = route(wanted, candidates, claimable, may_split=may_split)\n",
+        "        plan = route(wanted, candidates[:1], claimable, may_split=may_split)\n",
+        "R06",
+    ),
+    WorldBug(
+        "a return is heard and nothing is restocked",
+        "nervure/operations/facts.py",
+        "                take_back(fact, hub.desk(connection))\n",
+        "                pass\n",
+        "R38",
+    ),
+    WorldBug(
+        "a return told again is restocked again",
+        "nervure/orders/returns.py",
+        "    return replace(state, units=units, units_back=max(state.units_back, line.units))\n",
+        "    return replace(state, units=units, units_back=state.units_back + line.units)\n",
+        "R38",
+    ),
+    WorldBug(
+        "our own count at the till is heard as somebody's",
+        "mappings/square_stock.py",
+        '    return (reference or "").startswith(OUR_REFERENCE)\n',
+        "    return False\n",
+        "R21",
+    ),
+    WorldBug(
+        "an order is imported without its last line",
+        "mappings/shopify.py",
+        "        currency=plain.currency,\n        lines=lines,\n",
+        "        currency=plain.currency,\n        lines=lines[:-1] or lines,\n",
+        "R44",
+    ),
+    WorldBug(
+        "a cancellation after shipping gives the units back as well",
+        "nervure/orders/settling.py",
+        "        if surplus:\n            desk.orders.cancel_units(line.id, line.units_canceled - surplus)\n",
+        "        if surplus < 0:\n            desk.orders.cancel_units(line.id, line.units_canceled - surplus)\n",
+        "R11",
+    ),
+    WorldBug(
+        "a movement is told to one channel only",
+        "nervure/store/publications.py",
+        "                .where(LISTING.c.item_id.in_(batch) | LISTING.c.item_id.in_(kits))\n",
+        "                .where(LISTING.c.item_id.in_(batch) | LISTING.c.item_id.in_(kits))\n"
+        "                .limit(1)\n",
+        "R09",
+    ),
+    WorldBug(
+        "a lost answer is taken for a success",
+        "nervure/publication/answers.py",
+        "        case WriteOutcome.CONFIRMED:\n",
+        "        case WriteOutcome.CONFIRMED | WriteOutcome.UNKNOWN:\n",
+        "R31",
+    ),
+    WorldBug(
+        "goods that have come in serve nobody who waits",
+        "nervure/orders/settling.py",
+        "        serve_shortfalls(came_in, desk)\n",
+        "        pass\n",
+        "R34",
+    ),
+    WorldBug(
+        "a supplier's feed is compared with what we have now, not with what we had then",
+        "nervure/operations/suppliers.py",
+        "    on_hand, ordered = offers.expected(location, as_of)\n",
+        "    on_hand, ordered = offers.expected(location, now)\n",
+        "R34",
+    ),
+    WorldBug(
+        "a count sets the number, whatever was sold meanwhile",
+        "nervure/store/counts.py",
+        "        .where(MOVEMENT.c.occurred_at <= count.observed_at)\n    )\n",
+        "    )\n",
+        "R03",
+    ),
+)
+
+
+def main(words: list[str]) -> int:
+    """Prints a table of the bugs; the exit code is 1 where one was missed."""
+    if words[:1] == ["--hunt"]:
+        return _hunt()
+    chosen = [bug for bug in BUGS if all(word in bug.name for word in words)]
+    missed = 0
+    with TemporaryDirectory() as folder:
+        copy = copy_of_the_house(Path(folder))
+        print("| bug | complaint | seeds | seen as |\n|---|---|---:|---|")
+        for bug in chosen:
+            seeds, seen_as = _seen(bug, copy)
+            missed += not seeds
+            print(f"| {bug.name} | {bug.requirement} | {seeds or 'missed'} | {seen_as} |", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} seen")
+    return int(missed > 0)
+
+
+def _seen(bug: WorldBug, copy: Path) -> tuple[int, str]:
+    """How many seeds it took, 0 where all of them held, and the first sentence about what is wrong."""
+    with planted(bug, copy):
+        done = subprocess.run(
+            [sys.executable, "-B", "-m", "tests.planted_world_bugs", "--hunt"],
+            cwd=copy,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if not done.stdout.strip():
+        raise SystemExit(f"{bug.name}: the world could not be played: {done.stderr[-2000:]}")
+    seeds, _, sentence = done.stdout.strip().splitlines()[-1].partition("\t")
+    return int(seeds), sentence
+
+
+def _hunt() -> int:
+    """Plays seed after seed until one fails; prints how many it took and why it failed."""
+    with open_seeds(faults=[kind for kind in ALL if kind not in (Fault.SILENT, Fault.PARTIAL)]) as seeds:
+        for count in range(1, MOST_SEEDS + 1):
+            problems = seeds.run(count).problems
+            if problems:
+                print(f"{count}\t{problems[0]}")
+                return 0
+    print("0\t-")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
