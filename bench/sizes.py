@@ -24,6 +24,7 @@ class Sizes:
     rates: tuple[float, ...] = (5.0, 20.0, 50.0)
     rate_seconds: float = 40.0
     quiet_seconds: float = 300.0
+    world_days: int = 3
 
 
 REAL = Sizes()
@@ -41,6 +42,7 @@ QUICK = Sizes(
     rates=(5.0,),
     rate_seconds=20.0,
     quiet_seconds=120.0,
+    world_days=1,
 )
 TINY = Sizes(
     repetitions=1,

@@ -15,9 +15,10 @@ from simulation.agenda import Agenda
 from simulation.catalogue import SUPPLIER
 from simulation.faults import ALL, Fault, Weather, forecast
 from simulation.hubs import has_come_to_rest
-from simulation.mortal import HubProcess, MortalDatabase
+from simulation.mortal import MortalDatabase
 from simulation.platform import BasketLine, Purchase
 from simulation.post import Post
+from simulation.process import HubProcess
 from simulation.shoppers import Demand
 from simulation.staff import Staff
 from simulation.template import Template
@@ -83,7 +84,7 @@ class Day:
         self._chance = random.Random(f"day {self.seed}")
         self.staff = Staff(self.world, self.agenda, self.hub, self.trace, self._chance)
         self.post = Post(self.world, self.agenda, self.weather, self.hub, self.trace)
-        self.hub.on_answer = self.post.soon
+        self.hub.wires.on_answer = self.post.soon
         self._prices = {good.sku: good.entry.price for good in self.world.goods}
 
     def run(self) -> Outcome:

@@ -176,7 +176,8 @@ class Weather:
         """Whether a kind of fault strikes here."""
         rate = self.plan.rates.get(kind, 0.0)
         has_struck = rate > 0 and now < self.plan.ends_at and self._chance.random() < rate
-        self.struck[kind] += has_struck
+        if has_struck:
+            self.struck[kind] += 1
         return has_struck
 
     def uniform(self, least: float, most: float) -> float:

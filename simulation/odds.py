@@ -18,11 +18,11 @@ from math import exp, prod
 from statistics import fmean
 
 from simulation.agenda import Agenda
-from simulation.catalogue import WAREHOUSE, Good, Stock
+from simulation.catalogue import SUPPLIER, WAREHOUSE, Good, Stock
 from simulation.faults import Weather, forecast
-from simulation.mortal import HubProcess
 from simulation.platform import BasketLine, ShelfCause, ShelfChange
 from simulation.post import Post
+from simulation.process import HubProcess
 from simulation.shoppers import make_shopper
 from simulation.template import Copies, make_template, open_copies
 from simulation.trace import Trace
@@ -72,7 +72,9 @@ def _play(copies: Copies, seed: int, buffer_units: int) -> list[Sales]:
     """One run; answers what was sold of each good."""
 
     def stock_of(goods: Sequence[Good]) -> Stock:
-        return {(good.sku, WAREHOUSE.code): UNITS for good in goods if not good.parts}
+        here = {(good.sku, WAREHOUSE.code): UNITS for good in goods if not good.parts}
+        # The supplier has none of them, and says so: an empty feed would be held as a mistake.
+        return here | {(sku, SUPPLIER.code): 0 for sku, _ in here}
 
     template = make_template(GOODS, seed, buffer_units=buffer_units, stock_of=stock_of)
     agenda = Agenda(template.opens_at)
@@ -86,7 +88,7 @@ def _play(copies: Copies, seed: int, buffer_units: int) -> list[Sales]:
         trace = Trace(agenda)
         hub = HubProcess(world, agenda, database, weather, trace)
         post = Post(world, agenda, weather, hub, trace)
-        hub.on_answer = post.soon
+        hub.wires.on_answer = post.soon
         hub.start()
         post.start()
 

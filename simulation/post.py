@@ -7,8 +7,8 @@ from nervure.operations.hub import Hub
 from nervure.operations.webhooks import WebhookRefusedError, take_webhook
 from simulation.agenda import Agenda
 from simulation.faults import Fault, Weather
-from simulation.mortal import HubProcess
 from simulation.platform import Delivery
+from simulation.process import HubProcess
 from simulation.trace import Trace
 from simulation.world import World
 

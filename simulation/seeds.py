@@ -33,9 +33,7 @@ class Seeds:
         """Plays one seed's day, the same whenever and after whatever it is played."""
         merchant = seed % MERCHANTS
         if merchant not in self._templates:
-            self._templates[merchant] = make_template(
-                self._size.goods, merchant, kit_share=self._size.kit_share
-            )
+            self._templates[merchant] = make_template(self._size.goods, merchant, kit_share=self._size.kit_share)
         template = self._templates[merchant]
         with self._copies.of(template) as database:
             return Day(seed, self._size, template, database, self._faults).run()

@@ -20,8 +20,8 @@ from nervure.store.reports import ReportStore
 from schemas.fulfillment import Parcel
 from simulation.agenda import Agenda
 from simulation.catalogue import OWN_PLACES, SUPPLIER, WAREHOUSE
-from simulation.mortal import HubProcess
 from simulation.platform import BasketLine
+from simulation.process import HubProcess
 from simulation.trace import Trace
 from simulation.world import World
 

@@ -16,7 +16,7 @@ from simulation.seeds import open_seeds
 from tests.planted_core_bugs import BUGS as CORE_BUGS
 from tests.planted_core_bugs import Edit, copy_of_the_house, planted
 
-MOST_SEEDS = 30
+MOST_SEEDS = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from nervure.rehearsals import Outcome, run_demo, run_replay, run_seed, run_seed
 from nervure.service.up import run_up
 from nervure.template import SETTINGS_TEMPLATE
 from simulation.demo import prepare
+from simulation.odds import measure as measure_odds
 
 app = typer.Typer()
 
@@ -125,6 +126,26 @@ def sim(
         write_json(figures, json_file)
     typer.echo(f"{tally.seeds - len(tally.failed)} of {tally.seeds} seeds hold")
     raise typer.Exit(1 if tally.failed else 0)
+
+
+@app.command()
+def odds(
+    runs: Annotated[int, typer.Option(help="How many runs of an hour, without and with a buffer each.", min=1)] = 3,
+    first: Annotated[int, typer.Option(help="The first run's seed.", min=0)] = 1,
+) -> None:
+    """Measure how often channels sell the same last unit, beside what the formula predicts."""
+    rows = [
+        (
+            row.channel,
+            row.buffer_units,
+            row.goods,
+            f"{row.delay_seconds:.0f}",
+            f"{row.predicted:.2%}",
+            f"{row.realized:.2%}",
+        )
+        for row in measure_odds(runs, first)
+    ]
+    print_table(("decisive sale on", "buffer", "goods", "told after, s", "predicted", "realized"), rows)
 
 
 def _finish(outcome: Outcome, json_file: Path | None) -> NoReturn:
