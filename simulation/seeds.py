@@ -17,7 +17,8 @@ HUB_DAY = Size(goods=134, orders=110, hours=24.0)
 """What a merchant's day is at least: 100 orders, 500 listings, five platforms."""
 
 MERCHANTS = 4
-"""Worlds before the doors open, made once: seeds take turns at them."""
+SEEDS_A_TURN = 8
+"""Worlds before the doors open, made once: seeds take turns at them, eight after eight."""
 
 
 class Seeds:
@@ -31,7 +32,7 @@ class Seeds:
 
     def run(self, seed: int) -> Outcome:
         """Plays one seed's day, the same whenever and after whatever it is played."""
-        merchant = seed % MERCHANTS
+        merchant = seed // SEEDS_A_TURN % MERCHANTS
         if merchant not in self._templates:
             self._templates[merchant] = make_template(self._size.goods, merchant, kit_share=self._size.kit_share)
         template = self._templates[merchant]

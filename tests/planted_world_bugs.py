@@ -52,15 +52,15 @@ BUGS = (
     WorldBug(
         "a kit shows as many as its most plentiful part",
         "nervure/store/availability.py",
-        "min({free} / part.units)",
-        "max({free} / part.units)",
+        "count(*) AS parts_there, min(units) AS units",
+        "count(*) AS parts_there, max(units) AS units",
         "R37",
     ),
     WorldBug(
         "a number adds the debts of one place to the stock of another",
         "nervure/store/availability.py",
-        'free=_NOT_BELOW_0[dialect].format("coalesce(free.units, 0) - coalesce(safety.units, 0)"),',
-        'free="coalesce(free.units, 0) - coalesce(safety.units, 0)",',
+        '"{highest}(sum(level.on_hand - level.reserved - level.allocated) - coalesce(max(safety.units), 0), 0)"',
+        '"(sum(level.on_hand - level.reserved - level.allocated) - coalesce(max(safety.units), 0))"',
         "R17",
     ),
     WorldBug(
