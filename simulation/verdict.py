@@ -19,6 +19,8 @@ from simulation.catalogue import SUPPLIER
 from simulation.measure import Latency, Taken, percentiles, settle_times
 from simulation.record import Record
 
+MANY = 1_000_000
+
 
 @dataclass
 class Verdict:
@@ -34,6 +36,7 @@ class Verdict:
     wrong_at_rest: int = 0
     units_not_conserved: int = 0
     rules_broken: int = 0
+    uncanceled: int = 0
     untold: int = 0
     unserved: int = 0
     dead_letters: int = 0
@@ -52,6 +55,7 @@ class Verdict:
             or self.wrong_at_rest
             or self.units_not_conserved
             or self.rules_broken
+            or self.uncanceled
             or self.untold
             or self.unserved
         )
@@ -73,6 +77,8 @@ class HubLook:
     unconfirmed: list[str]
     on_hand: dict[tuple[str, str], int]
     dead_letters: int
+    left_too_early: frozenset[tuple[str, str]] = frozenset()
+    """Orders of which units were canceled that had left, by account: somebody has the task."""
 
 
 def look(database: Database, now: datetime) -> HubLook:
@@ -93,6 +99,12 @@ def look(database: Database, now: datetime) -> HubLook:
             ],
             dict(on_hand),
             ReportStore(connection, now).status()["inbox"]["dead"],
+            frozenset(
+                (channel, order)
+                for task in ReportStore(connection, now).tasks(limit=MANY)
+                if task.kind == "canceled_after_shipping"
+                for channel, order in [task.subject.rsplit(":", 1)[0].split(":", 1)]
+            ),
         )
 
 
@@ -123,6 +135,25 @@ def _canceled(record: Record) -> dict[tuple[str, str], Counter[str]]:
     return canceled
 
 
+def _check_canceled(
+    record: Record, hub: HubLook, canceled: Mapping[tuple[str, str], Counter[str]], verdict: Verdict
+) -> None:
+    """What was canceled in time is open no more."""
+    still_open: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for line in hub.lines:
+        still_open[line.channel, line.order][line.sku] += line.units_ordered - line.units_canceled
+    for sale in record.sales:
+        key = (sale.account, sale.purchase.order_id or "")
+        if key not in canceled or key in hub.left_too_early:
+            continue
+        bought: Counter[str] = Counter()
+        for bought_line in sale.purchase.lines:
+            bought[bought_line.sku] += bought_line.units
+        more = still_open[key] - (bought - canceled[key])
+        verdict.uncanceled += bool(more)
+        verdict.details += [f"{key[0]} {key[1]} {sku}: {units} canceled units are open" for sku, units in more.items()]
+
+
 def _lines(hub: HubLook, verdict: Verdict) -> dict[tuple[str, str], Counter[str]]:
     """Units that the hub has heard of, by (account, order); lines that do not add up are counted."""
     known: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
@@ -145,6 +176,7 @@ def _orders(record: Record, hub: HubLook, verdict: Verdict) -> None:
     """Every purchase must be there once, with the units that were sold."""
     known = _lines(hub, verdict)
     canceled = _canceled(record)
+    _check_canceled(record, hub, canceled, verdict)
     for sale in record.sales:
         verdict.refused_at_channel += sum(line.units for line in sale.purchase.refused)
         if sale.purchase.order_id is None:

@@ -692,7 +692,7 @@ BUGS = (
     Bug(
         "a shipment overtakes the acceptance of its order",
         "nervure/store/messages.py",
-        "                ~_has_open_acceptance(),\n",
+        "            ~_has_open_acceptance(),\n",
         "",
         MESSAGES,
     ),

@@ -256,7 +256,8 @@ def _hunt() -> int:
         for count in range(1, MOST_SEEDS + 1):
             problems = seeds.run(count).problems
             if problems:
-                print(f"{count}\t{problems[0]}")
+                sentence = " ".join(problems[0].split()).replace("|", "/")
+                print(f"{count}\t{sentence[:100]}")
                 return 0
     print("0\t-")
     return 0

@@ -14,7 +14,7 @@ import typer
 from typer.main import get_command
 
 from connectors.transport import HttpRequest, HttpResponse, Send
-from nervure import cli
+from nervure import cli, rehearsals
 from nervure.cli import running
 from nervure.clock import SystemClock
 from nervure.operations import setup
@@ -28,6 +28,7 @@ from nervure.store.budgets import BudgetStore
 from nervure.store.drift import DriftStore
 from nervure.template import SETTINGS_TEMPLATE
 from schemas.documents import Heard, RawDocument
+from simulation.day import Size
 from simulation.platforms.prestashop import KEY, PrestaShopEmulator
 from simulation.platforms.supplier import SupplierEmulator
 from tests.nervure.world import World, an_order, fresh_sqlite
@@ -846,3 +847,17 @@ def test_every_command_has_a_test_here() -> None:
         if words[-1] not in elsewhere and ", ".join(f'"{word}"' for word in words) not in text
     ]
     assert untested == []
+
+
+def test_seeded_days_end_with_a_table_and_the_seeds_that_failed(shell: Shell) -> None:
+    shell.monkeypatch.setattr(rehearsals, "SHORT", Size(goods=8, orders=5, hours=0.2, kit_share=0.3))
+    said = shell.says("sim", "--seeds", "2", "--first", "7", "--faults", "doubled,late", "--json", "sim.json")
+    assert "inside the hub, must be 0" in said
+    assert "across channels, cannot be 0" in said
+    assert said.endswith("2 of 2 seeds hold\n")
+    assert json.loads((shell.folder / "sim.json").read_text("utf-8"))["seeds"] == 2
+    told = shell.says("sim", "--seed", "7", "--faults", "none", "--trace").splitlines()
+    assert told[0] == "00:00:00.000 world        seed 7: no faults"
+    assert told[-1].startswith("seed 7 holds; its trace is ")
+    assert shell.says("sim", "--seed", "7", "--faults", "none").splitlines() == told[-1:]
+    assert "--trace needs the seed" in shell.fails("sim", "--trace")

@@ -1,4 +1,4 @@
-"""The demo and the replay from the command's side: what is read first, what is judged, what is written."""
+"""Demo, replay and seeded days from the command's side: what is read first, what is judged, what is written."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from nervure import rehearsals
-from nervure.rehearsals import Outcome, RehearsalError, run_replay, write_json
+from nervure.rehearsals import Outcome, RehearsalError, run_replay, run_seed, run_seeds, write_json
 from nervure.store.database import DatabaseError
+from simulation.day import Size
 from simulation.history import COLUMNS, HistoryError
 
 ROWS = """\
@@ -75,3 +76,35 @@ def test_figures_are_written_for_other_programs(tmp_path: Path) -> None:
     file = tmp_path / "new" / "figures.json"
     write_json({"lost": 0, "p99": "infinite"}, file)
     assert json.loads(file.read_text("utf-8")) == {"lost": 0, "p99": "infinite"}
+
+
+@pytest.fixture
+def tiny_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsals, "SHORT", Size(goods=8, orders=5, hours=0.2, kit_share=0.3))
+
+
+@pytest.mark.usefixtures("tiny_days")
+def test_seeds_are_played_one_after_the_other_and_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsals, "SAID_EVERY", 2)
+    said: list[str] = []
+    tally = run_seeds(range(3, 6), faults="none", is_whole_day=False, say=said.append)
+    assert said == ["2 of 3 seeds, 0 failed"]
+    figures = tally.as_json()
+    assert (figures["seeds"], figures["failed"], figures["violations_in_hub"], figures["deaths"]) == (3, {}, 0, 0)
+    assert figures["orders"] == tally.orders > 5
+    assert tally.rows() == []
+
+
+@pytest.mark.usefixtures("tiny_days")
+def test_one_seed_is_told_line_by_line() -> None:
+    outcome = run_seed(3, faults="lost,killed", is_whole_day=False)
+    assert outcome.problems == []
+    assert outcome.trace.lines[0].startswith("00:00:00.000 world        seed 3: ")
+    assert set(outcome.kinds) <= {"lost", "killed"}
+
+
+def test_a_kind_of_fault_that_there_is_not_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(
+        RehearsalError, match="'rain' is not a valid Fault: there are all, none, or some of lost, doubl"
+    ):
+        run_seeds([1], faults="rain", is_whole_day=False, say=print)

@@ -229,6 +229,16 @@ def test_nobody_waits_for_what_lies_free_where_the_channel_sells_from() -> None:
     assert not verdict.holds
 
 
+def test_what_was_canceled_in_time_may_not_stay_open_unless_it_had_left() -> None:
+    canceled = ComeBack("shop", "canceled", "web", (BasketLine("MUG", 1),), START + timedelta(minutes=5), "1")
+    verdict = judge(world(come_backs=[canceled]), hub())
+    assert figures(verdict) == QUIET | {"uncanceled": 1}
+    assert verdict.details == ["shop 1 MUG: 1 canceled units are open"]
+    assert not verdict.holds
+    told = judge(world(come_backs=[canceled]), hub(left_too_early=frozenset({("shop", "1")})))
+    assert (figures(told), told.holds) == (QUIET, True)
+
+
 def test_what_is_served_and_has_not_left_is_off_the_shelf_and_still_there() -> None:
     served = [ServedAudit("shop", "1", "MUG", HOME, "allocated", 1), hub().served[1]]
     verdict = judge(world(), hub(served=served, on_hand={("MUG", HOME): 10, ("MUG", STORE): 0}))
