@@ -28,20 +28,22 @@ from simulation.verdict import Verdict, judge, look
 LOOK_SECONDS = 300.0
 """So often one looks whether the hub has come to rest."""
 
-LEAST_REST = timedelta(minutes=35)
-"""Two readings of every shelf fit in: what a platform lost without a word is found by them."""
-
 MOST_REST = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much happens. `goods` are sold on all channels, some of them kits; `orders` come over `hours`."""
+    """How much happens. `goods` are sold on all channels, some of them kits; `orders` come over `hours`.
+
+    `rest_minutes`: how long the hub has at least to come to rest. In 35 each shelf is read back twice, so that what a
+    platform lost without a word is found.
+    """
 
     goods: int
     orders: int
     hours: float
     kit_share: float = 0.1
+    rest_minutes: float = 35.0
 
 
 @dataclass
@@ -151,7 +153,9 @@ class Day:
         for _ in range(2):
             name = self._chance.choice(edited)
             sku, units = self._chance.choice(sorted(self._listed[name])), self._chance.randrange(6)
-            self.agenda.at(self._moment(), partial(self._edit, name, sku, units))
+            # Early: what is edited is found when the shelf is read back.
+            moment = self.opens_at + (self._moment() - self.opens_at) / 2
+            self.agenda.at(moment, partial(self._edit, name, sku, units))
         kept = sorted(sku for sku, place in self.world.stock if place == SUPPLIER.code)
         for _ in range(3):
             if kept:
@@ -176,9 +180,13 @@ class Day:
         self.trace.note("world", "the doors are closed, the faults have ended")
         while self.agenda.now() < self.closes_at + MOST_REST:
             self.agenda.pass_until(self.agenda.now() + timedelta(seconds=LOOK_SECONDS))
-            if self.agenda.now() < self.closes_at + LEAST_REST:
+            if self.agenda.now() < self.closes_at + timedelta(minutes=self.size.rest_minutes):
                 continue
-            if self.hub.hub is not None and has_come_to_rest(self.hub.hub, self.world, self.closes_at):
+            if (
+                self.staff.is_done
+                and self.hub.hub is not None
+                and has_come_to_rest(self.hub.hub, self.world, self.closes_at)
+            ):
                 return True
         return False
 

@@ -18,7 +18,7 @@ from math import exp, prod
 from statistics import fmean
 
 from simulation.agenda import Agenda
-from simulation.catalogue import SUPPLIER, WAREHOUSE, Good, Stock
+from simulation.catalogue import WAREHOUSE, Good, Stock
 from simulation.faults import Weather, forecast
 from simulation.platform import BasketLine, ShelfCause, ShelfChange
 from simulation.post import Post
@@ -72,9 +72,7 @@ def _play(copies: Copies, seed: int, buffer_units: int) -> list[Sales]:
     """One run; answers what was sold of each good."""
 
     def stock_of(goods: Sequence[Good]) -> Stock:
-        here = {(good.sku, WAREHOUSE.code): UNITS for good in goods if not good.parts}
-        # The supplier has none of them, and says so: an empty feed would be held as a mistake.
-        return here | {(sku, SUPPLIER.code): 0 for sku, _ in here}
+        return {(good.sku, WAREHOUSE.code): UNITS for good in goods if not good.parts}
 
     template = make_template(GOODS, seed, buffer_units=buffer_units, stock_of=stock_of)
     agenda = Agenda(template.opens_at)

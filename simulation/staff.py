@@ -54,6 +54,7 @@ class Staff:
         self._chance = chance
         self._parts: Mapping[str, Mapping[str, int]] = {good.sku: good.parts or {good.sku: 1} for good in world.goods}
         self._left: set[int] = set()
+        self._to_do = 0
         self._closes_at = agenda.now()
 
     def plan(self, moments: Sequence[datetime], closes_at: datetime) -> None:
@@ -63,6 +64,7 @@ class Staff:
         simple = [good.sku for good in self._world.goods if not good.parts and not good.supplier_only]
         # Who counts beside a till whose clock is wrong cannot say what was sold before the count.
         counted = (WAREHOUSE,) if "tills" in self._world.ahead else OWN_PLACES
+        self._to_do = len(moments)
         for number, moment in enumerate(moments):
             sku = self._chance.choice(simple)
             if number % 3 == 2:
@@ -70,6 +72,11 @@ class Staff:
             else:
                 place, units = self._chance.choice(OWN_PLACES).code, self._chance.randint(1, 6)
                 self._agenda.at(moment, partial(self._unpack, number, sku, place, units))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything is unpacked and counted."""
+        return self._to_do == 0
 
     def hand_over(self, lines: Sequence[BasketLine], place: str) -> None:
         """A till sold: the customer took it along."""
@@ -92,6 +99,7 @@ class Staff:
         for number in self._hub.call(partial(_waiting, before=now - waited)) or []:
             lines = self._hub.call(partial(_packed, number=number))
             if lines and (missing := self._missing(lines)):
+                self._to_do += 1
                 self._count(f"missing-{number}-{now:%H%M}", *missing)
                 continue
             parcel = Parcel(carrier="Colissimo", tracking_number=f"6A{number:011d}")
@@ -134,6 +142,7 @@ class Staff:
         if booked is None:
             self._agenda.after(AGAIN_SECONDS, partial(self._unpack, number, sku, place, units))
             return
+        self._to_do -= 1
         self._world.stock[sku, place] = self._world.stock.get((sku, place), 0) + units
         self.there[sku, place] += units
         self._trace.note("staff", f"unpacks {units} {sku} at {place}")
@@ -172,6 +181,8 @@ class Staff:
 
         if self._hub.call(work) is None:
             self._agenda.after(AGAIN_SECONDS, partial(self._confirm, name))
+            return
+        self._to_do -= 1
 
 
 def _waiting(hub: Hub, before: datetime) -> list[int]:

@@ -12,7 +12,7 @@ from nervure.clock import Clock, ManualClock
 from nervure.store.database import open_database
 from nervure.store.migrations import upgrade
 from simulation.accounts import open_accounts, open_supplier
-from simulation.catalogue import Good, Stock, make_goods, opening_stock
+from simulation.catalogue import SUPPLIER, Good, Stock, make_goods, opening_stock
 from simulation.hubs import fill_shelves, open_hub, write_merchant
 from simulation.mortal import MortalDatabase
 from simulation.world import World
@@ -65,6 +65,8 @@ def make_template(
     goods = make_goods(goods_count, seed, kit_share=kit_share)
     accounts = {account.name: account for account in open_accounts(lag_seed=1)}
     units = opening_stock(goods, seed) if stock_of is None else stock_of(goods)
+    # A supplier that has nothing says so: an empty feed would be held as a mistake.
+    units.setdefault((next(good.sku for good in goods if not good.parts), SUPPLIER.code), 0)
     world = World(goods, units, accounts, open_supplier(), clock)
     world.open()
     with TemporaryDirectory(prefix="nervure-") as folder:
