@@ -53,6 +53,9 @@ class Staff:
         self._trace = trace
         self._chance = chance
         self._parts: Mapping[str, Mapping[str, int]] = {good.sku: good.parts or {good.sku: 1} for good in world.goods}
+        # Who counts beside a till whose clock is wrong cannot say what was sold before the count.
+        counted = (WAREHOUSE,) if "tills" in world.ahead else OWN_PLACES
+        self._counted = [place.code for place in counted]
         self._left: set[int] = set()
         self._to_do = 0
         self._closes_at = agenda.now()
@@ -62,13 +65,11 @@ class Staff:
         self._closes_at = closes_at
         self._agenda.after(ROUND_SECONDS, self._ship)
         simple = [good.sku for good in self._world.goods if not good.parts and not good.supplier_only]
-        # Who counts beside a till whose clock is wrong cannot say what was sold before the count.
-        counted = (WAREHOUSE,) if "tills" in self._world.ahead else OWN_PLACES
         self._to_do = len(moments)
         for number, moment in enumerate(moments):
             sku = self._chance.choice(simple)
             if number % 3 == 2:
-                self._agenda.at(moment, partial(self._steal, number, sku, self._chance.choice(counted).code))
+                self._agenda.at(moment, partial(self._steal, number, sku, self._chance.choice(self._counted)))
             else:
                 place, units = self._chance.choice(OWN_PLACES).code, self._chance.randint(1, 6)
                 self._agenda.at(moment, partial(self._unpack, number, sku, place, units))
@@ -79,9 +80,13 @@ class Staff:
         return self._to_do == 0
 
     def hand_over(self, lines: Sequence[BasketLine], place: str) -> None:
-        """A till sold: the customer took it along."""
+        """A till sold: the customer took it along. Now and then somebody counts what is left, before the hub hears."""
         for line in lines:
             self.there[line.sku, place] -= line.units
+            if self._chance.random() < 0.25 and place in self._counted:
+                self._to_do += 1
+                name = f"shelf-{len(self._world.sales)}-{line.sku}"
+                self._agenda.after(self._chance.uniform(0.5, 20), partial(self._count, name, line.sku, place))
 
     def take_in(self, lines: Sequence[BasketLine], place: str) -> None:
         """Goods came back."""
