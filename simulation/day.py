@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
+from nervure.store.watched import WatchedDatabase
 from simulation.agenda import Agenda
 from simulation.catalogue import SUPPLIER
 from simulation.faults import ALL, Fault, Weather, forecast
 from simulation.hubs import has_come_to_rest
-from simulation.mortal import MortalDatabase
 from simulation.platform import BasketLine, Purchase
 from simulation.post import Post
 from simulation.process import HubProcess
@@ -70,7 +70,7 @@ class Day:
     seed: int
     size: Size
     template: Template
-    database: MortalDatabase
+    database: WatchedDatabase
     faults: Collection[Fault] = ALL
 
     def __post_init__(self) -> None:
@@ -128,8 +128,9 @@ class Day:
         if name == "tills":
             self.staff.hand_over(purchase.lines, self.world.points_of(name, point)[0])
         self.post.soon(name)
-        if self._chance.random() < 0.15:
-            self.agenda.after(self._chance.uniform(30, 5400), partial(self._take_back, name, purchase))
+        if self._chance.random() < 0.25:
+            seconds = self._chance.uniform(30, self.size.hours * 2700)
+            self.agenda.after(seconds, partial(self._take_back, name, purchase))
 
     def _take_back(self, name: str, purchase: Purchase) -> None:
         """Some units are canceled, or come back where they have left."""

@@ -15,11 +15,11 @@ from nervure.operations import loops
 from nervure.operations.hub import Hub
 from nervure.operations.windows import RETRY_PAUSE_SECONDS, Turn, Window
 from nervure.store.upkeep import UpkeepStore, Waiting
+from nervure.store.watched import WatchedDatabase
 from simulation.accounts import SUPPLIER_NAME
 from simulation.agenda import Agenda
 from simulation.faults import HubKilledError, Weather
 from simulation.hubs import open_hub
-from simulation.mortal import MortalDatabase
 from simulation.trace import Trace
 from simulation.wires import Wires
 from simulation.world import World
@@ -84,7 +84,7 @@ class _Loop:
 class HubProcess:
     """The hub's life: it is opened, works, dies, and is opened again on the same database."""
 
-    def __init__(self, world: World, agenda: Agenda, database: MortalDatabase, weather: Weather, trace: Trace) -> None:
+    def __init__(self, world: World, agenda: Agenda, database: WatchedDatabase, weather: Weather, trace: Trace) -> None:
         self.hub: Hub | None = None
         self.failures: list[str] = []
         self._world = world

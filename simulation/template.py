@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from nervure.clock import Clock, ManualClock
 from nervure.store.database import open_database
 from nervure.store.migrations import upgrade
+from nervure.store.watched import WatchedDatabase
 from simulation.accounts import open_accounts, open_supplier
 from simulation.catalogue import SUPPLIER, Good, Stock, make_goods, opening_stock
 from simulation.hubs import fill_shelves, open_hub, write_merchant
-from simulation.mortal import MortalDatabase
 from simulation.world import World
 
 STARTS_AT = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
@@ -90,12 +90,12 @@ class Copies:
         self._engine = open_database(f"sqlite:///{self._path}", is_durable=False).engine
 
     @contextmanager
-    def of(self, template: Template) -> Iterator[MortalDatabase]:
+    def of(self, template: Template) -> Iterator[WatchedDatabase]:
         """A hub's database as it was when the template was made."""
         for file in self._path.parent.glob("hub.db*"):
             file.unlink()
         self._path.write_bytes(template.database)
-        database = MortalDatabase(self._engine)
+        database = WatchedDatabase(self._engine)
         try:
             yield database
         finally:

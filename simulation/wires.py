@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 from connectors.errors import NoAnswerError, UnavailableError
 from connectors.transport import HttpRequest, HttpResponse, Send
+from nervure.store.watched import WatchedDatabase
 from simulation.accounts import SUPPLIER_NAME
 from simulation.agenda import Agenda
 from simulation.faults import Blow, Weather, with_every_other_row
-from simulation.mortal import MortalDatabase
 from simulation.trace import Trace
 from simulation.world import World
 
@@ -28,7 +28,7 @@ class Wires:
     `may_die` is asked before and after each request, and raises where the process dies of it.
     """
 
-    def __init__(self, world: World, agenda: Agenda, database: MortalDatabase, weather: Weather, trace: Trace) -> None:
+    def __init__(self, world: World, agenda: Agenda, database: WatchedDatabase, weather: Weather, trace: Trace) -> None:
         self.counts: Counter[str] = Counter()
         self.may_die: Callable[[str], None] = lambda where: None
         self.on_answer: Callable[[str], None] = lambda account: None

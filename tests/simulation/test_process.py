@@ -11,9 +11,9 @@ from connectors.square_client import API_VERSION
 from connectors.transport import HttpRequest
 from nervure.operations.hub import Hub
 from nervure.store.channels import ChannelStore
+from nervure.store.watched import WatchedDatabase
 from simulation.agenda import Agenda
 from simulation.faults import Blow, Fault, Forecast, HubKilledError, Weather
-from simulation.mortal import MortalDatabase
 from simulation.platforms.square import ACCESS_TOKEN
 from simulation.process import HubProcess
 from simulation.template import Template, make_template, open_copies
@@ -44,7 +44,7 @@ class OneDeath(Weather):
 class Rig:
     """A hub process with its world, as its doors open."""
 
-    def __init__(self, template: Template, database: MortalDatabase) -> None:
+    def __init__(self, template: Template, database: WatchedDatabase) -> None:
         self.agenda = Agenda(template.opens_at)
         self.world: World = template.world(self.agenda, {})
         self.weather = OneDeath()

@@ -1,4 +1,4 @@
-"""A database at whose commits its process can die."""
+"""A database that tells of its commits: for worlds in which a process dies at one of them."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,8 +13,8 @@ from nervure.store.database import Database
 _WRITES = re.compile(r"(?:INSERT(?: OR IGNORE)? INTO|UPDATE|DELETE FROM) (\w+)")
 
 
-class MortalDatabase(Database):
-    """Tells of each commit that changed something, before and after it, and which tables it was.
+class WatchedDatabase(Database):
+    """A SQLite database that tells of each commit that changed something, before and after it, and which tables it was.
 
     `at_commit` may raise: what was written is then rolled back before, and stands after.
     """
