@@ -217,6 +217,48 @@ BUGS = (
         "    )\n",
         "R03",
     ),
+    WorldBug(
+        "an order of a kit claims one of each part",
+        "nervure/orders/settling.py",
+        "            (Place(part, location), pick.units * per)\n",
+        "            (Place(part, location), pick.units)\n",
+        "R37",
+    ),
+    WorldBug(
+        "a kit that comes back brings one of each part",
+        "nervure/orders/returns.py",
+        "        units=entry.units * per,\n",
+        "        units=entry.units,\n",
+        "R37",
+    ),
+    WorldBug(
+        "a till sale waits until somebody ships it",
+        "nervure/orders/intake.py",
+        "    is_handed_over = order.delivery.method is DeliveryMethod.HANDED_OVER\n    freed",
+        "    is_handed_over = False\n    freed",
+        "R03",
+    ),
+    WorldBug(
+        "who was promised what is gone keeps the promise",
+        "nervure/orders/settling.py",
+        "        if not deficit:\n            continue\n",
+        "        if deficit >= 0:\n            continue\n",
+        "R20",
+    ),
+    WorldBug(
+        "what is shipped stays claimed",
+        "nervure/orders/shipping.py",
+        '    desk.stock.end_claims([claim.id for claim in held], "consumed", at=shipped_at)\n',
+        "",
+        "R11",
+    ),
+    WorldBug(
+        "a delivery that is booked again is there twice",
+        "nervure/inventory/purchases.py",
+        'cause_key("hub", receipt.document, receipt.sku, receipt.location, *stock_key, *owner)',
+        'cause_key("hub", receipt.document, receipt.sku, str(received_at), *stock_key, *owner)',
+        "R22",
+    ),
 )
 
 
