@@ -52,7 +52,7 @@ BUGS = (
     WorldBug(
         "orders are asked for since the last poll, not since what was heard",
         "nervure/operations/pull.py",
-        "    since = watermark - timedelta(seconds=overlap if is_whole else min(overlap, SHORT_OVERLAP_SECONDS))\n",
+        "    since = start_of_pull(state, floor, started_at, is_whole=is_whole, is_deep=is_deep)\n",
         "    since = started_at - account.order_period\n",
         "R25",
     ),
@@ -138,9 +138,9 @@ BUGS = (
     WorldBug(
         "a movement is told to one channel only",
         "nervure/store/publications.py",
-        "                .where(LISTING.c.item_id.in_(batch) | LISTING.c.item_id.in_(kits))\n",
-        "                .where(LISTING.c.item_id.in_(batch) | LISTING.c.item_id.in_(kits))\n"
-        "                .limit(1)\n",
+        "                .where(LISTING.c.item_id.in_(batch))\n            )\n            found.update",
+        "                .where(LISTING.c.item_id.in_(batch))\n"
+        "                .limit(1)\n            )\n            found.update",
         "R09",
     ),
     WorldBug(
