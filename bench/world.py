@@ -12,7 +12,7 @@ from bench.databases import Kind
 from bench.figures import Figure, Say, rounded
 from bench.sizes import Sizes
 from simulation.day import Size
-from simulation.faults import USUAL
+from simulation.faults import ALL
 from simulation.odds import measure as measure_odds
 from simulation.seeds import HUB_DAY, SEEDS_A_TURN, SHORT, open_seeds
 
@@ -43,7 +43,7 @@ def measure(kind: Kind, sizes: Sizes, say: Say) -> Iterator[Figure]:
 
 
 def _speed(case: str, size: Size, days: int) -> Figure:
-    with open_seeds(size, USUAL) as seeds:
+    with open_seeds(size, ALL) as seeds:
         for merchant in range(0, days + 1, SEEDS_A_TURN):
             seeds.run(merchant)  # makes the template, and compiles what is asked
         begun = time.process_time()

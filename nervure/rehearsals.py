@@ -136,7 +136,7 @@ def _named(faults: str) -> Sequence[Fault]:
         return faults_named(faults)
     except ValueError as error:
         known = ", ".join(Fault)
-        raise RehearsalError(f"{error}: there are usual, all, none, or some of {known}, with commas between") from error
+        raise RehearsalError(f"{error}: there are all, none, or some of {known}, with commas between") from error
 
 
 def write_json(figures: dict[str, Any], file: Path) -> None:

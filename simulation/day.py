@@ -14,7 +14,7 @@ from functools import partial
 from nervure.store.watched import WatchedDatabase
 from simulation.agenda import Agenda
 from simulation.catalogue import SUPPLIER
-from simulation.faults import USUAL, Fault, Weather, forecast
+from simulation.faults import ALL, Fault, Weather, forecast
 from simulation.hubs import has_come_to_rest
 from simulation.platform import BasketLine, Purchase
 from simulation.post import Post
@@ -71,7 +71,7 @@ class Day:
     size: Size
     template: Template
     database: WatchedDatabase
-    faults: Collection[Fault] = USUAL
+    faults: Collection[Fault] = ALL
 
     def __post_init__(self) -> None:
         self.agenda = Agenda(self.template.opens_at)

@@ -34,9 +34,6 @@ class Fault(StrEnum):
 
 
 ALL = tuple(Fault)
-USUAL = tuple(kind for kind in ALL if kind not in (Fault.SILENT, Fault.PARTIAL))
-"""All but stock writes that are answered with success and lost, which are found only by reading back."""
-
 MOST_CLOCK_SECONDS = 240
 """How far a platform's clock may be off."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulation.day import Day, Outcome, Size
-from simulation.faults import ALL, USUAL, Fault
+from simulation.faults import ALL, Fault
 from simulation.template import Copies, Template, make_template, open_copies
 
 SHORT = Size(goods=20, orders=24, hours=1.0, kit_share=0.4)
@@ -24,7 +24,7 @@ SEEDS_A_TURN = 8
 class Seeds:
     """Runs seeds of one size under some kinds of fault."""
 
-    def __init__(self, copies: Copies, size: Size = SHORT, faults: Collection[Fault] = USUAL) -> None:
+    def __init__(self, copies: Copies, size: Size = SHORT, faults: Collection[Fault] = ALL) -> None:
         self._copies = copies
         self._size = size
         self._faults = faults
@@ -41,7 +41,7 @@ class Seeds:
 
 
 @contextmanager
-def open_seeds(size: Size = SHORT, faults: Collection[Fault] = USUAL) -> Iterator[Seeds]:
+def open_seeds(size: Size = SHORT, faults: Collection[Fault] = ALL) -> Iterator[Seeds]:
     """Room for seeds, in a folder that goes away."""
     with open_copies() as copies:
         yield Seeds(copies, size, faults)
@@ -75,7 +75,7 @@ class Tally:
         if outcome.problems:
             self.failed[outcome.seed] = outcome.problems
         for kind in outcome.kinds:
-            self.by_kind[kind].update(seeds=1, failed=bool(outcome.problems), strikes=outcome.strikes[kind])
+            self.by_kind[kind].update(seeds=1, failed=int(bool(outcome.problems)), strikes=outcome.strikes[kind])
 
     @property
     def oversold_share(self) -> float:
@@ -106,13 +106,13 @@ class Tally:
 
 
 def faults_named(text: str) -> Sequence[Fault]:
-    """The kinds in "lost,killed"; "usual", "all" and "none" are words of their own.
+    """The kinds in "lost,killed"; "all" and "none" are words of their own.
 
     Raises:
         ValueError: there is no such kind.
     """
     words = [word.strip() for word in text.split(",") if word.strip()]
-    known = {"usual": USUAL, "all": ALL, "none": ()}
+    known = {"all": ALL, "none": ()}
     if len(words) == 1 and words[0] in known:
         return known[words[0]]
     return tuple(Fault(word) for word in words)

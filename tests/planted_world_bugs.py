@@ -52,8 +52,9 @@ BUGS = (
     WorldBug(
         "orders are asked for since the last poll, not since what was heard",
         "nervure/operations/pull.py",
-        "    since = start_of_pull(state, floor, started_at, is_whole=is_whole, is_deep=is_deep)\n",
-        "    since = started_at - account.order_period\n",
+        "    new = 0\n    try:\n        for page in hub.connection(channel).pull_orders(since):\n",
+        "    since = started_at - account.order_period\n"
+        "    new = 0\n    try:\n        for page in hub.connection(channel).pull_orders(since):\n",
         "R25",
     ),
     WorldBug(

@@ -87,7 +87,7 @@ def sim(
     first: Annotated[int, typer.Option(help="The first of these seeds.", min=0)] = 1,
     seed: Annotated[int | None, typer.Option(help="Play only this one.", min=0)] = None,
     trace: Annotated[bool, typer.Option("--trace", help="With --seed: print everything that happens in it.")] = False,
-    faults: Annotated[str, typer.Option(help="What may go wrong: usual, all, none, or kinds with commas.")] = "usual",
+    faults: Annotated[str, typer.Option(help="What may go wrong: all, none, or kinds with commas.")] = "all",
     day: Annotated[bool, typer.Option("--day", help="Whole days of 100 orders and 500 listings.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
 ) -> None:

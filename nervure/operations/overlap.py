@@ -36,14 +36,25 @@ LATE_DAYS = 30
 
 
 def start_of_pull(
-    state: ChannelState, floor_seconds: float, now: datetime, *, is_whole: bool, is_deep: bool
+    state: ChannelState,
+    floor_seconds: float,
+    now: datetime,
+    *,
+    is_whole: bool,
+    is_deep: bool,
+    whole_since: datetime | None = None,
 ) -> datetime:
     """Where a pull of orders begins. `floor_seconds`: the platform's own overlap.
+
+    `whole_since`: when the last pull with the whole overlap began; those since then reached less far back, so what a
+    slow clock stamped meanwhile may lie before their watermark.
 
     It never begins before the channel's first pull did: what was ordered then is not ours to serve.
     """
     watermark = state.orders_watermark or now
     late = worst_delay_seconds(state, now)
+    if is_whole and whole_since is not None:
+        watermark = min(watermark, whole_since)
     seconds = floor_seconds if is_whole else min(floor_seconds, SHORT_OVERLAP_SECONDS)
     if is_whole:
         seconds = max(seconds, min(MARGIN * late, LONGEST_WHOLE_SECONDS))

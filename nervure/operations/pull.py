@@ -43,8 +43,9 @@ def pull_orders(hub: Hub, channel: str) -> int:
         channels = ChannelStore(connection, started_at)
         state = channels.get(channel)
         is_whole, is_deep = channels.is_free(channel, WHOLE_OVERLAP), channels.is_free(channel, DEEP_OVERLAP)
+        whole_since = channels.taken_at(channel, WHOLE_OVERLAP, account.order_period.total_seconds())
     floor = account.record.capabilities.order_overlap_seconds
-    since = start_of_pull(state, floor, started_at, is_whole=is_whole, is_deep=is_deep)
+    since = start_of_pull(state, floor, started_at, is_whole=is_whole, is_deep=is_deep, whole_since=whole_since)
     new = 0
     try:
         for page in hub.connection(channel).pull_orders(since):

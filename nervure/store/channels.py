@@ -163,6 +163,12 @@ class ChannelStore:
         )
         return self._connection.execute(taken).first() is None
 
+    def taken_at(self, account: str, operation: str, period_seconds: float) -> datetime | None:
+        """When the account's slot for an operation was taken last, for that period; None: never."""
+        mine = sa.and_(CEILING.c.account == account, CEILING.c.operation == operation)
+        free_at = self._connection.execute(sa.select(CEILING.c.free_at).where(mine)).scalar_one_or_none()
+        return None if free_at is None else free_at - timedelta(seconds=period_seconds)
+
     # -- supplier feeds ----------------------------------------------------------------------------------------
 
     def feed_as_of(self, supplier: str) -> datetime | None:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from simulation.day import Size
-from simulation.faults import ALL, USUAL, Fault
+from simulation.faults import ALL, Fault
 from simulation.seeds import HUB_DAY, SHORT, Seeds, Tally, faults_named, open_seeds
 from tests.reference import ROOT
 
-CHUNKS, SEEDS_A_CHUNK = 6, 4
+CHUNKS, SEEDS_A_CHUNK = 6, 2
 MAIN = "from nervure.cli import main; main()"
 TINY = Size(goods=8, orders=6, hours=0.2, kit_share=0.3)
 
@@ -107,6 +107,6 @@ def test_whole_days_end_right() -> None:
 
 def test_kinds_are_named_as_the_command_takes_them() -> None:
     assert faults_named("lost, killed") == (Fault.LOST, Fault.KILLED)
-    assert (faults_named("usual"), faults_named("all"), faults_named("none")) == (USUAL, ALL, ())
+    assert (faults_named("all"), faults_named("none")) == (ALL, ())
     with pytest.raises(ValueError, match="'rain' is not a valid Fault"):
         faults_named("lost,rain")

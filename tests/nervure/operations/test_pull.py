@@ -49,6 +49,18 @@ def test_a_pull_starts_an_overlap_before_the_watermark_that_the_rows_gave(both: 
     assert shop.sinces[1] == at(3)
 
 
+@pytest.mark.requirement("R25")
+def test_the_whole_overlap_reaches_back_from_the_last_whole_pull_not_from_the_short_ones(filled: Database) -> None:
+    shop = ScriptedShop(pages=[Page((), at(0))])
+    hub = scripted_hub(filled, {"shop": shop})
+    for minute, second in ((0, 0), (0, 20), (0, 40), (1, 0)):
+        advance(hub, 20 if second or minute else 0)
+        shop.pages = [Page((), at(minute + second / 60))]
+        pull_orders(hub, "shop")
+    backs = [(START - since).total_seconds() for since in shop.sinces]
+    assert backs == [60, 30, 10, 60], "a clock that is a minute slow stamps what was bought since as older than that"
+
+
 @pytest.mark.requirement("R25", "R26")
 def test_orders_that_are_wanted_at_once_do_not_read_the_whole_overlap_again(filled: Database) -> None:
     shop = ScriptedShop(pages=[Page((order("1"),), START)])
