@@ -6,11 +6,62 @@ from schemas.base import Canonical, Code, ExternalId, PositiveUnits, UtcDateTime
 
 
 class FulfillmentState(StrEnum):
+    """Where a fulfillment order is; at a location of ours in this order."""
+
     ALLOCATED = "allocated"
+    ACCEPTED = "accepted"
+    PICKING = "picking"
+    PACKED = "packed"
+    READY_FOR_PICKUP = "ready_for_pickup"
     SENT_TO_SUPPLIER = "sent_to_supplier"
     SHIPPED = "shipped"
     HANDED_OVER = "handed_over"
     CANCELED = "canceled"
+
+
+AT_LOCATION = frozenset(
+    {
+        FulfillmentState.ALLOCATED,
+        FulfillmentState.ACCEPTED,
+        FulfillmentState.PICKING,
+        FulfillmentState.PACKED,
+        FulfillmentState.READY_FOR_PICKUP,
+    }
+)
+"""Its goods lie at a location of ours, and may be given back."""
+
+MAY_MOVE = frozenset({FulfillmentState.ALLOCATED, FulfillmentState.ACCEPTED})
+"""Nobody has taken its goods from the shelf yet: it may be served from elsewhere."""
+
+
+class StepKind(StrEnum):
+    """What happened to a fulfillment order at a location."""
+
+    OFFERED = "offered"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    TIMED_OUT = "timed_out"
+    WAITS = "waits"
+    PICKING = "picking"
+    PACKED = "packed"
+    READY = "ready"
+    TOLD = "told"
+    WRONG_CODE = "wrong_code"
+    SHIPPED = "shipped"
+    HANDED_OVER = "handed_over"
+    UNCLAIMED = "unclaimed"
+    CANCELED = "canceled"
+    PUT_BACK = "put_back"
+
+
+class RejectReason(StrEnum):
+    """Why a location does not do a fulfillment order. `not_found`: its units are not where they should be."""
+
+    NOT_FOUND = "not_found"
+    DAMAGED = "damaged"
+    NO_TIME = "no_time"
+    CLOSED = "closed"
+    OTHER = "other"
 
 
 class FulfillmentLine(Canonical):

@@ -46,7 +46,10 @@ class Address(Canonical):
 
 
 class Location(Canonical):
-    """A place that holds stock, and what it can do for an order."""
+    """A place that holds stock, and what it can do for an order.
+
+    What it does not accept within its time is served from elsewhere; what is ready for pickup is held that long.
+    """
 
     code: Code
     name: str
@@ -56,3 +59,5 @@ class Location(Canonical):
     time_zone: TimeZoneName = "UTC"
     can_ship: bool = True
     can_pickup: bool = False
+    accept_within_seconds: Annotated[float, Field(gt=0)] | None = None
+    hold_pickup_seconds: Annotated[float, Field(gt=0)] | None = None

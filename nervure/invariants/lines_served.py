@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from nervure.invariants.violation import FulfillmentSeen, Look, Violation
+from schemas.fulfillment import AT_LOCATION
 
 RULE = "lines_served"
-_OPEN = frozenset({"allocated", "sent_to_supplier"})
+_OPEN = frozenset({*AT_LOCATION, "sent_to_supplier"})
 _LEFT = frozenset({"shipped", "handed_over"})
 
 

@@ -15,7 +15,7 @@ from nervure.store.inbox import InboxStore
 from nervure.store.orders import OrderStore
 from nervure.store.publications import PublicationStore
 from nervure.store.stock import StockStore
-from schemas.fulfillment import FulfillmentState
+from schemas.fulfillment import AT_LOCATION
 
 
 class BindingLoader:
@@ -114,7 +114,7 @@ def rebind(connection: Connection, now: datetime, listing_id: int, before: int |
     for order_id, line_ids in concerned.items():
         desk.orders.lock(order_id)
         for one in desk.orders.fulfillment_lines(order_id=order_id):
-            if one.order_line_id in line_ids and one.state is not FulfillmentState.ALLOCATED:
+            if one.order_line_id in line_ids and one.state not in AT_LOCATION:
                 return "units of this listing have left as another item: adjust the stock of both items instead"
     for order_id, line_ids in concerned.items():
         for one in desk.orders.fulfillment_lines(order_id=order_id):

@@ -6,6 +6,7 @@ from functools import partial
 
 from connectors.errors import CircuitOpenError, ConnectorError, FatalError, FeedHeldError, ThrottledError
 from nervure.invariants import check_all
+from nervure.operations.desk import keep_times
 from nervure.operations.drain import drain
 from nervure.operations.hub import Hub
 from nervure.operations.lots import withdraw_expired
@@ -42,6 +43,7 @@ MAX_OFFERS_PERIOD_SECONDS = 900.0
 REPLIES_PERIOD_SECONDS = 30.0
 AGING_PERIOD_SECONDS = 15.0
 EXPIRY_PERIOD_SECONDS = 5.0
+DESK_PERIOD_SECONDS = 5.0
 LOTS_PERIOD_SECONDS = 60.0
 TASKS_PERIOD_SECONDS = 15.0
 BEAT_PERIOD_SECONDS = 15.0
@@ -254,6 +256,7 @@ def sweeping(window: Window) -> Loops:
             loops[f"{channel} subscriptions"] = partial(_subscribe, window, channel)
     return loops | {
         "aging": partial(_age, window),
+        "desk": partial(_keep_times, window),
         "lots": partial(_lots, window),
         "reservations": partial(_expire, window),
         "pace": partial(_measure_pace, window),
@@ -355,6 +358,14 @@ def _expire(window: Window) -> float:
     count = expire_reservations(window.hub)
     window.tally.count("reservations", "expired", count)
     return EXPIRY_PERIOD_SECONDS
+
+
+def _keep_times(window: Window) -> float:
+    offered, moved, back = keep_times(window.hub)
+    window.tally.count("desk", "fulfillment orders offered", offered)
+    window.tally.count("desk", "not accepted in time, served from elsewhere", moved)
+    window.tally.count("desk", "not fetched in time, for sale again", back)
+    return DESK_PERIOD_SECONDS
 
 
 def _lots(window: Window) -> float:

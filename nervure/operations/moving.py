@@ -10,7 +10,7 @@ from nervure.orders.moving import move
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.moves import Movable, MoveStore, Target
-from schemas.fulfillment import FulfillmentState
+from schemas.fulfillment import AT_LOCATION, FulfillmentState
 from schemas.orders import DeliveryMethod
 
 
@@ -39,7 +39,7 @@ def move_fulfillment(hub: Hub, number: int, location: str) -> tuple[int, bool]:
             raise MoveRefusedError(f"there is no fulfillment order {number}")
         if found.moved_to is not None and found.moved_to_location_id == target.id:
             return found.moved_to, False
-        if found.state is FulfillmentState.ALLOCATED and found.location_id == target.id:
+        if found.state in AT_LOCATION and found.location_id == target.id:
             return number, False
         _refuse_what_cannot_move(number, location, found, target)
         try:
@@ -52,8 +52,10 @@ def move_fulfillment(hub: Hub, number: int, location: str) -> tuple[int, bool]:
 
 def _refuse_what_cannot_move(number: int, location: str, found: Movable, target: Target) -> None:
     match found.state:
-        case FulfillmentState.ALLOCATED:
+        case FulfillmentState.ALLOCATED | FulfillmentState.ACCEPTED:
             pass
+        case FulfillmentState.PICKING | FulfillmentState.PACKED | FulfillmentState.READY_FOR_PICKUP:
+            raise MoveRefusedError(f"fulfillment order {number} is {found.state} where it is: reject it there first")
         case FulfillmentState.SHIPPED | FulfillmentState.HANDED_OVER:
             raise MoveRefusedError(f"fulfillment order {number} has left already")
         case FulfillmentState.SENT_TO_SUPPLIER:

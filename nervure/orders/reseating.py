@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from nervure.inventory.stock import Place
 from nervure.orders.settling import cover, release
 from nervure.orders.work import Desk
-from schemas.fulfillment import FulfillmentState
+from schemas.fulfillment import MAY_MOVE
 
 
 def reseat(places: Collection[Place], desk: Desk) -> None:
@@ -33,7 +33,7 @@ def serve_again(fulfillment_line_ids: Iterable[int], desk: Desk) -> None:
             desk.orders.lock(found.order_id)
         # Read again under the lock: meanwhile it may have left, or been canceled.
         for found in desk.orders.fulfillment_lines(line_ids=[line_id]):
-            if found.state is FulfillmentState.ALLOCATED:
+            if found.state in MAY_MOVE:
                 release(desk, found, found.units)
                 again[found.order_id].add(found.order_line_id)
     for order_id, line_ids in sorted(again.items()):

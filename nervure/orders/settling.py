@@ -8,7 +8,7 @@ from nervure.inventory.policies import backordered
 from nervure.inventory.stock import Against, ClaimKind, Entry, HeldClaim, Place, Take
 from nervure.orders.routing import Pick, Plan, Wanted, route
 from nervure.orders.work import Desk, FulfillmentLineState, LineState
-from schemas.fulfillment import FulfillmentState
+from schemas.fulfillment import AT_LOCATION, MAY_MOVE, FulfillmentState
 
 NOT_HERE = "no location of the pool has the units"
 
@@ -116,7 +116,7 @@ def uncover(order_id: int, desk: Desk, lines: Sequence[LineState]) -> dict[str, 
         surplus = line.units_served - line.units_open
         if surplus <= 0:
             continue
-        open_lines = [f for f in served if f.order_line_id == line.id and f.state is FulfillmentState.ALLOCATED]
+        open_lines = [f for f in served if f.order_line_id == line.id and f.state in AT_LOCATION]
         for fulfillment in sorted(open_lines, key=lambda f: f.id, reverse=True):
             units = min(surplus, fulfillment.units)
             release(desk, fulfillment, units)
@@ -168,7 +168,7 @@ def _give_up(place: Place, deficit: int, claims: Sequence[HeldClaim], desk: Desk
             desk.orders.lock(found.order_id)
         # Read again under the lock: meanwhile it may have left, or been canceled.
         for fulfillment in desk.orders.fulfillment_lines(line_ids=[line_id]):
-            if fulfillment.state is FulfillmentState.ALLOCATED:
+            if fulfillment.state in MAY_MOVE:
                 here = sum(held.units for held in desk.stock.held_for([line_id]) if held.place == place)
                 per = here // fulfillment.units
                 units = min(-(-missing // per), fulfillment.units)

@@ -15,10 +15,11 @@ def ship(
     *,
     shipped_at: datetime,
     tell_channel: bool = True,
+    by: str = "",
     state: FulfillmentState = FulfillmentState.SHIPPED,
 ) -> bool:
-    """Books that a fulfillment order has left (or was handed over); False: it had left, or is canceled."""
-    if not desk.orders.end_fulfillment(fulfillment_order_id, state, shipped_at):
+    """Books that a fulfillment order has left (or was handed over), by whom; False: it had left, or is canceled."""
+    if not desk.orders.end_fulfillment(fulfillment_order_id, state, shipped_at, by=by):
         return False
     lines = desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
     held = desk.stock.held_for([line.id for line in lines])

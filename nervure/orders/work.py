@@ -235,7 +235,9 @@ class OrderRepository(Protocol):
     def accept(self, order_id: int, lines: Mapping[str, bool]) -> None:
         """Queues the acceptance of every line of an order that waits for it."""
 
-    def end_fulfillment(self, fulfillment_order_id: int, state: FulfillmentState, at: datetime) -> bool:
+    def end_fulfillment(
+        self, fulfillment_order_id: int, state: FulfillmentState, at: datetime, *, by: str = ""
+    ) -> bool:
         """Locks its order and marks it shipped or handed over; False: that had been done."""
 
     def name_of(self, fulfillment_order_id: int) -> tuple[str, str]:

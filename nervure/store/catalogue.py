@@ -184,6 +184,8 @@ class CatalogueStore:
             "time_zone": location.time_zone,
             "can_ship": location.can_ship,
             "can_pickup": location.can_pickup,
+            "accept_seconds": location.accept_within_seconds,
+            "hold_pickup_seconds": location.hold_pickup_seconds,
             "master": master,
             "ttl_seconds": ttl_seconds,
         }

@@ -25,7 +25,7 @@ from nervure.orders.work import (
 from nervure.store import tables
 from nervure.store.backorders import BackorderStore
 from nervure.store.statements import CHANGE, KIT, chunks, insert_new
-from schemas.fulfillment import FulfillmentState
+from schemas.fulfillment import AT_LOCATION, FulfillmentState, StepKind
 from schemas.locations import Coordinates, LocationKind
 from schemas.orders import DeliveryMethod, Order, OrderLine, OrderState, Return, ReturnLine
 from schemas.stock import Condition
@@ -35,6 +35,7 @@ PERSON = tables.of(tables.OrderPersonRow)
 LINE = tables.of(tables.OrderLineRow)
 FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
 FULFILLMENT_LINE = tables.of(tables.FulfillmentLineRow)
+FULFILLMENT_EVENT = tables.of(tables.FulfillmentEventRow)
 SHORTFALL = tables.of(tables.ShortfallRow)
 TASK = tables.of(tables.TaskRow)
 RETURN = tables.of(tables.GoodsReturnRow)
@@ -55,7 +56,8 @@ IS_NAMED = (
 """The settings name this stock point: it stands for some location."""
 
 _LEFT = (FulfillmentState.SHIPPED.value, FulfillmentState.HANDED_OVER.value)
-_STILL_HERE = (FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value)
+_STILL_HERE = (*sorted(AT_LOCATION), FulfillmentState.SENT_TO_SUPPLIER.value)
+_DECLINES = (StepKind.REJECTED.value, StepKind.TIMED_OUT.value, StepKind.UNCLAIMED.value)
 _OVER = (OrderState.COMPLETED.value, OrderState.CANCELED.value)
 
 RELEASED_STATES = (OrderState.OPEN.value, OrderState.COMPLETED.value)
@@ -269,7 +271,18 @@ class OrderStore:
             if is_fresh(row.as_of, row.ttl_seconds, self._now)
         ]
         # Who picks up comes to one place: what it lacks is never looked for in another.
-        return found[:1] if order.delivery_method == DeliveryMethod.PICKUP else found
+        few = found[:1] if order.delivery_method == DeliveryMethod.PICKUP else found
+        declined = self._declined(order_id)
+        return [one for one in few if one.location_id not in declined]
+
+    def _declined(self, order_id: int) -> set[int]:
+        """Locations that would not do a part of this order, or where nobody came for it: they are not asked again."""
+        query = (
+            sa.select(FULFILLMENT.c.location_id)
+            .join(FULFILLMENT_EVENT, FULFILLMENT_EVENT.c.fulfillment_order_id == FULFILLMENT.c.id)
+            .where(FULFILLMENT.c.order_id == order_id, FULFILLMENT_EVENT.c.kind.in_(_DECLINES))
+        )
+        return set(self._connection.execute(query).scalars())
 
     def location_of(self, channel: str, stock_point: str | None) -> int:
         query = (
@@ -357,13 +370,22 @@ class OrderStore:
         left = sa.select(FULFILLMENT_LINE.c.id).where(
             FULFILLMENT_LINE.c.fulfillment_order_id == number, FULFILLMENT_LINE.c.units > 0
         )
-        self._connection.execute(
+        canceled = self._connection.execute(
             FULFILLMENT.update()
-            .where(FULFILLMENT.c.id == number, ~left.exists())
+            .where(FULFILLMENT.c.id == number, FULFILLMENT.c.state != FulfillmentState.CANCELED.value, ~left.exists())
             .values(state=FulfillmentState.CANCELED.value, ended_at=self._now)
         )
+        if canceled.rowcount:
+            self.note_step(number, StepKind.CANCELED)
 
-    def end_fulfillment(self, fulfillment_order_id: int, state: FulfillmentState, at: datetime) -> bool:
+    def note_step(self, fulfillment_order_id: int, kind: StepKind, *, by: str = "", reason: str = "") -> None:
+        """Writes what happened to a fulfillment order, and who did it; empty: the hub itself."""
+        row = {"fulfillment_order_id": fulfillment_order_id, "kind": kind.value, "by": by, "reason": reason}
+        self._connection.execute(FULFILLMENT_EVENT.insert().values(**row, recorded_at=self._now))
+
+    def end_fulfillment(
+        self, fulfillment_order_id: int, state: FulfillmentState, at: datetime, *, by: str = ""
+    ) -> bool:
         order = sa.select(FULFILLMENT.c.order_id).where(FULFILLMENT.c.id == fulfillment_order_id)
         for order_id in self._connection.execute(order).scalars():
             self.lock(order_id)
@@ -375,6 +397,8 @@ class OrderStore:
             )
             .values(state=state.value, ended_at=at)
         )
+        if changed.rowcount == 1:
+            self.note_step(fulfillment_order_id, StepKind(state.value), by=by)
         return changed.rowcount == 1
 
     def moved(self, fulfillment_order_id: int, to_fulfillment_order_id: int) -> None:

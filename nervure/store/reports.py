@@ -31,7 +31,7 @@ from nervure.store.purchases import PURCHASE, PURCHASE_LINE
 from nervure.store.restores import RestoreStore
 from nervure.store.stock import StockStore
 from nervure.store.zeros import ZeroStore
-from schemas.fulfillment import FulfillmentState
+from schemas.fulfillment import AT_LOCATION, FulfillmentState
 from schemas.locations import LocationKind
 from schemas.publications import PublicationState
 
@@ -229,7 +229,7 @@ class ReportStore:
             .join(FULFILLMENT_LINE, FULFILLMENT_LINE.c.fulfillment_order_id == FULFILLMENT.c.id)
             .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
             .join(ITEM, ITEM.c.id == LINE.c.item_id)
-            .where(FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value, FULFILLMENT_LINE.c.units > 0)
+            .where(FULFILLMENT.c.state.in_(AT_LOCATION), FULFILLMENT_LINE.c.units > 0)
             .where(ORDER.c.state.in_(RELEASED_STATES))
             .where(LOCATION.c.kind != LocationKind.SUPPLIER.value)
             .order_by(FULFILLMENT.c.id)
@@ -259,7 +259,7 @@ class ReportStore:
             .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
             .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
             .where(
-                FULFILLMENT.c.state.in_([FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value]),
+                FULFILLMENT.c.state.in_([*AT_LOCATION, FulfillmentState.SENT_TO_SUPPLIER]),
                 FULFILLMENT.c.created_at < created_before,
                 ORDER.c.state.in_(RELEASED_STATES),
             )

@@ -49,6 +49,7 @@ from nervure.store.rebuild import find_differences
 from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL, MOVEMENT
 from nervure.store.stock import StockStore
 from schemas.capabilities import Capabilities, Confirmation, DecrementMoment, StockMeaning, WriteMode
+from schemas.fulfillment import AT_LOCATION
 from schemas.items import Item, ItemKind, KitComponent
 from schemas.locations import Address, Coordinates, Location, LocationKind
 from schemas.orders import Delivery, DeliveryMethod, Order, OrderLine, OrderState, Return, ReturnLine
@@ -578,7 +579,7 @@ def _parts_by_line(world: World) -> dict[tuple[int, int, int], int]:
         .join(FULFILLMENT, FULFILLMENT.c.id == FULFILLMENT_LINE.c.fulfillment_order_id)
         .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
         .join(KIT, KIT.c.kit_id == LINE.c.item_id, isouter=True)
-        .where(FULFILLMENT.c.state.in_(["allocated", "sent_to_supplier"]), FULFILLMENT_LINE.c.units > 0)
+        .where(FULFILLMENT.c.state.in_([*AT_LOCATION, "sent_to_supplier"]), FULFILLMENT_LINE.c.units > 0)
     )
     return {(line, item, location): int(units) for line, item, location, units in world.connection.execute(query)}
 

@@ -13,6 +13,14 @@ from nervure.store.tables.channels import (
 )
 from nervure.store.tables.counts import CycleCountLineRow, CycleCountRow
 from nervure.store.tables.cutover import BindingDecisionRow, CutoverRow
+from nervure.store.tables.desk import (
+    DeskSessionRow,
+    DeskSignInRow,
+    DeskUserRow,
+    FulfillmentEventRow,
+    FulfillmentPickRow,
+    ShelfRow,
+)
 from nervure.store.tables.documents import InboxBodyRow, InboxRow, OutboxRow, TaskRow
 from nervure.store.tables.fields import of
 from nervure.store.tables.lots import LotRow
@@ -50,8 +58,13 @@ __all__ = [
     "CutoverRow",
     "CycleCountLineRow",
     "CycleCountRow",
+    "DeskSessionRow",
+    "DeskSignInRow",
+    "DeskUserRow",
+    "FulfillmentEventRow",
     "FulfillmentLineRow",
     "FulfillmentOrderRow",
+    "FulfillmentPickRow",
     "GoodsReturnLineRow",
     "GoodsReturnRow",
     "HubLifeRow",
@@ -84,6 +97,7 @@ __all__ = [
     "SerialClaimRow",
     "SerialRow",
     "ShadowDayRow",
+    "ShelfRow",
     "ShortfallRow",
     "StockLevelRow",
     "StockMovementRow",

@@ -48,6 +48,8 @@ class LocationRow(SQLModel, table=True):
 
     `as_of` and `ttl_seconds`: a supplier's units are promised until `as_of` + `ttl_seconds`.
     `opened_at`: since when the stock there is known, by an opening stock.
+    `accept_seconds`: how long it may take to accept what it is to do; `hold_pickup_seconds`: how long what is ready
+    waits for its customer. NULL: for ever.
     """
 
     __tablename__ = "location"
@@ -70,6 +72,8 @@ class LocationRow(SQLModel, table=True):
     as_of: datetime | None = time(nullable=True)
     was_fresh: bool = Field(default=True)
     opened_at: datetime | None = time(nullable=True)
+    accept_seconds: float | None = None
+    hold_pickup_seconds: float | None = None
 
 
 class ListingRow(SQLModel, table=True):

@@ -83,13 +83,20 @@ class OrderLineRow(SQLModel, table=True):
 
 
 class FulfillmentOrderRow(SQLModel, table=True):
-    """`moved_to_id`: the fulfillment order that does it at another location instead; this one is canceled."""
+    """`moved_to_id`: the fulfillment order that does it at another location instead; this one is canceled.
+
+    `accept_by`: until when the location must have accepted it. `pickup_until`: how long it is held for who says
+    `pickup_code`.
+    """
 
     __tablename__ = "fulfillment_order"
     __table_args__ = (
         CheckConstraint(
-            "state IN ('allocated', 'sent_to_supplier', 'shipped', 'handed_over', 'canceled')", name="state"
+            "state IN ('allocated', 'accepted', 'picking', 'packed', 'ready_for_pickup', 'sent_to_supplier', 'shipped',"
+            " 'handed_over', 'canceled')",
+            name="state",
         ),
+        CheckConstraint("state <> 'ready_for_pickup' OR pickup_code IS NOT NULL", name="pickup_code"),
         Index("ix_fulfillment_order_state", "state", "location_id"),
     )
 
@@ -102,6 +109,9 @@ class FulfillmentOrderRow(SQLModel, table=True):
     carrier: str | None = None
     tracking_number: str | None = None
     moved_to_id: int | None = ref("fulfillment_order", nullable=True)
+    accept_by: datetime | None = time(nullable=True)
+    pickup_until: datetime | None = time(nullable=True)
+    pickup_code: str | None = None
 
 
 class FulfillmentLineRow(SQLModel, table=True):

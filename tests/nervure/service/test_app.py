@@ -290,6 +290,19 @@ STAFF_CALLS = (
     ("POST", "/serials"),
     ("GET", "/serials/A"),
     ("POST", "/fulfillment-orders/1/serials"),
+    ("GET", "/fulfillment-orders/1"),
+    ("GET", "/pickups"),
+    ("POST", "/shelves"),
+    ("POST", "/fulfillment-orders/1/accepted"),
+    ("POST", "/fulfillment-orders/1/rejected"),
+    ("POST", "/fulfillment-orders/1/picking"),
+    ("POST", "/fulfillment-orders/1/scans"),
+    ("POST", "/fulfillment-orders/1/packed"),
+    ("POST", "/fulfillment-orders/1/ready"),
+    ("POST", "/fulfillment-orders/1/told"),
+    ("POST", "/fulfillment-orders/1/handed-over"),
+    ("POST", "/fulfillment-orders/1/returned-to-sale"),
+    ("POST", "/fulfillment-orders/1/put-back"),
 )
 
 
@@ -308,6 +321,7 @@ def test_where_a_token_is_set_staff_must_show_it(hub: Hub, method: str, path: st
 
 
 NAMED = {
+    "/fulfillment-orders/1": "/fulfillment-orders/{number}",
     "/reservations/CART-1": "/reservations/{reference}",
     "/reservations/CART-1/order": "/reservations/{reference}/order",
     "/serials/A": "/serials/{text}",

@@ -1,0 +1,90 @@
+"""What the people at a location do with fulfillment orders, who they are, and where things lie there."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlmodel import SQLModel
+
+from nervure.store.tables.fields import own_id, ref, time
+
+
+class FulfillmentEventRow(SQLModel, table=True):
+    """One step of a fulfillment order, never changed. `by` empty: the hub itself. `reason`: why, or of what."""
+
+    __tablename__ = "fulfillment_event"
+    __table_args__ = (
+        CheckConstraint(
+            "kind IN ('offered', 'accepted', 'rejected', 'timed_out', 'waits', 'picking', 'packed', 'ready', 'told',"
+            " 'wrong_code', 'shipped', 'handed_over', 'unclaimed', 'canceled', 'put_back')",
+            name="kind",
+        ),
+        CheckConstraint("kind <> 'rejected' OR reason <> ''", name="reason"),
+    )
+
+    id: int | None = own_id()
+    fulfillment_order_id: int = ref("fulfillment_order", index=True)
+    kind: str
+    by: str
+    reason: str
+    recorded_at: datetime = time()
+
+
+class FulfillmentPickRow(SQLModel, table=True):
+    """Units of an item that were taken from the shelf for a fulfillment line; for a kit each part by itself."""
+
+    __tablename__ = "fulfillment_pick"
+    __table_args__ = (CheckConstraint("units >= 0", name="units"),)
+
+    fulfillment_line_id: int = ref("fulfillment_line", primary_key=True)
+    item_id: int = ref("item", primary_key=True)
+    units: int
+
+
+class ShelfRow(SQLModel, table=True):
+    """Where an item lies at a location, as the people there call it."""
+
+    __tablename__ = "shelf"
+
+    location_id: int = ref("location", primary_key=True)
+    item_id: int = ref("item", primary_key=True)
+    name: str
+
+
+class DeskUserRow(SQLModel, table=True):
+    """Somebody who works at one location. The password is kept as a salted hash only."""
+
+    __tablename__ = "desk_user"
+    __table_args__ = (UniqueConstraint("location_id", "name"),)
+
+    id: int | None = own_id()
+    location_id: int = ref("location")
+    name: str
+    password_hash: str
+    created_at: datetime = time()
+    disabled_at: datetime | None = time(nullable=True)
+
+
+class DeskSessionRow(SQLModel, table=True):
+    """Somebody who is signed in until `expires_at`. The token is kept as its hash only."""
+
+    __tablename__ = "desk_session"
+    __table_args__ = (UniqueConstraint("token_hash"),)
+
+    id: int | None = own_id()
+    desk_user_id: int = ref("desk_user", index=True)
+    token_hash: str
+    created_at: datetime = time()
+    expires_at: datetime = time()
+
+
+class DeskSignInRow(SQLModel, table=True):
+    """One attempt to sign in, never changed."""
+
+    __tablename__ = "desk_sign_in"
+    __table_args__ = (Index("ix_desk_sign_in_who", "location", "name", "recorded_at"),)
+
+    id: int | None = own_id()
+    location: str
+    name: str
+    succeeded: bool
+    recorded_at: datetime = time()
