@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nervure.cli.common import MAX_ID, SettingsOption, fail, group, opened_hub, print_table, say
-from nervure.operations import desk, desk_users
+from nervure.operations import desk, desk_users, giving_up
 from nervure.operations.desk import Actor
 from nervure.store.handling import HandlingStore
 from nervure.store.picking import PickingStore
@@ -69,7 +69,7 @@ def desk_reject(
 ) -> None:
     """The location will not do it, or only what it keeps; the rest is served from elsewhere."""
     with opened_hub(settings) as hub:
-        _answer(desk.reject(hub, number, reason, Actor(by), keeps=_units(keeps)), "rejected")
+        _answer(giving_up.reject(hub, number, reason, Actor(by), keeps=_units(keeps)), "rejected")
 
 
 @app.command("pick")
@@ -125,7 +125,7 @@ def desk_hand_over(number: Number, code: str, by: By = "", only: Units = None, s
 def desk_return(number: Number, by: By = "", reason: str = "", settings: SettingsOption = None) -> None:
     """Nobody will fetch it: its goods are for sale again."""
     with opened_hub(settings) as hub:
-        _answer(desk.return_to_sale(hub, number, Actor(by), reason=reason), "for sale again")
+        _answer(giving_up.return_to_sale(hub, number, Actor(by), reason=reason), "for sale again")
 
 
 @app.command("shelf")

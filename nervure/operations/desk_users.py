@@ -30,7 +30,11 @@ class UnknownDeskUserError(UnknownError):
 
 
 class SignInError(RefusalError):
-    """Name, password or place are wrong, or were too often a moment ago."""
+    """Name, password or place are wrong."""
+
+
+class TooManyFailuresError(SignInError):
+    """They were wrong too often a moment ago."""
 
 
 def hash_password(password: str, salt: bytes) -> str:
@@ -96,25 +100,29 @@ def sign_in(hub: Hub, location: str, name: str, password: str, *, token: str) ->
     """
     now = hub.clock.now()
     place, who = location.strip()[:MAX_NAME], name.strip()[:MAX_NAME]
-    with hub.database.read() as connection:
+
+    def begin(connection: Connection) -> tuple[DeskUser | None, int]:
         store = DeskUserStore(connection, now)
-        if store.failures_since(place, who, now - timedelta(seconds=FAILURES_SECONDS)) >= MAX_FAILURES:
-            raise SignInError(f"too many wrong passwords: try again in {FAILURES_SECONDS // 60} minutes")
         found = store.find(place, who)
+        # Counted before it is checked: of many that come at once, not one more is checked.
+        if store.failures_since(place, who, now - timedelta(seconds=FAILURES_SECONDS)) >= MAX_FAILURES:
+            raise TooManyFailuresError(f"too many wrong passwords: try again in {FAILURES_SECONDS // 60} minutes")
+        return found, store.note_attempt(place, who)
+
+    found, attempt = hub.database.run(begin)
     # Outside any transaction: it takes a good part of a second on purpose.
     is_right = is_password(password[:MAX_PASSWORD], _NOBODY if found is None else found.password_hash)
-    is_in = found is not None and is_right and not found.is_disabled
-
-    def work(connection: Connection) -> None:
-        store = DeskUserStore(connection, now)
-        store.note_sign_in(place, who, succeeded=is_in)
-        if is_in and found is not None:
-            store.open_session(found.id, hash_token(token), now + timedelta(hours=SESSION_HOURS))
-
-    hub.database.run(work)
-    if found is None or not is_in:
+    if found is None or not is_right or found.is_disabled:
         raise SignInError("place, name or password are wrong")
-    return found
+    user = found
+
+    def end(connection: Connection) -> None:
+        store = DeskUserStore(connection, now)
+        store.succeeded(attempt)
+        store.open_session(user.id, hash_token(token), now + timedelta(hours=SESSION_HOURS))
+
+    hub.database.run(end)
+    return user
 
 
 def signed_in(hub: Hub, token: str) -> DeskUser | None:

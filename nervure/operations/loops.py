@@ -6,8 +6,8 @@ from functools import partial
 
 from connectors.errors import CircuitOpenError, ConnectorError, FatalError, FeedHeldError, ThrottledError
 from nervure.invariants import check_all
-from nervure.operations.desk import keep_times
 from nervure.operations.drain import drain
+from nervure.operations.giving_up import keep_times
 from nervure.operations.hub import Hub
 from nervure.operations.lots import withdraw_expired
 from nervure.operations.messages import send_to, targets

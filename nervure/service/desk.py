@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import Field
 
-from nervure.operations import desk
+from nervure.operations import desk, giving_up
 from nervure.operations.desk import Actor, UnknownFulfillmentError
 from nervure.service.hub import TheHub
 from nervure.store.handling import HandlingStore
@@ -104,7 +104,7 @@ def accepted(number: Number, body: StepBody, hub: TheHub) -> dict[str, bool]:
 @router.post("/fulfillment-orders/{number}/rejected")
 def rejected(number: Number, body: RejectBody, hub: TheHub) -> dict[str, bool]:
     """The location will not do it, or not all of it."""
-    return {"changed": desk.reject(hub, number, body.reason, Actor(body.by), keeps=body.keeps)}
+    return {"changed": giving_up.reject(hub, number, body.reason, Actor(body.by), keeps=body.keeps)}
 
 
 @router.post("/fulfillment-orders/{number}/picking")
@@ -148,13 +148,13 @@ def handed_over(number: Number, body: HandOverBody, hub: TheHub) -> dict[str, An
 @router.post("/fulfillment-orders/{number}/returned-to-sale")
 def returned_to_sale(number: Number, body: ReturnBody, hub: TheHub) -> dict[str, bool]:
     """Nobody will fetch it."""
-    return {"changed": desk.return_to_sale(hub, number, Actor(body.by), reason=body.reason)}
+    return {"changed": giving_up.return_to_sale(hub, number, Actor(body.by), reason=body.reason)}
 
 
 @router.post("/fulfillment-orders/{number}/put-back")
 def put_back(number: Number, body: StepBody, hub: TheHub) -> dict[str, bool]:
     """The goods of a canceled one lie on their shelf again."""
-    return {"changed": desk.put_back(hub, number, Actor(body.by))}
+    return {"changed": giving_up.put_back(hub, number, Actor(body.by))}
 
 
 @router.post("/shelves")

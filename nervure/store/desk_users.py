@@ -59,19 +59,23 @@ class DeskUserStore:
         return True
 
     def find(self, location: str, name: str) -> DeskUser | None:
-        """Somebody by name and location, whether or not they still work there."""
+        """Somebody by name and location, working there or not; whoever else looks waits until the end."""
         query = self._users().where(LOCATION.c.code == location, USER.c.name == name)
-        row = self._connection.execute(query).one_or_none()
+        row = self._connection.execute(query.with_for_update(of=USER)).one_or_none()
         return None if row is None else _as_user(row)
 
     def all(self) -> list[DeskUser]:
         """Everybody, by location and name."""
         return [_as_user(row) for row in self._connection.execute(self._users().order_by(LOCATION.c.code, USER.c.name))]
 
-    def note_sign_in(self, location: str, name: str, *, succeeded: bool) -> None:
-        """Writes an attempt."""
-        row = {"location": location, "name": name, "succeeded": succeeded, "recorded_at": self._now}
-        self._connection.execute(SIGN_IN.insert().values(**row))
+    def note_attempt(self, location: str, name: str) -> int:
+        """Writes an attempt, which has failed until it is said to have succeeded; answers its number."""
+        row = {"location": location, "name": name, "succeeded": False, "recorded_at": self._now}
+        return int(self._connection.execute(SIGN_IN.insert().values(**row).returning(SIGN_IN.c.id)).scalar_one())
+
+    def succeeded(self, attempt: int) -> None:
+        """An attempt has succeeded."""
+        self._connection.execute(SIGN_IN.update().where(SIGN_IN.c.id == attempt).values(succeeded=True))
 
     def failures_since(self, location: str, name: str, since: datetime) -> int:
         """How often a sign-in failed since then, or since the last that succeeded."""

@@ -16,6 +16,7 @@ from nervure.store.orders import (
     FULFILLMENT,
     FULFILLMENT_EVENT,
     FULFILLMENT_LINE,
+    LINE,
     LOCATION,
     ORDER,
     PERSON,
@@ -143,6 +144,17 @@ class PickingStore:
             rows.setdefault((row.line_id, row.item_id), []).append(row)
         picks = [_as_pick(parts) for parts in rows.values()]
         return sorted(picks, key=lambda one: (not one.shelf, one.shelf, one.sku, one.line_id))
+
+    def lines(self, number: int) -> list[tuple[str, str, int]]:
+        """What was bought and is done here, as (sku, title, units); a kit is one line."""
+        query = (
+            sa.select(ITEM.c.sku, LINE.c.title, ITEM.c.title.label("own_title"), FULFILLMENT_LINE.c.units)
+            .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
+            .join(ITEM, ITEM.c.id == LINE.c.item_id)
+            .where(FULFILLMENT_LINE.c.fulfillment_order_id == number, FULFILLMENT_LINE.c.units > 0)
+            .order_by(LINE.c.id)
+        )
+        return [(row.sku, row.title or row.own_title, row.units) for row in self._connection.execute(query)]
 
     def jobs(self, location: str) -> list[Job]:
         """What a location has to do: what it must accept soonest first, then the oldest order."""

@@ -78,7 +78,7 @@ class DeskSessionRow(SQLModel, table=True):
 
 
 class DeskSignInRow(SQLModel, table=True):
-    """One attempt to sign in, never changed."""
+    """One attempt to sign in; one that is being checked has not succeeded yet."""
 
     __tablename__ = "desk_sign_in"
     __table_args__ = (Index("ix_desk_sign_in_who", "location", "name", "recorded_at"),)

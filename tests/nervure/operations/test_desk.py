@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from nervure.invariants import check_all
-from nervure.operations import desk
+from nervure.operations import desk, giving_up
 from nervure.operations.counts import show
 from nervure.operations.desk import Actor, DeskRefusedError, UnknownFulfillmentError, WrongCodeError
 from nervure.operations.hub import Hub
@@ -154,15 +154,15 @@ def test_what_a_store_rejects_is_served_from_elsewhere_at_once_and_not_by_it_aga
     hub = hub_on(both)
     number = ordered(hub, "1", {"BOLT": 2})
     desk.start_picking(hub, number, BO)
-    assert desk.reject(hub, number, RejectReason.NO_TIME, BO)
-    assert not desk.reject(hub, number, RejectReason.NO_TIME, BO)
+    assert giving_up.reject(hub, number, RejectReason.NO_TIME, BO)
+    assert not giving_up.reject(hub, number, RejectReason.NO_TIME, BO)
     with looking(hub) as world:
         assert world.served("1") == {("1-1", "lyon", "allocated"): 2}
         assert (world.claimable("BOLT", "paris"), world.on_hand("BOLT", "paris")) == (5, 5), "it is still there"
     assert steps(hub, number) == [("picking", "Bo", ""), ("rejected", "Bo", "no_time"), ("canceled", "", "")]
     all_holds(hub)
     [second] = numbers_of(hub, "1")
-    assert desk.reject(hub, second, RejectReason.CLOSED, Actor("Ana", "lyon"))
+    assert giving_up.reject(hub, second, RejectReason.CLOSED, Actor("Ana", "lyon"))
     with looking(hub) as world:
         assert world.lines("1") == {"1-1": (2, 0, 2)}, "neither is asked again, though both have the units"
         assert world.open_tasks() == {"shortfall": 1}
@@ -178,8 +178,8 @@ def test_what_is_not_found_is_lost_there_and_asks_for_a_count(both: Database) ->
     number = ordered(hub, "1", {"BOLT": 3, "NUT": 1})
     desk.start_picking(hub, number, BO)
     desk.pick(hub, number, "BOLT", BO)
-    assert desk.reject(hub, number, RejectReason.NOT_FOUND, BO, keeps={"BOLT": 1})
-    assert not desk.reject(hub, number, RejectReason.NOT_FOUND, BO, keeps={"BOLT": 1}), "it keeps one, as before"
+    assert giving_up.reject(hub, number, RejectReason.NOT_FOUND, BO, keeps={"BOLT": 1})
+    assert not giving_up.reject(hub, number, RejectReason.NOT_FOUND, BO, keeps={"BOLT": 1}), "it keeps one, as before"
     with looking(hub) as world:
         assert world.served("1") == {
             ("1-1", "paris", "picking"): 1,
@@ -202,7 +202,7 @@ def test_what_is_not_found_is_lost_there_and_asks_for_a_count(both: Database) ->
 def test_a_part_of_a_kit_that_is_not_found_is_counted_not_guessed(both: Database) -> None:
     hub = hub_on(both)
     number = ordered(hub, "1", {"PAIR": 1})
-    assert desk.reject(hub, number, RejectReason.NOT_FOUND, BO)
+    assert giving_up.reject(hub, number, RejectReason.NOT_FOUND, BO)
     with looking(hub) as world:
         assert (world.on_hand("BOLT", "paris"), world.on_hand("NUT", "paris")) == (5, 8)
         assert world.lines("1") == {"1-1": (1, 0, 1)}
@@ -215,7 +215,14 @@ def test_a_store_sees_only_what_is_its_own(both: Database) -> None:
     hub = hub_on(both)
     number = ordered(hub, "1", {"BOLT": 1})
     before = rows(hub)
-    for step in (desk.accept, desk.start_picking, desk.pack, desk.make_ready, desk.put_back, desk.return_to_sale):
+    for step in (
+        desk.accept,
+        desk.start_picking,
+        desk.pack,
+        desk.make_ready,
+        giving_up.put_back,
+        giving_up.return_to_sale,
+    ):
         with pytest.raises(UnknownFulfillmentError, match="there is no fulfillment order 1 at 'lyon'"):
             step(hub, number, ANA)
     with pytest.raises(UnknownFulfillmentError, match="there is no fulfillment order 77"):
@@ -247,8 +254,8 @@ def test_a_customer_who_cancels_gets_nothing_and_the_goods_are_put_back(both: Da
     with looking(hub) as world:
         assert world.claimable("BOLT", "paris") == 5
         assert [job.number for job in PickingStore(world.connection, world.now).to_put_back("paris")] == [number]
-    assert desk.put_back(hub, number, BO)
-    assert not desk.put_back(hub, number, BO)
+    assert giving_up.put_back(hub, number, BO)
+    assert not giving_up.put_back(hub, number, BO)
     with looking(hub) as world:
         assert PickingStore(world.connection, world.now).to_put_back("paris") == []
     assert steps(hub, number)[2:] == [("canceled", "", ""), ("put_back", "Bo", "")]
@@ -262,7 +269,7 @@ def test_without_a_limit_nothing_is_offered_and_nothing_times_out(both: Database
     hub = hub_on(both)
     number = ordered(hub, "1", {"BOLT": 1})
     advance(hub, 10**7)
-    assert desk.keep_times(hub) == (0, 0, 0)
+    assert giving_up.keep_times(hub) == (0, 0, 0)
     assert (state_of(hub, number), steps(hub, number)) == ("allocated", [])
 
 
@@ -270,13 +277,13 @@ def test_what_is_not_accepted_in_time_is_served_from_elsewhere(both: Database) -
     hub = hub_on(both)
     limits(hub, "paris", accept_seconds=600)
     number, other = ordered(hub, "1", {"BOLT": 2}), ordered(hub, "2", {"BOLT": 1})
-    assert desk.keep_times(hub) == (2, 0, 0)
+    assert giving_up.keep_times(hub) == (2, 0, 0)
     assert desk.accept(hub, other, BO)
     advance(hub, 599)
-    assert desk.keep_times(hub) == (0, 0, 0)
+    assert giving_up.keep_times(hub) == (0, 0, 0)
     advance(hub, 1)
-    assert desk.keep_times(hub) == (0, 1, 0)
-    assert desk.keep_times(hub) == (0, 0, 0)
+    assert giving_up.keep_times(hub) == (0, 1, 0)
+    assert giving_up.keep_times(hub) == (0, 0, 0)
     with looking(hub) as world:
         assert world.served("1") == {("1-1", "lyon", "allocated"): 2}
         assert world.served("2") == {("2-1", "paris", "accepted"): 1}
@@ -290,10 +297,10 @@ def test_what_nobody_else_has_stays_and_somebody_is_told(both: Database) -> None
     hub = hub_on(both)
     limits(hub, "paris", accept_seconds=600)
     number = ordered(hub, "1", {"BOLT": 3})
-    desk.keep_times(hub)
+    giving_up.keep_times(hub)
     for _ in range(3):
         advance(hub, 600)
-        assert desk.keep_times(hub) == (0, 0, 0)
+        assert giving_up.keep_times(hub) == (0, 0, 0)
     with looking(hub) as world:
         assert world.served("1") == {("1-1", "paris", "allocated"): 3}
         assert world.lines("1") == {"1-1": (3, 3, 0)}
@@ -310,10 +317,10 @@ def test_an_order_that_waits_for_its_payment_is_not_offered(both: Database) -> N
     hub = hub_on(both)
     limits(hub, "paris", accept_seconds=600)
     hear(hub, "shop", order_of(an_order("1", {"BOLT": 1}, state=OrderState.AWAITING_PAYMENT)))
-    assert desk.keep_times(hub) == (0, 0, 0)
+    assert giving_up.keep_times(hub) == (0, 0, 0)
     advance(hub, 3600)
     hear(hub, "shop", order_of(an_order("1", {"BOLT": 1}, minute=1)))
-    assert desk.keep_times(hub) == (1, 0, 0), "its time begins now"
+    assert giving_up.keep_times(hub) == (1, 0, 0), "its time begins now"
 
 
 # -- click and collect ---------------------------------------------------------------------------------------------
@@ -397,10 +404,10 @@ def test_what_nobody_fetches_is_for_sale_again_and_the_order_waits_for_a_person(
     number = to_pick_up(hub, "1", {"BOLT": 2})
     ready(hub, number)
     advance(hub, timedelta(days=5).total_seconds() - 1)
-    assert desk.keep_times(hub) == (0, 0, 0)
+    assert giving_up.keep_times(hub) == (0, 0, 0)
     advance(hub, 1)
-    assert desk.keep_times(hub) == (0, 0, 1)
-    assert desk.keep_times(hub) == (0, 0, 0)
+    assert giving_up.keep_times(hub) == (0, 0, 1)
+    assert giving_up.keep_times(hub) == (0, 0, 0)
     with looking(hub) as world:
         assert world.claimable("BOLT", "lyon") == 2
         assert world.lines("1") == {"1-1": (2, 0, 2)}, "not taken anew for who did not come"
@@ -409,7 +416,7 @@ def test_what_nobody_fetches_is_for_sale_again_and_the_order_waits_for_a_person(
     assert steps(hub, number)[-2:] == [("unclaimed", "", "not fetched in time"), ("canceled", "", "")]
     with pytest.raises(DeskRefusedError, match="is canceled, and is not ready for pickup"):
         desk.hand_over(hub, number, "123456", ANA)
-    assert not desk.return_to_sale(hub, number, ANA)
+    assert not giving_up.return_to_sale(hub, number, ANA)
     hear(hub, "till", order_of(a_pickup("1", {"BOLT": 2}, "counter", channel="till", state=OrderState.CANCELED)))
     all_holds(hub)
 

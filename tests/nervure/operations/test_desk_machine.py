@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from nervure.invariants import check_all
-from nervure.operations import desk
+from nervure.operations import desk, giving_up
 from nervure.operations.desk import Actor, DeskRefusedError, WrongCodeError
 from nervure.operations.hub import Hub
 from nervure.orders.intake import take_in
@@ -118,8 +118,8 @@ class DeskMachine(RuleBasedStateMachine):
     @rule(minutes=st.sampled_from([1, 11, 21]))
     def time_passes(self, minutes: int) -> None:
         advance(self.hub, 60.0 * minutes)
-        desk.keep_times(self.hub)
-        assert desk.keep_times(self.hub) == (0, 0, 0), "once is enough"
+        giving_up.keep_times(self.hub)
+        assert giving_up.keep_times(self.hub) == (0, 0, 0), "once is enough"
 
     # -- steps -------------------------------------------------------------------------------------------------
 
@@ -183,20 +183,20 @@ class DeskMachine(RuleBasedStateMachine):
     def reject(self, choice: int, reason: RejectReason, keeps: int | None) -> None:
         number, state, _ = self.one(choice)
         wanted = None if keeps is None else {"BOLT": keeps}
-        answer = self.answered(lambda: desk.reject(self.hub, number, reason, ANA, keeps=wanted))
+        answer = self.answered(lambda: giving_up.reject(self.hub, number, reason, ANA, keeps=wanted))
         if state in {"shipped", "handed_over", "ready_for_pickup"}:
             assert answer == "refused"
         elif state in COURSE and keeps is None:
             assert answer == "done"
         if answer == "done":
-            again = self.answered(lambda: desk.reject(self.hub, number, reason, ANA, keeps=wanted))
+            again = self.answered(lambda: giving_up.reject(self.hub, number, reason, ANA, keeps=wanted))
             assert again == "known", "the same again changes nothing"
 
     @precondition(lambda self: self.orders)
     @rule(choice=some)
     def return_to_sale(self, choice: int) -> None:
         number, state, _ = self.one(choice)
-        answer = self.answered(lambda: desk.return_to_sale(self.hub, number, ANA))
+        answer = self.answered(lambda: giving_up.return_to_sale(self.hub, number, ANA))
         assert answer == "done" if state == "ready_for_pickup" else answer != "done"
 
     # -- what always holds -------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ def test_of_steps_taken_at_once_one_wins_and_the_others_are_told(postgresql: Dat
             [number] = world.fulfillment_numbers(str(turn))
         answers = at_once(
             [lambda: desk.accept(hub, number, ANA)] * 3  # noqa: B023 - runs at once
-            + [lambda: desk.reject(hub, number, RejectReason.OTHER, ANA)] * 3  # noqa: B023 - runs at once
+            + [lambda: giving_up.reject(hub, number, RejectReason.OTHER, ANA)] * 3  # noqa: B023 - runs at once
             + [lambda: desk.send(hub, number, ANA, shipped_at=at(1))] * 3  # noqa: B023 - runs at once
         )
         assert all(isinstance(one, bool | DeskRefusedError) for one in answers), answers

@@ -1,0 +1,209 @@
+"""What a location will not do: rejected, not accepted in time, not fetched; and what becomes of the goods."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from nervure.operations.desk import (
+    AT_WORK,
+    NOBODY,
+    Actor,
+    DeskRefusedError,
+    deal_out,
+    locked,
+    refuse_what_is_over,
+    said,
+)
+from nervure.operations.hub import Hub
+from nervure.orders.handling import give_back
+from nervure.orders.work import Desk, FulfillmentLineState
+from nervure.store.cycle_counts import CycleCountStore
+from nervure.store.database import Connection
+from nervure.store.handling import HandlingStore
+from schemas.fulfillment import FulfillmentState, RejectReason, StepKind
+from schemas.orders import DeliveryMethod
+from schemas.stock import OUR_OWN, Condition
+
+
+def reject(
+    hub: Hub, number: int, reason: RejectReason, actor: Actor = NOBODY, *, keeps: Mapping[str, int] | None = None
+) -> bool:
+    """The location will not send all of it: the rest is served from elsewhere at once. False: nothing changed.
+
+    `keeps`: units of each sku that it will send; skus that are not named stay as they are. None: it sends nothing.
+    `not_found`: the units are booked as lost there, and a count is opened.
+
+    Raises:
+        UnknownFulfillmentError: as the error says.
+        DeskRefusedError: it has left, waits for its customer, or holds no such sku.
+    """
+
+    def work(connection: Connection) -> bool:
+        found = locked(hub, connection, number, actor)
+        now, desk = hub.clock.now(), hub.desk(connection)
+        store = HandlingStore(connection, now)
+        if found.state is FulfillmentState.CANCELED and any(
+            event.kind is StepKind.REJECTED for event in store.events(number)
+        ):
+            return False
+        refuse_what_is_over(found)
+        if found.state not in AT_WORK:
+            raise DeskRefusedError(f"fulfillment order {number} is {said(found)}: give it back to sale instead")
+        lines = desk.orders.fulfillment_lines(fulfillment_order_id=number)
+        units = _given_up(connection, now, lines, keeps)
+        if not units:
+            return False
+        event = store.note(number, StepKind.REJECTED, by=actor.by, reason=reason.value)
+        is_lost = reason is RejectReason.NOT_FOUND
+        store.forget_picks([line.id for line in units])
+        places = give_back(desk, units, lost_in=f"rejected:{number}:{event}" if is_lost else None)
+        desk.orders.close_task("not_accepted", f"accept:fulfillment:{number}")
+        if is_lost:
+            _ask_for_count(connection, desk, f"not-found-{number}-{event}", {place.item_id for place in places}, lines)
+        return True
+
+    return hub.database.run(work)
+
+
+def return_to_sale(hub: Hub, number: int, actor: Actor = NOBODY, *, reason: str = "") -> bool:
+    """What waited for a customer is for sale again; False: it is. The order's units are short until it is canceled.
+
+    Raises:
+        UnknownFulfillmentError: as the error says.
+        DeskRefusedError: it is not ready for pickup.
+    """
+    return hub.database.run(lambda connection: _unclaimed(hub, connection, number, actor, reason))
+
+
+def put_back(hub: Hub, number: int, actor: Actor = NOBODY) -> bool:
+    """Goods that were taken for a canceled fulfillment order lie on their shelf again; False: that was noted.
+
+    Raises:
+        UnknownFulfillmentError: as the error says.
+        DeskRefusedError: it is not canceled.
+    """
+
+    def work(connection: Connection) -> bool:
+        found = locked(hub, connection, number, actor)
+        if found.state is not FulfillmentState.CANCELED:
+            raise DeskRefusedError(f"fulfillment order {number} is {said(found)}, and is not canceled")
+        store = HandlingStore(connection, hub.clock.now())
+        if any(event.kind is StepKind.PUT_BACK for event in store.events(number)):
+            return False
+        store.note(number, StepKind.PUT_BACK, by=actor.by)
+        return True
+
+    return hub.database.run(work)
+
+
+# -- times ---------------------------------------------------------------------------------------------------------
+
+
+def keep_times(hub: Hub) -> tuple[int, int, int]:
+    """Offers what may be done now, serves from elsewhere what was not accepted in time, and gives back to sale what
+    nobody fetched; answers how many of each.
+    """
+    offered = hub.database.run(lambda connection: HandlingStore(connection, hub.clock.now()).offer())
+    with hub.database.read() as connection:
+        store = HandlingStore(connection, hub.clock.now())
+        late, unclaimed = store.not_accepted(), store.not_fetched()
+    moved = sum(_time_out(hub, number) for number in late)
+    back = sum(_give_up_waiting(hub, number) for number in unclaimed)
+    return offered, moved, back
+
+
+class _NowhereElseError(Exception):
+    """Nobody else has the units."""
+
+
+def _time_out(hub: Hub, number: int) -> bool:
+    def work(connection: Connection) -> bool:
+        found = locked(hub, connection, number, NOBODY)
+        desk = hub.desk(connection)
+        if found.state is not FulfillmentState.ALLOCATED or found.accept_by is None or found.accept_by > desk.now:
+            return False
+        if found.delivery is DeliveryMethod.PICKUP:
+            raise _NowhereElseError
+        lines = desk.orders.fulfillment_lines(fulfillment_order_id=number)
+        before = sum(line.units_short for line in desk.orders.lines(found.order_id))
+        HandlingStore(connection, desk.now).note(number, StepKind.TIMED_OUT)
+        give_back(desk, {line: line.units for line in lines})
+        desk.orders.close_task("not_accepted", f"accept:fulfillment:{number}")
+        if sum(line.units_short for line in desk.orders.lines(found.order_id)) > before:
+            raise _NowhereElseError
+        return True
+
+    def wait(connection: Connection) -> None:
+        found = locked(hub, connection, number, NOBODY)
+        now = hub.clock.now()
+        if found.state is not FulfillmentState.ALLOCATED or found.accept_by is None or found.accept_by > now:
+            return
+        store = HandlingStore(connection, now)
+        store.wait_until(number, now + timedelta(seconds=found.accept_seconds or 0.0))
+        if not any(event.kind is StepKind.WAITS for event in store.events(number)):
+            store.note(number, StepKind.WAITS)
+        text = f"{found.location} did not accept fulfillment order {number} in time, and nobody else has its units"
+        hub.desk(connection).orders.open_task("not_accepted", f"accept:fulfillment:{number}", text)
+
+    try:
+        return hub.database.run(work)
+    except _NowhereElseError:
+        hub.database.run(wait)
+        return False
+
+
+def _give_up_waiting(hub: Hub, number: int) -> bool:
+    def work(connection: Connection) -> bool:
+        found = locked(hub, connection, number, NOBODY)
+        is_due = found.pickup_until is not None and found.pickup_until <= hub.clock.now()
+        if found.state is not FulfillmentState.READY_FOR_PICKUP or not is_due:
+            return False
+        return _unclaimed(hub, connection, number, NOBODY, "not fetched in time")
+
+    return hub.database.run(work)
+
+
+def _unclaimed(hub: Hub, connection: Connection, number: int, actor: Actor, reason: str) -> bool:
+    found = locked(hub, connection, number, actor)
+    desk = hub.desk(connection)
+    store = HandlingStore(connection, desk.now)
+    if found.state is FulfillmentState.CANCELED and any(e.kind is StepKind.UNCLAIMED for e in store.events(number)):
+        return False
+    if found.state is not FulfillmentState.READY_FOR_PICKUP:
+        raise DeskRefusedError(f"fulfillment order {number} is {said(found)}, and is not ready for pickup")
+    store.note(number, StepKind.UNCLAIMED, by=actor.by, reason=reason)
+    lines = desk.orders.fulfillment_lines(fulfillment_order_id=number)
+    give_back(desk, {line: line.units for line in lines})
+    text = "nobody fetched it: it is for sale again; cancel and refund it in the channel, or agree on another way"
+    desk.orders.open_task("unclaimed", f"pickup:fulfillment:{number}", text)
+    return True
+
+
+# ------------------------------------------------------------------------------------------------------------------
+
+
+def _given_up(
+    connection: Connection, now: datetime, lines: list[FulfillmentLineState], keeps: Mapping[str, int] | None
+) -> dict[FulfillmentLineState, int]:
+    """Units of each line that are not sent. What is kept of a sku goes to the first of its lines."""
+    if keeps is None:
+        return {line: line.units for line in lines}
+    dealt = deal_out(connection, now, lines, keeps)
+    return {line: line.units - dealt[line] for line in lines if line in dealt and line.units > dealt[line]}
+
+
+def _ask_for_count(
+    connection: Connection, desk: Desk, name: str, items: set[int], lines: list[FulfillmentLineState]
+) -> None:
+    """Opens a count of what was not found; where another system counts, the task alone."""
+    location_id = lines[0].location_id
+    counts = CycleCountStore(connection, desk.now)
+    text = f"not found where it should be: count it and enter what is there with `nervure count enter {name}`"
+    if counts.master_of(location_id) is not None:
+        text = "not found where it should be: count it in the system that is the master there"
+    elif counts.open(name, location_id, is_open_to_all=False):
+        document = counts.find(name, locked=True)
+        assert document is not None
+        kept = counts.kept_at(location_id, items)
+        keys = [(item, *one) for item in items for one in kept.get(item, [(OUR_OWN, "")])]
+        counts.add_lines(document, {(item, owner, Condition.SELLABLE, lot) for item, owner, lot in keys})
+    desk.orders.open_task("count", f"count:{name}", text)

@@ -1,0 +1,180 @@
+"""A day at the store desk in a real browser: sign in, pick with a scanner, ship, hand over, in two languages."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from nervure.operations import desk, giving_up
+from nervure.operations.desk import Actor
+from nervure.operations.desk_users import add_user
+from nervure.operations.hub import Hub
+from nervure.operations.staff import receive
+from nervure.service.app import create_app
+from nervure.store.catalogue import ITEM
+from nervure.store.orders import LOCATION
+from schemas.locations import Address
+from schemas.orders import Customer, Delivery, DeliveryMethod
+from tests.nervure.operations.scripted import hear, looking, order_of
+from tests.nervure.service.browser import CHROMIUM, browser
+from tests.nervure.service.test_app import hub
+from tests.nervure.world import an_order, must_hold
+
+__all__ = ["hub"]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+
+JANE = Customer(name="Jane Doe", email="jane@example.com", phone="06 11 22 33 44")
+HOME = Address(country="FR", postal_code="69003", city="Lyon", lines=("1 rue de la Paix",))
+BOLT, NUT = "4006381333931", "3017620422003"
+
+
+@contextmanager
+def served(hub: Hub) -> Iterator[str]:
+    """The service on a port of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    app = create_app(lambda: nullcontext(hub), api_token="the-token")
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def a_day(hub: Hub) -> None:
+    """A parcel, a pickup and two orders more for the store in lyon, and Ana who works there."""
+    with hub.database.write() as connection:
+        for sku, gtin, title in (("BOLT", BOLT, "Hex bolt M8 × 40"), ("NUT", NUT, "Lock nut M8, zinc")):
+            connection.execute(ITEM.update().where(ITEM.c.sku == sku).values(gtin=gtin, title=title))
+        connection.execute(
+            LOCATION.update()
+            .where(LOCATION.c.code == "lyon")
+            .values(
+                name="Lyon Bellecour", time_zone="Europe/Paris", accept_seconds=600.0, hold_pickup_seconds=604_800.0
+            )
+        )
+        connection.execute(LOCATION.update().where(LOCATION.c.code == "paris").values(can_ship=False))
+    add_user(hub, "lyon", "Ana", "correct horse")
+    for sku in ("BOLT", "NUT"):
+        receive(hub, sku, "lyon", 20, document="D1")
+    desk.put_shelf(hub, "BOLT", "lyon", "A-12")
+    desk.put_shelf(hub, "NUT", "lyon", "B-03")
+    home = Delivery(method=DeliveryMethod.SHIP, address=HOME)
+    parcel = an_order("1001", {"PAIR": 1, "BOLT": 1}, delivery=home).model_copy(update={"customer": JANE})
+    pickup = an_order(
+        "1002", {"BOLT": 2}, channel="till", delivery=Delivery(method=DeliveryMethod.PICKUP, stock_point="counter")
+    ).model_copy(update={"customer": JANE})
+    hear(hub, "shop", order_of(parcel))
+    hear(hub, "till", order_of(pickup))
+    for name in ("1003", "1004"):
+        hear(hub, "shop", order_of(an_order(name, {"NUT": 3}, delivery=home)))
+    desk.accept(hub, 4, Actor("Ana", "lyon"))
+    giving_up.keep_times(hub)
+
+
+def test_a_day_at_the_desk(hub: Hub, tmp_path: Path) -> None:
+    a_day(hub)
+    with served(hub) as url, browser(tmp_path / "profile") as page:
+        page.open(f"{url}/desk?at=lyon")
+        page.looks("sign_in")
+        for name, text in (("place", "lyon"), ("name", "Ana"), ("password", "wrong horse")):
+            page.type(name, text)
+        page.press("Sign in")
+        assert "Location, name or password are wrong." in page.text()
+        page.type("password", "correct horse")
+        page.press("Sign in")
+        assert "Lyon Bellecour" in page.text()
+        page.looks("queue")
+
+        page.press("#1001")
+        page.press("Accept")
+        page.press("Start picking")
+        page.scan("4711")
+        assert "Not in this order, put it back: 4711" in page.text()
+        page.looks("wrong_scan")
+        page.scan(BOLT)
+        assert "Counted: BOLT" in page.text()
+        for code in (BOLT, NUT, NUT):
+            page.scan(code)
+        page.scan(NUT)
+        assert "All units are picked already: NUT" in page.text()
+        page.looks("picking")
+        page.press("Packed")
+        page.looks("packed")
+        page.press("Packing slip")
+        assert "1 rue de la Paix" in page.text()
+        page.looks("slip")
+        page.press("← Order #1001")
+        page.type("carrier", "Colissimo")
+        page.type("tracking", "6A12345678901")
+        page.press("Shipped")
+        assert "shipped" in page.text()
+        page.looks("shipped")
+
+        page.press("FR")
+        page.press("← Toutes les commandes")
+        page.press("#1002")
+        page.press("Commencer la préparation")
+        page.scan(BOLT)
+        page.scan(BOLT)
+        page.press("Emballée")
+        page.press("Prête au retrait")
+        page.press("Client prévenu")
+        page.type("code", "000000x")
+        page.press("Remettre")
+        assert "Ce n'est pas le code de cette commande." in page.text()
+        page.looks("ready_fr")
+        with looking(hub) as world:
+            [code] = world.connection.exec_driver_sql(
+                "SELECT pickup_code FROM fulfillment_order WHERE state = 'ready_for_pickup'"
+            ).scalars()
+        page.type("code", code)
+        page.press("Remettre")
+        assert "Remise" in page.text()
+        page.press("← Toutes les commandes")
+        page.looks("queue_fr")
+
+        page.press("#1003")
+        page.run("document.querySelector('details').open = true")
+        page.run("document.querySelector('[name=reason]').value = 'not_found'")
+        page.type("keeps:NUT", "1")
+        page.looks("problem_fr")
+        page.press("Refuser le reste")
+        page.looks("rejected_fr")
+        page.press("Se déconnecter")
+        page.open(f"{url}/desk/orders/1")
+        assert "Mot de passe" in page.text()
+
+        links = page.run("[...document.querySelectorAll('[src], link')].map(e => e.src || e.href)")
+        assert links == [f"{url}/desk/desk.css"], "nothing is loaded from elsewhere"
+    with looking(hub) as world:
+        assert world.served("1001") == {("1001-1", "lyon", "shipped"): 1, ("1001-2", "lyon", "shipped"): 1}
+        assert world.served("1002") == {("1002-1", "lyon", "handed_over"): 2}
+        assert world.lines("1003") == {"1003-1": (3, 1, 2)}
+        assert world.on_hand("NUT", "lyon") == 20 - 2 - 2
+        must_hold(world)
+
+
+def test_on_a_phone_nothing_is_cut_off(hub: Hub, tmp_path: Path) -> None:
+    a_day(hub)
+    with served(hub) as url, browser(tmp_path / "profile", width=390, height=844) as page:
+        page.open(f"{url}/desk")
+        for name, text in (("place", "lyon"), ("name", "Ana"), ("password", "correct horse")):
+            page.type(name, text)
+        page.press("Sign in")
+        page.press("#1001")
+        page.press("Start picking")
+        page.looks("phone")
+        assert page.run("document.documentElement.scrollWidth") == 390
