@@ -137,18 +137,15 @@ def test_rows_from_before_digests_get_theirs(database: Database) -> None:
     fill(database)
     before = given_back(database)
     assert sum(units for _, units in before) > 0
-    with database.engine.connect() as connection:
-        command.downgrade(migrations._config(connection), "0014")
-        connection.commit()
     with database.write() as connection:
         for table in ("stock_movement", "claim", "stock_observation"):
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN digest")
         connection.exec_driver_sql("ALTER TABLE fulfillment_line DROP COLUMN units_given_back")
-        head = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+        newest = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0010'")
     with database.engine.connect() as connection:
         command.upgrade(migrations._config(connection), "0011")
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = :head"), {"head": head})
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :newest"), {"newest": newest})
         connection.commit()
     assert differences(database) == []
     assert given_back(database) == before
