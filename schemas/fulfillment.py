@@ -50,6 +50,7 @@ class StepKind(StrEnum):
     SHIPPED = "shipped"
     HANDED_OVER = "handed_over"
     UNCLAIMED = "unclaimed"
+    REDUCED = "reduced"
     CANCELED = "canceled"
     PUT_BACK = "put_back"
 

@@ -28,6 +28,9 @@ MESSAGES = "tests/nervure/operations/test_messages.py"
 SUPPLIERS = "tests/nervure/operations/test_suppliers.py"
 FACTS = "tests/nervure/operations/test_facts.py"
 SETTLING = "tests/nervure/orders/test_settling.py"
+DESK = "tests/nervure/operations/test_desk.py -k sqlite"
+DESK_PAGES = "tests/nervure/service/test_desk_pages.py"
+DESK_USERS = "tests/nervure/operations/test_desk_users.py -k sqlite"
 SHIPPING = "tests/nervure/orders/test_shipping.py"
 FLIGHTS = "tests/nervure/store/test_flights.py"
 PUBLICATIONS = "tests/nervure/store/test_publications.py"
@@ -418,8 +421,8 @@ BUGS = (
     Bug(
         "a pickup is looked for in every store of its stock point",
         ORDERS,
-        "return found[:1] if order.delivery_method == DeliveryMethod.PICKUP else found",
-        "return found",
+        "few = found[:1] if order.delivery_method == DeliveryMethod.PICKUP else found",
+        "few = found",
         SETTLING,
     ),
     Bug(
@@ -1108,6 +1111,116 @@ BUGS = (
         "    for row in look.lost_transfers():\n        yield of_row(RULE, row)\n",
         "",
         CORRUPTIONS,
+    ),
+    Bug(
+        "desk: who rejected a part of an order is asked again",
+        ORDERS,
+        "return [one for one in few if one.location_id not in declined]",
+        "return few",
+        DESK,
+    ),
+    Bug(
+        "desk: a step is taken from any state",
+        "nervure/store/handling.py",
+        ".where(FULFILLMENT.c.id == number, FULFILLMENT.c.state.in_(sorted(before)))",
+        ".where(FULFILLMENT.c.id == number)",
+        DESK,
+    ),
+    Bug(
+        "desk: any code is the right one",
+        "nervure/operations/desk.py",
+        "if not hmac.compare_digest(",
+        "if code == '' and not hmac.compare_digest(",
+        DESK,
+    ),
+    Bug(
+        "desk: wrong codes are not counted",
+        "nervure/operations/desk.py",
+        "            store.note(number, StepKind.WRONG_CODE, by=actor.by)\n",
+        "",
+        DESK,
+    ),
+    Bug(
+        "desk: a location does what is another's",
+        "nervure/operations/desk.py",
+        "if found is None or actor.location not in {None, found.location}:",
+        "if found is None:",
+        DESK,
+    ),
+    Bug(
+        "desk: more is picked than a line holds",
+        "nervure/store/handling.py",
+        "                PICK.c.units + units <= held,\n",
+        "",
+        DESK,
+    ),
+    Bug(
+        "desk: what was not found stays in the stock",
+        "nervure/operations/giving_up.py",
+        'lost_in=f"rejected:{number}:{event}" if is_lost else None',
+        "lost_in=None",
+        DESK,
+    ),
+    Bug(
+        "desk: what nobody else has falls short when it is late",
+        "nervure/operations/giving_up.py",
+        "if sum(line.units_short for line in desk.orders.lines(found.order_id)) > before:",
+        "if before < 0:",
+        DESK,
+    ),
+    Bug(
+        "desk: what was packed leaves though it was canceled",
+        "nervure/orders/settling.py",
+        "f.order_line_id == line.id and f.state in AT_LOCATION]",
+        "f.order_line_id == line.id and f.state in MAY_MOVE]",
+        DESK,
+    ),
+    Bug(
+        "desk: what waits for its payment is offered",
+        "nervure/store/handling.py",
+        """                ORDER.c.state.in_(RELEASED_STATES),
+                CHANNEL.c.is_gated.is_(False),
+            )
+            .order_by(FULFILLMENT.c.id)""",
+        """                CHANNEL.c.is_gated.is_(False),
+            )
+            .order_by(FULFILLMENT.c.id)""",
+        DESK,
+    ),
+    Bug(
+        "desk: a part that a customer takes is taken from all that lies there",
+        "nervure/orders/handling.py",
+        "    for line, count in parts.items():\n        release(desk, line, count)\n",
+        "",
+        DESK,
+    ),
+    Bug(
+        "desk: a form of another site is taken",
+        "nervure/service/desk_web.py",
+        "        raise ForeignFormError\n",
+        "        pass\n",
+        DESK_PAGES,
+    ),
+    Bug(
+        "desk: a page shows what is another location's",
+        "nervure/service/desk_pages.py",
+        "if job is None or job.location != found.actor.location:",
+        "if job is None:",
+        DESK_PAGES,
+    ),
+    Bug(
+        "desk: passwords may be guessed without end",
+        "nervure/operations/desk_users.py",
+        ">= MAX_FAILURES:",
+        ">= MAX_FAILURES * 100:",
+        DESK_USERS,
+    ),
+    Bug(
+        "desk: a new password ends no session",
+        "nervure/store/desk_users.py",
+        "self._end_sessions(int(self._connection.execute(changed).scalar_one()))",
+        "self._connection.execute(changed).scalar_one()",
+        DESK_USERS,
     ),
 )
 

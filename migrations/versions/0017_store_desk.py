@@ -20,7 +20,7 @@ AFTER = (
 )
 KINDS = (
     "kind IN ('offered', 'accepted', 'rejected', 'timed_out', 'waits', 'picking', 'packed', 'ready', 'told',"
-    " 'wrong_code', 'shipped', 'handed_over', 'unclaimed', 'canceled', 'put_back')"
+    " 'wrong_code', 'shipped', 'handed_over', 'unclaimed', 'reduced', 'canceled', 'put_back')"
 )
 
 

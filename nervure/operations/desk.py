@@ -136,6 +136,9 @@ def pack(hub: Hub, number: int, actor: Actor = NOBODY, *, unscanned: bool = Fals
         found = locked(hub, connection, number, actor)
         if found.state is FulfillmentState.PICKING and not unscanned:
             picks = PickingStore(connection, hub.clock.now()).picks(number)
+            extra = [f"{one.picked - one.units} of {one.sku}" for one in picks if one.picked > one.units]
+            if extra:
+                raise DeskRefusedError(f"too many are picked: {', '.join(extra)}", "extra", ", ".join(extra))
             missing = [f"{one.units - one.picked} of {one.sku}" for one in picks if one.picked < one.units]
             if missing:
                 raise DeskRefusedError(f"not picked yet: {', '.join(missing)}", "missing", ", ".join(missing))

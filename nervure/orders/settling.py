@@ -8,7 +8,7 @@ from nervure.inventory.policies import backordered
 from nervure.inventory.stock import Against, ClaimKind, Entry, HeldClaim, Place, Take
 from nervure.orders.routing import Pick, Plan, Wanted, route
 from nervure.orders.work import Desk, FulfillmentLineState, LineState
-from schemas.fulfillment import AT_LOCATION, MAY_MOVE, FulfillmentState
+from schemas.fulfillment import AT_LOCATION, MAY_MOVE, FulfillmentState, StepKind
 
 NOT_HERE = "no location of the pool has the units"
 
@@ -119,6 +119,9 @@ def uncover(order_id: int, desk: Desk, lines: Sequence[LineState]) -> dict[str, 
         open_lines = [f for f in served if f.order_line_id == line.id and f.state in AT_LOCATION]
         for fulfillment in sorted(open_lines, key=lambda f: f.id, reverse=True):
             units = min(surplus, fulfillment.units)
+            if fulfillment.state not in MAY_MOVE:
+                # Somebody holds the goods in their hands: they must see that it is less now.
+                desk.orders.note_step(fulfillment.fulfillment_order_id, StepKind.REDUCED, reason=str(units))
             release(desk, fulfillment, units)
             surplus -= units
         if surplus:

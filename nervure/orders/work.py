@@ -10,7 +10,7 @@ from nervure.inventory.ledger import LedgerRepository
 from nervure.inventory.policies import Allowance
 from nervure.inventory.stock import Entry, HeldClaim, Place, Take
 from nervure.orders.routing import Candidate
-from schemas.fulfillment import FulfillmentState
+from schemas.fulfillment import FulfillmentState, StepKind
 from schemas.orders import Order, OrderLine, OrderState, Return, ReturnLine
 from schemas.stock import Condition
 
@@ -239,6 +239,9 @@ class OrderRepository(Protocol):
         self, fulfillment_order_id: int, state: FulfillmentState, at: datetime, *, by: str = ""
     ) -> bool:
         """Locks its order and marks it shipped or handed over; False: that had been done."""
+
+    def note_step(self, fulfillment_order_id: int, kind: StepKind, *, by: str = "", reason: str = "") -> None:
+        """Writes what happened to a fulfillment order, and who did it; empty: the hub itself."""
 
     def name_of(self, fulfillment_order_id: int) -> tuple[str, str]:
         """The channel of its order, and how that calls it."""

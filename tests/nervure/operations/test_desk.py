@@ -258,7 +258,22 @@ def test_a_customer_who_cancels_gets_nothing_and_the_goods_are_put_back(both: Da
     assert not giving_up.put_back(hub, number, BO)
     with looking(hub) as world:
         assert PickingStore(world.connection, world.now).to_put_back("paris") == []
-    assert steps(hub, number)[2:] == [("canceled", "", ""), ("put_back", "Bo", "")]
+    assert steps(hub, number)[2:] == [("reduced", "", "2"), ("canceled", "", ""), ("put_back", "Bo", "")]
+    all_holds(hub)
+
+
+def test_a_customer_who_cancels_a_part_leaves_a_word_for_who_packs(both: Database) -> None:
+    hub = hub_on(both)
+    number = ordered(hub, "1", {"BOLT": 3})
+    desk.start_picking(hub, number, BO)
+    for _ in range(3):
+        desk.pick(hub, number, "BOLT", BO)
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 2}, minute=1)))
+    assert steps(hub, number) == [("picking", "Bo", ""), ("reduced", "", "1")]
+    with pytest.raises(DeskRefusedError, match="too many are picked: 1 of BOLT"):
+        desk.pack(hub, number, BO)
+    desk.pick(hub, number, "BOLT", BO, units=-1)
+    assert desk.pack(hub, number, BO)
     all_holds(hub)
 
 

@@ -184,6 +184,18 @@ def test_what_cannot_be_done_is_said_in_the_language_of_the_page(hub: Hub, clien
     assert "Being picked" in tablet.get("/desk").text, "it is remembered"
 
 
+def test_who_packs_is_told_that_a_part_was_canceled(hub: Hub, tablet: Tablet) -> None:
+    bought(hub)
+    tablet.post("/desk/orders/1/picking")
+    tablet.post("/desk/orders/1/pack", unscanned="1")
+    assert "The customer has canceled a part." not in tablet.get("/desk/orders/1").text
+    order = an_order("1", {"BOLT": 1}, minute=1, delivery=Delivery(method=DeliveryMethod.SHIP, address=HOME))
+    hear(hub, "shop", order_of(order))
+    page = tablet.get("/desk/orders/1").text
+    assert "The customer has canceled a part." in page
+    assert "canceled in part, units: 1" in page
+
+
 def test_a_long_form_is_refused(tablet: Tablet) -> None:
     assert tablet.post("/desk/orders/1/scan", scanned="9" * 70_000).status_code == 413
 
