@@ -92,7 +92,8 @@ def show(number: Number, hub: TheHub) -> dict[str, Any]:
 def pickups(hub: TheHub) -> list[dict[str, Any]]:
     """What waits for its customer, with the code to tell them; `is_told` once somebody has."""
     with hub.database.read() as connection:
-        return [_as_json(job) | {"code": code} for job, code in PickingStore(connection, hub.clock.now()).ready()]
+        ready = PickingStore(connection, hub.clock.now()).ready()
+        return [_as_json(job) | {"code": job.pickup_code} for job in ready]
 
 
 @router.post("/fulfillment-orders/{number}/accepted")
@@ -166,4 +167,5 @@ def shelf(body: ShelfBody, hub: TheHub) -> dict[str, str]:
 
 def _as_json(job: Job) -> dict[str, Any]:
     found = asdict(job)
+    del found["pickup_code"]  # told where it is needed, and nowhere else
     return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in found.items()}

@@ -73,6 +73,7 @@ class Job:
     is_told: bool
     carrier: str | None
     tracking_number: str | None
+    pickup_code: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +185,10 @@ class PickingStore:
         row = self._connection.execute(self._jobs().where(FULFILLMENT.c.id == number)).one_or_none()
         return None if row is None else _as_job(row)
 
-    def ready(self) -> list[tuple[Job, str]]:
-        """What waits for its customer anywhere, with its code, the oldest first."""
+    def ready(self) -> list[Job]:
+        """What waits for its customer anywhere, the oldest first."""
         query = self._jobs().where(FULFILLMENT.c.state == FulfillmentState.READY_FOR_PICKUP.value)
-        rows = self._connection.execute(query.order_by(FULFILLMENT.c.id)).all()
-        return [(_as_job(row), row.pickup_code) for row in rows]
+        return [_as_job(row) for row in self._connection.execute(query.order_by(FULFILLMENT.c.id))]
 
     def recipient(self, number: int) -> Recipient | None:
         """Who gets a fulfillment order; None: nobody is named, or not any more."""
@@ -279,4 +279,5 @@ def _as_job(row: sa.Row[*tuple[Any, ...]]) -> Job:
         is_told=bool(row.is_told),
         carrier=row.carrier,
         tracking_number=row.tracking_number,
+        pickup_code=row.pickup_code,
     )

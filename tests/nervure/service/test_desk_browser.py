@@ -121,6 +121,7 @@ def test_a_day_at_the_desk(hub: Hub, tmp_path: Path) -> None:
         page.type("tracking", "6A12345678901")
         page.press("Shipped")
         assert "shipped" in page.text()
+        assert "Colissimo 6A12345678901" in page.text()
         page.looks("shipped")
 
         page.press("FR")
@@ -131,6 +132,8 @@ def test_a_day_at_the_desk(hub: Hub, tmp_path: Path) -> None:
         page.scan(BOLT)
         page.press("Emballée")
         page.press("Prête au retrait")
+        shown = page.text()
+        page.looks("to_tell_fr")
         page.press("Client prévenu")
         page.type("code", "000000x")
         page.press("Remettre")
@@ -140,6 +143,8 @@ def test_a_day_at_the_desk(hub: Hub, tmp_path: Path) -> None:
             [code] = world.connection.exec_driver_sql(
                 "SELECT pickup_code FROM fulfillment_order WHERE state = 'ready_for_pickup'"
             ).scalars()
+        assert f"Code pour le client {code}" in " ".join(shown.split())
+        assert code not in page.text(), "once it is told, only the customer knows it"
         page.type("code", code)
         page.press("Remettre")
         assert "Remise" in page.text()
