@@ -36,7 +36,15 @@ def test_a_benchmark_measures_beside_its_reference(name: str, postgresql_url: st
 
 
 def test_every_benchmark_is_tried_here_but_the_demo_and_the_seeded_days() -> None:
-    assert set(BENCHMARKS) - set(REFERENCES) == {"sales", "world"}
+    assert set(BENCHMARKS) - set(REFERENCES) == {"routing", "sales", "world"}
+
+
+def test_routing_is_measured_once_and_beside_the_order_of_distance() -> None:
+    with kinds(None) as both:
+        figures = [figure for kind in both for figure in BENCHMARKS["routing"](kind, TINY, lambda _: None)]
+    assert [figure.case for figure in figures] == ["1 line x 2 locations", "2 lines x 3 locations"]
+    assert {figure.reference for figure in figures} == {"the order of distance"}
+    assert [figure.details["proved_percent"] for figure in figures] == [100.0, 100.0]
 
 
 def test_sides_take_turns_at_being_first() -> None:

@@ -1,23 +1,22 @@
-"""From where an order is served: the nearest place that has all of it, else the cheapest split, else a shortfall.
+"""From where an order is served: rules filter, costs rank, and the plan says why.
 
-Rules filter, costs rank, and the plan says why. Distance is the cost; a supplier comes after our own places, because
-its number is a claim with an age. The stock handed in is what stands there under lock, so a plan can be claimed.
+The plan is the cheapest one at the merchant's costs, proved (`nervure.orders.solving`). The stock handed in is what
+stands there under lock, so a plan can be claimed.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, islice, permutations
-from math import inf
+from functools import lru_cache
 
 from nervure.inventory.availability import Parts
 from nervure.inventory.stock import Place
+from nervure.orders.costs import AS_EVER, PLAIN_TERMS, Costs, Method, Terms
+from nervure.orders.parcels import Grid
+from nervure.orders.pricing import Demand, Source, capacities, capacity, have_common_parts
+from nervure.orders.solving import MAX_NODES, Solution, solve
 
-MAX_LINE_ORDERS = 120
-"""So many orders of the lines are tried where kits and other lines share parts: all of them up to five lines."""
-
-MAX_EXACT_LOCATIONS = 10
-"""Up to here every split is tried; a larger pool is tried with its nearest locations."""
+_TIE = 1 << 20
+"""A millionth of a euro is so many points: among equal costs the merchant's order decides, a rank being a point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +28,32 @@ class Candidate:
     is_supplier: bool
     rank: int
     distance_km: float | None
+    terms: Terms = PLAIN_TERMS
 
-    @property
-    def cost(self) -> tuple[bool, float, int]:
-        """What ranks: our own before a supplier, near before far, then the merchant's order."""
-        return (self.is_supplier, inf if self.distance_km is None else self.distance_km, self.rank)
+    def parcel_costs(self, costs: Costs) -> dict[str, int]:
+        """What a parcel from here costs whatever is in it, in micros, by its reason; without the price by weight."""
+        km = costs.unknown_km if self.distance_km is None else self.distance_km
+        return {
+            "distance": round(km * costs.per_km),
+            "supplier": costs.supplier if self.is_supplier else 0,
+            "handling": self.terms.handling,
+            "lateness": self.terms.days_late * costs.late_day,
+        }
+
+    def unit_cost(self, parts: Parts) -> int:
+        """What one unit made of these parts costs here, in micros: the risk, less what selling it here saves."""
+        risk, reliefs = self.terms.not_found, self.terms.reliefs
+        return sum((risk - reliefs.get(part, 0)) * per for part, per in parts.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Units of one order line that need a place."""
+    """Units of one order line that need a place. `grams` is of one unit; 0: nobody knows."""
 
     line_id: int
     units: int
     parts: Parts
+    grams: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +67,18 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where each unit comes from; `missing` units of a line come from nowhere. `reasons` explain it for people."""
+    """Where each unit comes from; `missing` units of a line come from nowhere. `reasons` explain it for people.
+
+    `cost` is in micros. No plan is cheaper by more than `gap` micros or has fewer missing units by more than
+    `missing_gap`; both are 0 where the plan is proved.
+    """
 
     picks: tuple[Pick, ...]
     missing: Mapping[int, int]
     reasons: Mapping[str, str] = field(default_factory=dict)
+    cost: int = 0
+    gap: int = 0
+    missing_gap: int = 0
 
 
 def route(
@@ -69,94 +87,161 @@ def route(
     claimable: Mapping[Place, int],
     *,
     may_split: bool = True,
+    costs: Costs = AS_EVER,
+    max_nodes: int = MAX_NODES,
 ) -> Plan:
     """Chooses the locations of one order."""
-    ranked = sorted(candidates, key=lambda candidate: candidate.cost)
-    best: list[Pick] | None = None
-    if not may_split:
-        return _take_what_is_there(wanted, ranked[:1], claimable)
-    if not _fill(wanted, ranked, claimable)[1]:
-        served = (_fill(wanted, chosen, claimable) for chosen in _sets_by_cost(ranked))
-        best = next(picks for picks, missing in served if not missing)
-    if best is None:
-        return _take_what_is_there(wanted, ranked, claimable)
-    used = {pick.location_id for pick in best}
-    return Plan(tuple(best), {}, {c.code: _why(c, used, wanted, claimable) for c in ranked})
+    ranked = sorted((one for one in candidates if one.terms.dropped is None), key=_order(costs))
+    question = _Question(wanted, ranked if may_split else ranked[:1], claimable, costs)
+    if costs.method is Method.COST:
+        solution = solve(question.demands, question.sources, max_nodes=max_nodes)
+    else:
+        solution = question.one_after_the_other()
+    return question.answer(solution, candidates)
 
 
-def _sets_by_cost(ranked: Sequence[Candidate]) -> Iterator[tuple[Candidate, ...]]:
-    """All sets of locations: one parcel before two, and among equals the nearest first."""
-    near = ranked[:MAX_EXACT_LOCATIONS]
-    for location in ranked:
-        yield (location,)
-    for size in range(2, len(near) + 1):
-        yield from sorted(
-            combinations(near, size),
-            key=lambda group: (
-                sum(candidate.is_supplier for candidate in group),
-                sum(candidate.cost[1] for candidate in group),
-                sum(candidate.rank for candidate in group),
-            ),
-        )
-    yield tuple(ranked)
+def _order(costs: Costs) -> Callable[[Candidate], tuple[float, int]]:
+    def by_cost(one: Candidate) -> tuple[float, int]:
+        return sum(one.parcel_costs(costs).values()) + one.terms.shipping.steps[0][1], one.rank
+
+    def by_rank(one: Candidate) -> tuple[float, int]:
+        return 0.0, one.rank
+
+    def by_distance(one: Candidate) -> tuple[float, int]:
+        return float(costs.unknown_km) if one.distance_km is None else one.distance_km, one.rank
+
+    return {Method.COST: by_cost, Method.PRIORITY: by_rank, Method.DISTANCE: by_distance}[costs.method]
 
 
-def _fill(
-    wanted: Sequence[Wanted], chosen: Sequence[Candidate], claimable: Mapping[Place, int]
-) -> tuple[list[Pick], dict[int, int]]:
-    """Fills line by line from the locations in their order; answers the picks, and what is missing of each line.
+class _Question:
+    """One order as demands and sources: lines of the same thing are one demand, dealt out in their order."""
 
-    A line that is filled first may take the part that only another's kit needs there: where lines share parts with
-    a kit, other orders of the lines are tried, and the one that leaves least missing is taken.
-    """
-    best = _fill_in_order(wanted, chosen, claimable)
-    if best[1] and _is_kit_in_common(wanted):
-        for order in islice(permutations(wanted), 1, MAX_LINE_ORDERS):
-            best = min(best, _fill_in_order(order, chosen, claimable), key=lambda filled: sum(filled[1].values()))
-            if not best[1]:
-                break
-    return best
-
-
-def _is_kit_in_common(wanted: Sequence[Wanted]) -> bool:
-    uses = Counter(part for line in wanted for part in line.parts)
-    return any(len(line.parts) > 1 and any(uses[part] > 1 for part in line.parts) for line in wanted)
-
-
-def _fill_in_order(
-    wanted: Sequence[Wanted], chosen: Sequence[Candidate], claimable: Mapping[Place, int]
-) -> tuple[list[Pick], dict[int, int]]:
-    left = dict(claimable)
-    picks: list[Pick] = []
-    missing: dict[int, int] = {}
-    for line in wanted:
-        units = line.units
-        for candidate in chosen:
-            there = min(
-                max(left.get(Place(part, candidate.location_id), 0), 0) // per for part, per in line.parts.items()
+    def __init__(
+        self, wanted: Sequence[Wanted], ranked: Sequence[Candidate], claimable: Mapping[Place, int], costs: Costs
+    ) -> None:
+        self.wanted = wanted
+        self.ranked = ranked
+        self.costs = costs
+        self.lines: dict[tuple[tuple[int, int], ...], list[Wanted]] = {}
+        for line in wanted:
+            self.lines.setdefault(tuple(sorted(line.parts.items())), []).append(line)
+        self.demands = [
+            Demand(sum(line.units for line in lines), lines[0].parts, lines[0].grams) for lines in self.lines.values()
+        ]
+        self.part_counts = [sum(demand.parts.values()) for demand in self.demands]
+        pairs = [pair for demand in self.demands for pair in demand.parts.items()]
+        self.singles = pairs if len(pairs) == len(self.demands) else None
+        self.shares_parts = have_common_parts(self.demands)
+        shelves: dict[int, dict[int, int]] = {one.location_id: {} for one in ranked}
+        for place, units in claimable.items():
+            if place.location_id in shelves:
+                shelves[place.location_id][place.item_id] = units
+        stocks = [_without(shelves[one.location_id], one.terms.keep_units) for one in ranked]
+        self.sources = [
+            Source(
+                (sum(one.parcel_costs(costs).values()) + costs.split) * _TIE + number,
+                self._unit_costs(one),
+                stock,
+                _scaled(one.terms.shipping),
+                capacities(self.demands, stock),
             )
-            taken = min(units, there)
-            if taken <= 0:
-                continue
-            for part, per in line.parts.items():
-                left[Place(part, candidate.location_id)] -= taken * per
-            picks.append(Pick(line.line_id, candidate.location_id, taken))
-            units -= taken
-        if units:
-            missing[line.line_id] = units
-    return picks, missing
+            for number, (one, stock) in enumerate(zip(ranked, stocks, strict=True))
+        ]
+
+    def _unit_costs(self, one: Candidate) -> list[int]:
+        risk, reliefs = one.terms.not_found * _TIE, one.terms.reliefs
+        if not reliefs:
+            return [risk * count for count in self.part_counts]
+        if self.singles is None:
+            return [one.unit_cost(demand.parts) * _TIE for demand in self.demands]
+        return [(risk - reliefs.get(part, 0) * _TIE) * per for part, per in self.singles]
+
+    def one_after_the_other(self) -> Solution:
+        """Takes from each location in turn all that it has: the source selections of the field."""
+        left = [dict(source.stock) for source in self.sources]
+        takes: list[dict[int, int]] = []
+        missing = 0
+        for demand in self.demands:
+            units, taken = demand.units, {}
+            for i, stock in enumerate(left):
+                there = min(units, capacity(demand, stock))
+                if there:
+                    taken[i] = there
+                    units -= there
+                    for part, per in demand.parts.items():
+                        stock[part] -= there * per
+            takes.append(taken)
+            missing += units
+        cost = self._cost(takes)
+        return Solution(takes, missing, cost, missing, cost, 0)
+
+    def _cost(self, takes: Sequence[Mapping[int, int]]) -> int:
+        used = {i for taken in takes for i in taken}
+        grams = {i: sum(t.get(i, 0) * d.grams for t, d in zip(takes, self.demands, strict=True)) for i in used}
+        parcels = sum(self.sources[i].fixed + self.sources[i].grid.price(grams[i]) for i in used)
+        return parcels + sum(u * self.sources[i].unit_costs[d] for d, t in enumerate(takes) for i, u in t.items())
+
+    def answer(self, solution: Solution, candidates: Sequence[Candidate]) -> Plan:
+        """The plan in the words of the order."""
+        picks: list[Pick] = []
+        missing: dict[int, int] = {}
+        for lines, demand, taken in zip(self.lines.values(), range(len(self.demands)), solution.takes, strict=True):
+            piles = [(i, taken[i]) for i in sorted(taken, key=lambda i: (self.sources[i].unit_costs[demand], i))]
+            for line in lines:
+                units = line.units
+                while units and piles:
+                    i, there = piles.pop(0)
+                    picks.append(Pick(line.line_id, self.ranked[i].location_id, min(units, there)))
+                    if there > units:
+                        piles.insert(0, (i, there - units))
+                    units -= min(units, there)
+                if units:
+                    missing[line.line_id] = units
+        place = {line.line_id: number for number, line in enumerate(self.wanted)}
+        picks.sort(key=lambda pick: place[pick.line_id])
+        used = {pick.location_id for pick in picks}
+        split = self.costs.split if picks else 0
+        return Plan(
+            tuple(picks),
+            missing,
+            self._reasons(used, candidates),
+            solution.cost // _TIE - split,
+            -(-(solution.cost - solution.bound) // _TIE) if solution.missing == solution.missing_bound else 0,
+            solution.missing - solution.missing_bound,
+        )
+
+    def _reasons(self, used: set[int], candidates: Sequence[Candidate]) -> dict[str, str]:
+        total = sum(demand.units for demand in self.demands)
+        reasons: dict[str, str] = {}
+        for one, source in zip(self.ranked, self.sources, strict=True):
+            lacks = total - self._has(source)
+            has = f"lacks {lacks} of {total} units" if lacks else "has all of it"
+            verdict = "chosen" if one.location_id in used else "not chosen"
+            distance = "distance unknown" if one.distance_km is None else f"{one.distance_km:.0f} km"
+            reasons[one.code] = f"{verdict}: {has}, {distance}{', supplier' if one.is_supplier else ''}"
+        for one in candidates:
+            if one.terms.dropped is not None:
+                reasons[one.code] = f"dropped: {one.terms.dropped}"
+        return reasons
+
+    def _has(self, source: Source) -> int:
+        """Units of the order that a location can give by itself."""
+        if not self.shares_parts:
+            return sum(source.caps or ())
+        left = dict(source.stock)
+        total = 0
+        for demand in self.demands:
+            units = capacity(demand, left)
+            total += units
+            for part, per in demand.parts.items():
+                left[part] = left.get(part, 0) - units * per
+        return total
 
 
-def _take_what_is_there(wanted: Sequence[Wanted], ranked: Sequence[Candidate], claimable: Mapping[Place, int]) -> Plan:
-    picks, missing = _fill(wanted, ranked, claimable)
-    used = {pick.location_id for pick in picks}
-    return Plan(tuple(picks), missing, {c.code: _why(c, used, wanted, claimable) for c in ranked})
+def _without(shelf: Mapping[int, int], kept: int) -> Mapping[int, int]:
+    return {part: units - kept for part, units in shelf.items()} if kept else shelf
 
 
-def _why(candidate: Candidate, used: set[int], wanted: Sequence[Wanted], claimable: Mapping[Place, int]) -> str:
-    distance = "distance unknown" if candidate.distance_km is None else f"{candidate.distance_km:.0f} km"
-    _, missing = _fill(wanted, [candidate], claimable)
-    has = "has all of it" if not missing else f"lacks {sum(missing.values())} of {sum(w.units for w in wanted)} units"
-    verdict = "chosen" if candidate.location_id in used else "not chosen"
-    kind = ", supplier" if candidate.is_supplier else ""
-    return f"{verdict}: {has}, {distance}{kind}"
+@lru_cache(maxsize=4096)
+def _scaled(grid: Grid) -> Grid:
+    return Grid(tuple((grams, price * _TIE) for grams, price in grid.steps))

@@ -1,3 +1,4 @@
+import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
@@ -7,6 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nervure.inventory.stock import Place
+from nervure.orders.costs import EURO, Costs, Method, Terms
+from nervure.orders.parcels import Grid
 from nervure.orders.routing import Candidate, Pick, Wanted, route
 
 BOLT, NUT = 1, 2
@@ -217,3 +220,77 @@ def test_nothing_is_short_while_some_way_serves_kits_and_parts_together(
     ]
     assume(next(assignments(wanted, shelves), None) is not None)
     assert route(wanted, POOL, shelves).missing == {}
+
+
+IN_EUROS = Costs(per_km=0, unknown_km=0, supplier=0, split=EURO, late_day=EURO // 2)
+TO_HOME = Grid(((1_000, 4 * EURO), (5_000, 6 * EURO)))
+
+
+def a_location(number: int, terms: Terms) -> Candidate:
+    return Candidate(number, f"L{number}", is_supplier=False, rank=number, distance_km=None, terms=terms)
+
+
+@pytest.mark.requirement("R06")
+def test_the_cost_of_a_plan_is_its_parcels_its_split_and_its_units() -> None:
+    one = a_location(1, Terms(handling=EURO, shipping=TO_HOME, days_late=1, not_found=EURO // 10))
+    two = a_location(2, Terms(handling=2 * EURO, shipping=TO_HOME, reliefs={NUT: EURO // 4}))
+    wanted = [Wanted(1, 2, BOLTS, grams=600), Wanted(2, 1, {NUT: 1}, grams=100)]
+    plan = route(wanted, [one, two], {Place(BOLT, 1): 2, Place(NUT, 2): 1}, costs=IN_EUROS)
+    assert plan.picks == (Pick(1, 1, 2), Pick(2, 2, 1))
+    # 1 + 6 + 0.5 late + 2 * 0.1 risk; 2 + 4 - 0.25 relief; a second parcel.
+    assert (plan.cost, plan.gap, plan.missing_gap) == (14_450_000, 0, 0)
+
+
+def test_two_light_parcels_are_sent_where_one_heavy_one_is_dearer() -> None:
+    steep = Grid(((1_000, 2 * EURO), (2_000, 9 * EURO)))
+    pool = [a_location(number, Terms(shipping=steep)) for number in (1, 2)]
+    wanted = [Wanted(1, 2, BOLTS, grams=900)]
+    plan = route(wanted, pool, {Place(BOLT, 1): 2, Place(BOLT, 2): 2}, costs=IN_EUROS)
+    assert (plan.picks, plan.cost) == ((Pick(1, 1, 1), Pick(1, 2, 1)), 5 * EURO)
+
+
+def test_a_parcel_heavier_than_the_price_list_is_sent_as_several() -> None:
+    pool = [a_location(1, Terms(shipping=TO_HOME))]
+    assert route([Wanted(1, 11, BOLTS, grams=1_000)], pool, {Place(BOLT, 1): 11}, costs=IN_EUROS).cost == 16 * EURO
+
+
+def test_slow_stock_is_sold_first_while_its_relief_outweighs_the_rest() -> None:
+    shelves = {Place(BOLT, 1): 1, Place(BOLT, 2): 1}
+    near, slow = a_location(1, Terms()), a_location(2, Terms(handling=EURO, reliefs={BOLT: EURO + 1}))
+    assert route([Wanted(1, 1, BOLTS)], [near, slow], shelves, costs=IN_EUROS).picks == (Pick(1, 2, 1),)
+    same = a_location(2, Terms(handling=EURO, reliefs={BOLT: EURO}))
+    assert route([Wanted(1, 1, BOLTS)], [near, same], shelves, costs=IN_EUROS).picks == (Pick(1, 1, 1),)
+
+
+def test_the_units_that_must_stay_in_a_store_are_not_taken() -> None:
+    store = a_location(1, Terms(keep_units=2))
+    plan = route([Wanted(1, 2, BOLTS)], [store], {Place(BOLT, 1): 3}, costs=IN_EUROS)
+    assert (plan.picks, plan.missing) == ((Pick(1, 1, 1),), {1: 1})
+
+
+def test_a_location_that_a_rule_drops_gives_nothing_and_says_why() -> None:
+    closed = a_location(1, Terms(dropped="closed on 25 December"))
+    plan = route([Wanted(1, 1, BOLTS)], [closed], {Place(BOLT, 1): 3}, costs=IN_EUROS)
+    assert (plan.missing, plan.reasons) == ({1: 1}, {"L1": "dropped: closed on 25 December"})
+
+
+def test_the_baselines_take_from_each_location_in_turn_all_that_it_has() -> None:
+    shelves = stock({NEAR: {BOLT: 1}, FAR: {BOLT: 3}})
+    first = Candidate(40, "first", is_supplier=False, rank=-1, distance_km=900.0)
+    shelves[Place(BOLT, 40)] = 1
+    by_rank = route([Wanted(1, 3, BOLTS)], [FAR, NEAR, first], shelves, costs=Costs(method=Method.PRIORITY))
+    assert by_rank.picks == (Pick(1, 40, 1), Pick(1, NEAR.location_id, 1), Pick(1, FAR.location_id, 1))
+    by_distance = route([Wanted(1, 3, BOLTS)], [FAR, NEAR, first], shelves, costs=Costs(method=Method.DISTANCE))
+    assert by_distance.picks == (Pick(1, NEAR.location_id, 1), Pick(1, FAR.location_id, 2))
+    assert route([Wanted(1, 3, BOLTS)], [FAR, NEAR, first], shelves).picks == (Pick(1, FAR.location_id, 3),)
+
+
+def test_a_search_that_is_cut_off_says_how_far_its_plan_may_be_from_the_cheapest() -> None:
+    chance = random.Random(2)
+    pool = [a_location(number, Terms(handling=chance.randint(300, 900) * EURO // 100)) for number in range(60)]
+    shelves = {Place(item, number): 1 for number in range(60) for item in range(8) if chance.random() < 0.3}
+    wanted = [Wanted(item, 1, {item: 1}) for item in range(8)]
+    best = route(wanted, pool, shelves, costs=IN_EUROS)
+    assert (best.cost, best.gap) == (10_500_000, 0)
+    hurried = route(wanted, pool, shelves, costs=IN_EUROS, max_nodes=0)
+    assert (hurried.cost, hurried.gap) == (13_940_000, 4_883_334)
