@@ -16,9 +16,10 @@ from bench.databases import Kind
 from bench.figures import Figure, Say, rounded
 from bench.sizes import Sizes
 from nervure.inventory.stock import Place
-from nervure.orders.costs import Costs, Method, Terms, micros
+from nervure.orders.costs import Costs, Terms, micros
 from nervure.orders.parcels import Grid
 from nervure.orders.routing import Candidate, Plan, Wanted, route
+from schemas.routing import RoutingMethod
 
 SEED = 20261128
 WAREHOUSES = 3
@@ -49,7 +50,7 @@ def measure(kind: Kind, sizes: Sizes, say: Say) -> Iterator[Figure]:
             started = time.perf_counter()
             plans.append(route(one.wanted, one.pool, one.stock, costs=COSTS))
             between = time.perf_counter()
-            route(one.wanted, one.pool, one.stock, costs=Costs(method=Method.DISTANCE))
+            route(one.wanted, one.pool, one.stock, costs=Costs(method=RoutingMethod.DISTANCE))
             theirs.append(time.perf_counter() - between)
             ours.append(between - started)
         proved = sum(not plan.gap and not plan.missing_gap for plan in plans)

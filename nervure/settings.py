@@ -20,6 +20,7 @@ from nervure.publication.zero_guard import OnMassZero
 from schemas.base import Code
 from schemas.locations import Location, LocationKind
 from schemas.publications import DriftPolicy
+from schemas.routing import LocationRouting, RoutingSettings
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -66,6 +67,7 @@ class LocationSection(Location):
     """A location, and who counts there: the hub, or the channel of that name."""
 
     master: Code | None = None
+    routing: LocationRouting | None = None
 
 
 class ZeroGuardSection(_Section):
@@ -126,6 +128,7 @@ class Settings(_Section):
     locations: tuple[LocationSection, ...]
     channels: tuple[ChannelSection, ...] = ()
     suppliers: tuple[SupplierSection, ...] = ()
+    routing: RoutingSettings | None = None
 
 
 def find() -> Path | None:
@@ -298,6 +301,10 @@ def _check_names(settings: Settings, name: str) -> None:
     if not locations:
         raise SettingsError(f"{name}: at least one [[locations]] is needed")
     _check_stock_points(settings, name)
+    for zone in settings.routing.zones if settings.routing else ():
+        unknown = sorted(set(zone.locations) - set(locations))
+        if unknown:
+            raise SettingsError(f"{name}: zone {zone.name!r} names location {unknown[0]!r}, which is not declared")
     for supplier in settings.suppliers:
         if supplier.location not in locations:
             raise SettingsError(

@@ -16,6 +16,7 @@ from nervure.operations.import_items import ItemLoader
 from nervure.operations.import_stock import StockLoader
 from nervure.operations.imports import take_whole
 from nervure.operations.restores import notice
+from nervure.orders.rules import Routing
 from nervure.publication.shadow import Promotion
 from nervure.publication.zero_guard import ZeroGuard
 from nervure.settings import ChannelSection, LocationSection, Settings, SettingsError
@@ -24,6 +25,7 @@ from nervure.store.database import Connection, open_database
 from nervure.store.imports import ImportStore
 from nervure.store.inbox import InboxStore
 from nervure.store.migrations import upgrade
+from nervure.store.routing import RoutingStore
 from nervure.store.scope import ScopeStore
 from schemas.locations import Location, LocationKind
 
@@ -98,6 +100,8 @@ def write_master_data(connection: Connection, settings: Settings, now: datetime)
         SettingsError: a file cannot be used, or a stock point names an unknown location.
     """
     write_locations(connection, settings, now)
+    own = {section.code: section.routing for section in settings.locations if section.routing}
+    RoutingStore(connection, now).put(Routing(settings.routing, own))
     catalogue = CatalogueStore(connection, now)
     locations = ImportStore(connection, now).locations()
     if settings.hub.items is not None:
@@ -142,7 +146,7 @@ def write_locations(connection: Connection, settings: Settings, now: datetime) -
         if exchange is not None and section.kind is not LocationKind.SUPPLIER:
             raise SettingsError(f"location {section.code!r} of supplier {exchange.name!r} must be of kind 'supplier'")
         catalogue.put_location(
-            Location.model_validate(section.model_dump(exclude={"master"})),
+            Location.model_validate(section.model_dump(exclude={"master", "routing"})),
             master=exchange.name if exchange else section.master,
             ttl_seconds=exchange.ttl_seconds if exchange else _ttl_without_exchange(section),
         )

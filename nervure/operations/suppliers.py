@@ -24,8 +24,9 @@ from nervure.store.database import Connection
 from nervure.store.inbox import InboxStore, Leased
 from nervure.store.messages import Handover, MessageStore
 from nervure.store.offers import OfferStore
-from nervure.store.orders import OrderStore, is_fresh
+from nervure.store.orders import OrderStore
 from nervure.store.restores import RestoreStore
+from nervure.store.routing import is_fresh
 from nervure.store.stock import StockStore
 from schemas.documents import Heard, RawDocument
 from schemas.dropship import DropShipLine, DropShipOrder, SupplierReply

@@ -3,20 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 
 from nervure.orders.parcels import FREE, Grid
+from schemas.routing import RoutingMethod
 
 EURO = 1_000_000
 """Micros in a euro."""
-
-
-class Method(StrEnum):
-    """How locations are chosen: by all costs, or, as a baseline, one after the other by one order of them."""
-
-    COST = "cost"
-    PRIORITY = "priority"
-    DISTANCE = "distance"
 
 
 def micros(euros: Decimal) -> int:
@@ -38,7 +30,7 @@ class Costs:
     merchant's euros: they put one parcel before two, our own before a supplier, and near before far.
     """
 
-    method: Method = Method.COST
+    method: RoutingMethod = RoutingMethod.COST
     per_km: int = EURO // 100
     unknown_km: int = 25_000
     supplier: int = 1_000 * EURO

@@ -143,7 +143,7 @@ def take_over(
         for line in lines
         if may_allocate and line.units_open > line.units_served
     ]
-    candidates = desk.orders.candidates(order_id)
+    candidates = [one for one in desk.orders.candidates(order_id) if one.terms.dropped is None]
     # One lock for everything that is touched from here on, so that nobody waits for another in a circle.
     levels = desk.stock.lock_sellable(
         {hold.place for hold in holds}
@@ -155,7 +155,7 @@ def take_over(
     for hold in fit:
         held[hold.place] += hold.units
     usable = [one for one in candidates if any(place.location_id == one.location_id for place in held)]
-    chosen = route(wanted, usable, held)
+    chosen = route(wanted, usable, held, costs=desk.orders.costs())
     shares = _share_out(order_id, desk, chosen.picks, {line.line_id: line for line in wanted}, fit)
     desk.stock.take_over(order_id, holds, shares)
     used: Counter[int] = Counter()

@@ -7,16 +7,22 @@ stands there under lock, so a plan can be claimed.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from nervure.inventory.availability import Parts
 from nervure.inventory.stock import Place
-from nervure.orders.costs import AS_EVER, PLAIN_TERMS, Costs, Method, Terms
+from nervure.orders.costs import AS_EVER, PLAIN_TERMS, Costs, Terms, euros
 from nervure.orders.parcels import Grid
 from nervure.orders.pricing import Demand, Source, capacities, capacity, have_common_parts
 from nervure.orders.solving import MAX_NODES, Solution, solve
+from schemas.routing import RoutingMethod
 
 _TIE = 1 << 20
 """A millionth of a euro is so many points: among equal costs the merchant's order decides, a rank being a point."""
+
+
+MAX_BILLED = 50
+"""A bill is kept with its order: so many locations are on it, those that are used and the cheapest others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +76,14 @@ class Plan:
     """Where each unit comes from; `missing` units of a line come from nowhere. `reasons` explain it for people.
 
     `cost` is in micros. No plan is cheaper by more than `gap` micros or has fewer missing units by more than
-    `missing_gap`; both are 0 where the plan is proved.
+    `missing_gap`; both are 0 where the plan is proved. `bill`: the same in euros for people, where the merchant
+    has said what things cost.
     """
 
     picks: tuple[Pick, ...]
     missing: Mapping[int, int]
     reasons: Mapping[str, str] = field(default_factory=dict)
+    bill: Mapping[str, Any] = field(default_factory=dict)
     cost: int = 0
     gap: int = 0
     missing_gap: int = 0
@@ -93,7 +101,7 @@ def route(
     """Chooses the locations of one order."""
     ranked = sorted((one for one in candidates if one.terms.dropped is None), key=_order(costs))
     question = _Question(wanted, ranked if may_split else ranked[:1], claimable, costs)
-    if costs.method is Method.COST:
+    if costs.method is RoutingMethod.COST:
         solution = solve(question.demands, question.sources, max_nodes=max_nodes)
     else:
         solution = question.one_after_the_other()
@@ -110,7 +118,11 @@ def _order(costs: Costs) -> Callable[[Candidate], tuple[float, int]]:
     def by_distance(one: Candidate) -> tuple[float, int]:
         return float(costs.unknown_km) if one.distance_km is None else one.distance_km, one.rank
 
-    return {Method.COST: by_cost, Method.PRIORITY: by_rank, Method.DISTANCE: by_distance}[costs.method]
+    return {
+        RoutingMethod.COST: by_cost,
+        RoutingMethod.PRIORITY: by_rank,
+        RoutingMethod.DISTANCE: by_distance,
+    }[costs.method]
 
 
 class _Question:
@@ -205,8 +217,9 @@ class _Question:
             tuple(picks),
             missing,
             self._reasons(used, candidates),
+            self._bill(solution, used) if self.costs != AS_EVER else {},
             solution.cost // _TIE - split,
-            -(-(solution.cost - solution.bound) // _TIE) if solution.missing == solution.missing_bound else 0,
+            -(-(solution.cost - solution.bound) // _TIE) if self._is_as_full(solution) else 0,
             solution.missing - solution.missing_bound,
         )
 
@@ -223,6 +236,43 @@ class _Question:
             if one.terms.dropped is not None:
                 reasons[one.code] = f"dropped: {one.terms.dropped}"
         return reasons
+
+    def _bill(self, solution: Solution, used: set[int]) -> dict[str, Any]:
+        """What the plan costs, and what each location costs or would cost, the cheapest first."""
+        rows: list[tuple[bool, bool, int, str, dict[str, Any]]] = []
+        total = sum(demand.units for demand in self.demands)
+        for i, (one, source) in enumerate(zip(self.ranked, self.sources, strict=True)):
+            is_used = one.location_id in used
+            units = [taken.get(i, 0) for taken in solution.takes] if is_used else list(source.caps or ())
+            if any(units):
+                row = self._billed(one, source, units)
+                cost = row.pop("micros")
+                has_all = sum(units) == total and (is_used or not self.shares_parts or self._has(source) == total)
+                row |= {"is_chosen": is_used, "has_all": has_all}
+                rows.append((not is_used, not has_all, cost, one.code, row))
+        rows.sort(key=lambda row: row[:4])
+        split = self.costs.split if used else 0
+        return {
+            "method": self.costs.method.value,
+            "cost": euros(solution.cost // _TIE - split),
+            "split": euros(self.costs.split * max(len(used) - 1, 0)),
+            "gap": euros(-(-(solution.cost - solution.bound) // _TIE) if self._is_as_full(solution) else 0),
+            "is_proved": self.costs.method is RoutingMethod.COST and solution.is_proved,
+            "locations": {code: row for _, _, _, code, row in rows[:MAX_BILLED]},
+        }
+
+    def _billed(self, one: Candidate, source: Source, units: Sequence[int]) -> dict[str, Any]:
+        grams = sum(count * demand.grams for count, demand in zip(units, self.demands, strict=True))
+        parts = one.parcel_costs(self.costs) | {
+            "shipping": one.terms.shipping.price(grams),
+            "risk and relief": sum(n * cost for n, cost in zip(units, source.unit_costs, strict=True)) // _TIE,
+        }
+        cost = sum(parts.values())
+        shown = {name: euros(amount) for name, amount in parts.items() if amount}
+        return {"micros": cost, "units": sum(units), "total": euros(cost), "costs": shown}
+
+    def _is_as_full(self, solution: Solution) -> bool:
+        return solution.missing == solution.missing_bound
 
     def _has(self, source: Source) -> int:
         """Units of the order that a location can give by itself."""

@@ -28,20 +28,22 @@ def cover(
     what is missing may be a backorder; what was lost after it had been promised is none.
     """
     parts_of = desk.stock.parts_of({line.item_id for line in lines})
+    grams_of = desk.orders.grams_of({line.item_id for line in lines})
     wanted = [
-        Wanted(line.id, line.units_open - line.units_served, parts_of[line.item_id])
+        Wanted(line.id, line.units_open - line.units_served, parts_of[line.item_id], grams_of[line.item_id])
         for line in lines
         if line.units_open > line.units_served
     ]
     if wanted:
         candidates = [c for c in desk.orders.candidates(order_id) if c.location_id not in avoid]
-        places = {Place(part, c.location_id) for line in wanted for part in line.parts for c in candidates}
+        fit = [c for c in candidates if c.terms.dropped is None]
+        places = {Place(part, c.location_id) for line in wanted for part in line.parts for c in fit}
         claimable: dict[Place, int] = defaultdict(int)
         for level in desk.stock.lock_sellable(places):
             claimable[level.place] += level.claimable
-        plan = route(wanted, candidates, claimable, may_split=may_split)
+        plan = route(wanted, candidates, claimable, may_split=may_split, costs=desk.orders.costs())
         _carry_out(order_id, desk, plan, {line.line_id: line for line in wanted})
-        desk.orders.explain(order_id, plan.reasons)
+        desk.orders.explain(order_id, plan.reasons, plan.bill)
         missing: Mapping[int, int] = plan.missing
     else:
         missing = {}

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from nervure.inventory.availability import Parts
 from nervure.inventory.ledger import LedgerRepository
 from nervure.inventory.policies import Allowance
 from nervure.inventory.stock import Entry, HeldClaim, Place, Take
+from nervure.orders.costs import Costs
 from nervure.orders.routing import Candidate
 from schemas.fulfillment import FulfillmentState, StepKind
 from schemas.orders import Order, OrderLine, OrderState, Return, ReturnLine
@@ -193,7 +194,13 @@ class OrderRepository(Protocol):
     def cancel_units(self, line_id: int, units_canceled: int) -> None: ...
 
     def candidates(self, order_id: int) -> list[Candidate]:
-        """The locations that may serve an order; for a pickup the one where the customer comes."""
+        """The locations that may serve an order, dropped ones too; for a pickup the one where the customer comes."""
+
+    def costs(self) -> Costs:
+        """What routing costs, as the settings say."""
+
+    def grams_of(self, item_ids: Collection[int]) -> Mapping[int, int]:
+        """What a unit of each item weighs; 0 where nobody knows."""
 
     def location_of(self, channel: str, stock_point: str | None) -> int:
         """Where goods sold or given back at a stock point lie; None: the channel's first location."""
@@ -220,7 +227,8 @@ class OrderRepository(Protocol):
     def short_lines(self, item_ids: Collection[int]) -> Mapping[int, set[int]]:
         """Order lines with a shortfall that these items (or kits made of them) could serve, by order, oldest first."""
 
-    def explain(self, order_id: int, reasons: Mapping[str, str]) -> None: ...
+    def explain(self, order_id: int, reasons: Mapping[str, str], bill: Mapping[str, Any] | None = None) -> None:
+        """Keeps why each location was chosen or not, and what the plan costs in euros."""
 
     def open_task(self, kind: str, subject: str, text: str) -> None: ...
 

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 from nervure.operations.hub import Hub
 from nervure.operations.staff import adjust, receive, ship_fulfillment
 from nervure.operations.webhooks import MAX_BODY_BYTES, WebhookRefusedError, take_webhook
-from nervure.service import counts, desk, desk_pages, reservations, serials
+from nervure.service import counts, desk, desk_pages, promises, reservations, serials
 from nervure.service.hub import REFUSALS, TheHub, refused
 from nervure.service.page import render
 from nervure.store.inbox import InboxStore
@@ -45,7 +45,7 @@ def create_app(open_hub: OpenHub, *, api_token: str | None) -> FastAPI:
     app.include_router(desk_pages.router)
     for error, handler in desk_pages.HANDLERS.items():
         app.add_exception_handler(error, handler)
-    for more in (counts.router, desk.router, reservations.router, serials.router):
+    for more in (counts.router, desk.router, promises.router, reservations.router, serials.router):
         app.include_router(more, dependencies=[Depends(signed_in)])
     return app
 

@@ -25,10 +25,10 @@ from nervure.store.orders import (
     LOCATION,
     ORDER,
     POINT,
-    is_fresh,
 )
 from nervure.store.policy_log import POLICY_CHANGE, Change, held_at, of_items
 from nervure.store.publications import PUBLICATION
+from nervure.store.routing import is_fresh
 from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, chunks
 from schemas.locations import LocationKind
 from schemas.policies import Logged, PolicyKind

@@ -6,7 +6,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.orders import FULFILLMENT, LOCATION, ORDER, is_fresh
+from nervure.store.orders import FULFILLMENT, LOCATION, ORDER
+from nervure.store.routing import is_fresh
 from schemas.fulfillment import FulfillmentState
 from schemas.orders import DeliveryMethod
 

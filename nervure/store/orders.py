@@ -6,11 +6,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from nervure.inventory.policies import Allowance
-from nervure.orders.geography import distance_km, locate
+from nervure.orders.costs import Costs
 from nervure.orders.routing import Candidate
+from nervure.orders.rules import Goal
 from nervure.orders.work import (
     BoundListing,
     FulfillmentLineState,
@@ -24,9 +25,10 @@ from nervure.orders.work import (
 )
 from nervure.store import tables
 from nervure.store.backorders import BackorderStore
+from nervure.store.routing import Question, RoutingStore
 from nervure.store.statements import CHANGE, KIT, chunks, insert_new
 from schemas.fulfillment import AT_LOCATION, FulfillmentState, StepKind
-from schemas.locations import Coordinates, LocationKind
+from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod, Order, OrderLine, OrderState, Return, ReturnLine
 from schemas.stock import Condition
 
@@ -74,6 +76,7 @@ class OrderStore:
         self._connection = connection
         self._now = now
         self._personal_data_days = personal_data_days
+        self._routing = RoutingStore(connection, now)
 
     # -- orders ------------------------------------------------------------------------------------------------
 
@@ -243,37 +246,17 @@ class OrderStore:
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
             .where(ORDER.c.id == order_id)
         ).one()
-        ranks = (
-            sa.select(POINT_LOCATION.c.location_id, sa.func.min(POINT_LOCATION.c.rank).label("rank"))
-            .join(POINT, POINT.c.id == POINT_LOCATION.c.stock_point_id)
-            .where(POINT.c.channel_id == order.channel_id)
-            .group_by(POINT_LOCATION.c.location_id)
-        )
-        if order.delivery_method == DeliveryMethod.PICKUP:
-            ranks = ranks.where(POINT.c.external_id == order.stock_point)
-        pool = ranks.subquery()
-        can = LOCATION.c.can_pickup if order.delivery_method == DeliveryMethod.PICKUP else LOCATION.c.can_ship
-        query = sa.select(LOCATION, pool.c.rank).join(pool, pool.c.location_id == LOCATION.c.id).where(can.is_(True))
-        destination = locate(order.country, order.postal_code)
-        rows = self._connection.execute(query.order_by(pool.c.rank, LOCATION.c.id)).all()
-        if order.is_gated and not any(row.opened_at for row in rows):
-            # Before the stock of a channel that goes live was taken, its orders would all be given to suppliers.
-            rows = [row for row in rows if row.kind != LocationKind.SUPPLIER]
-        found = [
-            Candidate(
-                row.id,
-                row.code,
-                row.kind == LocationKind.SUPPLIER,
-                row.rank,
-                _distance(row, destination),
-            )
-            for row in rows
-            if is_fresh(row.as_of, row.ttl_seconds, self._now)
-        ]
-        # Who picks up comes to one place: what it lacks is never looked for in another.
-        few = found[:1] if order.delivery_method == DeliveryMethod.PICKUP else found
+        goal = Goal(DeliveryMethod(order.delivery_method), order.country, order.postal_code, order.placed_at)
+        question = Question(order.channel_id, goal, order.stock_point)
+        few = self._routing.candidates(question, with_suppliers=not order.is_gated)
         declined = self._declined(order_id)
         return [one for one in few if one.location_id not in declined]
+
+    def costs(self) -> Costs:
+        return self._routing.routing().costs
+
+    def grams_of(self, item_ids: Collection[int]) -> dict[int, int]:
+        return self._routing.grams_of(item_ids)
 
     def _declined(self, order_id: int) -> set[int]:
         """Locations that would not do a part of this order, or where nobody came for it: they are not asked again."""
@@ -442,8 +425,8 @@ class OrderStore:
                 found[order_id].add(line_id)
         return dict(sorted(found.items()))
 
-    def explain(self, order_id: int, reasons: Mapping[str, str]) -> None:
-        routing = {"at": self._now.isoformat(), "locations": dict(reasons)}
+    def explain(self, order_id: int, reasons: Mapping[str, str], bill: Mapping[str, Any] | None = None) -> None:
+        routing = {"at": self._now.isoformat(), "locations": dict(reasons), **({"bill": dict(bill)} if bill else {})}
         self._connection.execute(ORDER.update().where(ORDER.c.id == order_id).values(routing=routing))
 
     def open_task(self, kind: str, subject: str, text: str) -> None:
@@ -672,19 +655,6 @@ class OrderStore:
 
     def _channel_id(self, name: str) -> int:
         return int(self._connection.execute(sa.select(CHANNEL.c.id).where(CHANNEL.c.name == name)).scalar_one())
-
-
-def is_fresh(as_of: datetime | None, ttl_seconds: float | None, now: datetime) -> bool:
-    """Whether a location's units may still be promised: always, but for a supplier whose number is too old."""
-    return ttl_seconds is None or (as_of is not None and now < as_of + timedelta(seconds=ttl_seconds))
-
-
-def _distance(row: Row[*tuple[Any, ...]], destination: Coordinates | None) -> float | None:
-    if row.latitude is None or row.longitude is None:
-        place = locate(row.country, row.postal_code)
-    else:
-        place = Coordinates(latitude=row.latitude, longitude=row.longitude)
-    return None if destination is None or place is None else distance_km(place, destination)
 
 
 def _header(order: Order) -> dict[str, object]:

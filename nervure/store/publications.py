@@ -17,9 +17,10 @@ from nervure.store import tables
 from nervure.store.availability import pooled
 from nervure.store.falls import HELD, HELD_BACK, Computed, note_zeros
 from nervure.store.history import HistoryStore
-from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT, POINT_LOCATION, is_fresh
+from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT, POINT_LOCATION
 from nervure.store.pace import PaceStore
 from nervure.store.policies import PolicyStore
+from nervure.store.routing import is_fresh
 from nervure.store.statements import CHANGE, KIT, LEVEL, are_among, as_rows, chunks
 from nervure.store.stock import StockStore
 from schemas.levels import LevelKey

@@ -269,6 +269,17 @@ class ReportStore:
             query = query.where(LOCATION.c.kind != LocationKind.SUPPLIER.value)
         return list(self._connection.execute(query).scalars())
 
+    def channels_with(self, order: str) -> list[str]:
+        """The channels that have an order of this external id or number."""
+        query = (
+            sa.select(CHANNEL.c.name)
+            .join(ORDER, ORDER.c.channel_id == CHANNEL.c.id)
+            .where(sa.or_(ORDER.c.external_id == order, ORDER.c.number == order))
+            .distinct()
+            .order_by(CHANNEL.c.name)
+        )
+        return list(self._connection.execute(query).scalars())
+
     def routing(self, channel: str, order: str) -> dict[str, Any] | None:
         """Why an order is served from where it is, and what of it is no goods; None: unknown order."""
         row = self._connection.execute(
@@ -294,6 +305,7 @@ class ReportStore:
         ).all()
         return {
             "reasons": (row.routing or {}).get("locations", {}),
+            "bill": (row.routing or {}).get("bill", {}),
             "served": [{"location": s.code, "state": s.state, "sku": s.sku, "units": s.units} for s in served],
             "shortfalls": [{"sku": s.sku, "units": s.units} for s in short],
             "money_only": [{**line, "currency": row.currency} for line in row.money_lines],

@@ -14,7 +14,8 @@ from nervure.orders.reservations import Ask
 from nervure.orders.routing import Candidate
 from nervure.store.catalogue import ITEM
 from nervure.store.holds import RESERVATION, RESERVATION_LINE, claim_reference
-from nervure.store.orders import CHANNEL, LOCATION, ORDER, POINT, POINT_LOCATION, is_fresh
+from nervure.store.orders import CHANNEL, LOCATION, ORDER, POINT, POINT_LOCATION
+from nervure.store.routing import is_fresh
 from nervure.store.statements import CLAIM, LEVEL, Row, chunks, insert_rows
 from nervure.store.stock import StockStore
 from schemas.locations import LocationKind

@@ -8,9 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nervure.inventory.stock import Place
-from nervure.orders.costs import EURO, Costs, Method, Terms
+from nervure.orders.costs import EURO, Costs, Terms
 from nervure.orders.parcels import Grid
 from nervure.orders.routing import Candidate, Pick, Wanted, route
+from schemas.routing import RoutingMethod
 
 BOLT, NUT = 1, 2
 NEAR = Candidate(10, "near", is_supplier=False, rank=0, distance_km=5.0)
@@ -278,9 +279,9 @@ def test_the_baselines_take_from_each_location_in_turn_all_that_it_has() -> None
     shelves = stock({NEAR: {BOLT: 1}, FAR: {BOLT: 3}})
     first = Candidate(40, "first", is_supplier=False, rank=-1, distance_km=900.0)
     shelves[Place(BOLT, 40)] = 1
-    by_rank = route([Wanted(1, 3, BOLTS)], [FAR, NEAR, first], shelves, costs=Costs(method=Method.PRIORITY))
+    by_rank = route([Wanted(1, 3, BOLTS)], [FAR, NEAR, first], shelves, costs=Costs(method=RoutingMethod.PRIORITY))
     assert by_rank.picks == (Pick(1, 40, 1), Pick(1, NEAR.location_id, 1), Pick(1, FAR.location_id, 1))
-    by_distance = route([Wanted(1, 3, BOLTS)], [FAR, NEAR, first], shelves, costs=Costs(method=Method.DISTANCE))
+    by_distance = route([Wanted(1, 3, BOLTS)], [FAR, NEAR, first], shelves, costs=Costs(method=RoutingMethod.DISTANCE))
     assert by_distance.picks == (Pick(1, NEAR.location_id, 1), Pick(1, FAR.location_id, 2))
     assert route([Wanted(1, 3, BOLTS)], [FAR, NEAR, first], shelves).picks == (Pick(1, FAR.location_id, 3),)
 

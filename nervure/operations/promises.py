@@ -1,0 +1,116 @@
+"""What a shop may promise before an order is placed: when it arrives, from where, in how many parcels."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from nervure.operations.hub import Hub
+from nervure.operations.refusals import RefusalError, UnknownError
+from nervure.orders.costs import AS_EVER, euros
+from nervure.orders.routing import Plan, Wanted, route
+from nervure.orders.rules import Goal, Way
+from nervure.store.catalogue import CatalogueStore
+from nervure.store.database import Connection
+from nervure.store.routing import Question, RoutingStore
+from nervure.store.stock import StockStore
+from schemas.orders import DeliveryMethod
+
+
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """What a customer would buy: units by sku, and how and where to it would go."""
+
+    channel: str
+    lines: Sequence[tuple[str, int]]
+    method: DeliveryMethod = DeliveryMethod.SHIP
+    country: str | None = None
+    postal_code: str | None = None
+    stock_point: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromisedParcel:
+    """What one location would send, or hand over. Days are in its time zone."""
+
+    location: str
+    leaves_on: date
+    arrives_on: date
+    units: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A plan that holds while nobody else takes the units. `arrives_on` None: nothing can be promised.
+
+    `cost` is in euros; None where the merchant has said nothing of costs. `missing`: units by sku.
+    """
+
+    arrives_on: date | None
+    parcels: tuple[PromisedParcel, ...]
+    missing: dict[str, int]
+    cost: str | None
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.missing
+
+
+def promise(hub: Hub, basket: Basket) -> Promise:
+    """Plans a basket from what is available to promise now.
+
+    Raises:
+        UnknownError: a channel or a sku that the hub does not know.
+        RefusalError: the delivery method is not promised.
+    """
+    if basket.method is DeliveryMethod.HANDED_OVER:
+        raise RefusalError("what is handed over at a till needs no promise")
+    if basket.method is DeliveryMethod.PICKUP and basket.stock_point is None:
+        raise RefusalError("a pickup needs the stock_point where the customer comes")
+    now = hub.clock.now()
+    with hub.database.read() as connection:
+        catalogue = CatalogueStore(connection, now)
+        ids = catalogue.item_ids([sku for sku, _ in basket.lines])
+        channels = catalogue.channel_ids()
+        unknown = sorted({sku for sku, _ in basket.lines} - ids.keys())
+        if basket.channel not in channels:
+            raise UnknownError(f"no channel {basket.channel!r}")
+        if unknown:
+            raise UnknownError(f"no item {unknown[0]!r}")
+        goal = Goal(basket.method, basket.country, basket.postal_code, now)
+        plan = _plan(connection, hub, basket, Question(channels[basket.channel], goal, basket.stock_point), ids)
+        ways = RoutingStore(connection, now).ways({pick.location_id for pick in plan.picks}, goal)
+        codes = {number: code for code, number in catalogue.location_ids().items()}
+        priced = RoutingStore(connection, now).routing().costs != AS_EVER
+    return _promised(basket, plan, ways, codes, priced=priced)
+
+
+def _plan(connection: Connection, hub: Hub, basket: Basket, question: Question, ids: dict[str, int]) -> Plan:
+    now = hub.clock.now()
+    store, stock = RoutingStore(connection, now), StockStore(connection, now)
+    candidates = store.candidates(question, with_suppliers=not store.is_gated(question.channel_id))
+    parts_of = stock.parts_of(set(ids.values()))
+    grams_of = store.grams_of(set(ids.values()))
+    wanted = [
+        Wanted(number, units, parts_of[ids[sku]], grams_of[ids[sku]])
+        for number, (sku, units) in enumerate(basket.lines)
+    ]
+    there = stock.at_items({part for parts in parts_of.values() for part in parts})
+    free = {place: one.available_to_promise for place, one in there.items()}
+    may_split = basket.method is DeliveryMethod.SHIP
+    return route(wanted, candidates, free, may_split=may_split, costs=store.routing().costs)
+
+
+def _promised(basket: Basket, plan: Plan, ways: dict[int, Way], codes: dict[int, str], *, priced: bool) -> Promise:
+    units: dict[int, Counter[str]] = defaultdict(Counter)
+    missing: Counter[str] = Counter()
+    for pick in plan.picks:
+        units[pick.location_id][basket.lines[pick.line_id][0]] += pick.units
+    for line, count in plan.missing.items():
+        missing[basket.lines[line][0]] += count
+    parcels = tuple(
+        PromisedParcel(codes[location], ways[location].leaves_on, ways[location].arrives_on, dict(inside))
+        for location, inside in units.items()
+    )
+    arrives = max((parcel.arrives_on for parcel in parcels), default=None)
+    return Promise(arrives, parcels, dict(missing), euros(plan.cost) if priced and plan.picks else None)
