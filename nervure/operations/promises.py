@@ -17,6 +17,10 @@ from nervure.store.stock import StockStore
 from schemas.orders import DeliveryMethod
 
 
+PROMISE_NODES = 3_000
+"""A customer waits: the search of a promise is shorter than that of an order, which may find a cheaper plan."""
+
+
 @dataclass(frozen=True, slots=True)
 class Basket:
     """What a customer would buy: units by sku, and how and where to it would go."""
@@ -98,7 +102,8 @@ def _plan(connection: Connection, hub: Hub, basket: Basket, question: Question, 
     there = stock.at_items({part for parts in parts_of.values() for part in parts})
     free = {place: one.available_to_promise for place, one in there.items()}
     may_split = basket.method is DeliveryMethod.SHIP
-    return route(wanted, candidates, free, may_split=may_split, costs=store.routing().costs)
+    costs = store.routing().costs
+    return route(wanted, candidates, free, may_split=may_split, costs=costs, max_nodes=PROMISE_NODES)
 
 
 def _promised(basket: Basket, plan: Plan, ways: dict[int, Way], codes: dict[int, str], *, priced: bool) -> Promise:

@@ -52,6 +52,8 @@ class Assignment:
         self.search = search
         self.stock = {i: dict(case.sources[i].stock) for i in chosen}
         self.grams = dict.fromkeys(chosen, 0)
+        self.units = dict.fromkeys(chosen, 0)
+        self.parcels = 0
         self.takes: list[dict[int, int]] = [{} for _ in case.demands]
         self.order = sorted(
             range(len(case.demands)), key=lambda d: (-len(case.demands[d].parts), -case.demands[d].grams)
@@ -78,7 +80,7 @@ class Assignment:
         return cost + (0 if self.case.shares_parts else left * MISSING)
 
     def _next(self, number: int, cost: int) -> None:
-        total = cost + self._parcels()
+        total = cost + self.parcels
         if total + self.after[number] >= self.search.best:
             return
         if number == len(self.order):
@@ -86,10 +88,9 @@ class Assignment:
             return
         self._deal(number, 0, self.case.demands[self.order[number]].units, cost)
 
-    def _parcels(self) -> int:
-        used = {i for taken in self.takes for i in taken}
-        sources = self.case.sources
-        return sum(sources[i].fixed + sources[i].grid.price(self.grams[i]) for i in used)
+    def _parcel(self, i: int) -> int:
+        source = self.case.sources[i]
+        return source.fixed + source.grid.price(self.grams[i]) if self.units[i] else 0
 
     def _deal(self, number: int, place: int, left: int, cost: int) -> None:
         """Takes `left` units of one demand from the sources from `place` on."""
@@ -100,10 +101,13 @@ class Assignment:
             return
         self.search.work()
         unit, i = ways[place]
+        least = ways[place + 1][0] if place + 1 < len(ways) else MISSING
         for units in range(min(left, capacity(self.case.demands[d], self.stock[i])), -1, -1):
             if units:
                 self._move(i, d, units)
-            self._deal(number, place + 1, left - units, cost + units * unit)
+            so_far = cost + units * unit
+            if so_far + (left - units) * least + self.parcels + self.after[number + 1] < self.search.best:
+                self._deal(number, place + 1, left - units, so_far)
             if units:
                 self._move(i, d, -units)
 
@@ -111,7 +115,10 @@ class Assignment:
         demand = self.case.demands[d]
         for part, per in demand.parts.items():
             self.stock[i][part] -= units * per
+        self.parcels -= self._parcel(i)
         self.grams[i] += units * demand.grams
+        self.units[i] += units
+        self.parcels += self._parcel(i)
         if units > 0:
             self.takes[d][i] = units
         else:

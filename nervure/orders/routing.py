@@ -239,18 +239,19 @@ class _Question:
 
     def _bill(self, solution: Solution, used: set[int]) -> dict[str, Any]:
         """What the plan costs, and what each location costs or would cost, the cheapest first."""
-        rows: list[tuple[bool, bool, int, str, dict[str, Any]]] = []
+        rows: list[tuple[bool, bool, int, int, list[int]]] = []
         total = sum(demand.units for demand in self.demands)
         for i, (one, source) in enumerate(zip(self.ranked, self.sources, strict=True)):
             is_used = one.location_id in used
             units = [taken.get(i, 0) for taken in solution.takes] if is_used else list(source.caps or ())
             if any(units):
-                row = self._billed(one, source, units)
-                cost = row.pop("micros")
-                has_all = sum(units) == total and (is_used or not self.shares_parts or self._has(source) == total)
-                row |= {"is_chosen": is_used, "has_all": has_all}
-                rows.append((not is_used, not has_all, cost, one.code, row))
-        rows.sort(key=lambda row: row[:4])
+                lacks = sum(units) < total or (not is_used and self.shares_parts and self._has(source) < total)
+                rows.append((not is_used, lacks, self._alone(source, units), i, units))
+        rows.sort()
+        billed = {
+            self.ranked[i].code: {"is_chosen": not outranked, "has_all": not lacks, **self._billed(i, units)}
+            for outranked, lacks, _, i, units in rows[:MAX_BILLED]
+        }
         split = self.costs.split if used else 0
         return {
             "method": self.costs.method.value,
@@ -258,18 +259,26 @@ class _Question:
             "split": euros(self.costs.split * max(len(used) - 1, 0)),
             "gap": euros(-(-(solution.cost - solution.bound) // _TIE) if self._is_as_full(solution) else 0),
             "is_proved": self.costs.method is RoutingMethod.COST and solution.is_proved,
-            "locations": {code: row for _, _, _, code, row in rows[:MAX_BILLED]},
+            "locations": billed,
         }
 
-    def _billed(self, one: Candidate, source: Source, units: Sequence[int]) -> dict[str, Any]:
+    def _alone(self, source: Source, units: Sequence[int]) -> int:
+        """What these units cost from one source, with its parcel."""
+        cost, grams = source.fixed, 0
+        for count, demand, unit in zip(units, self.demands, source.unit_costs, strict=True):
+            cost += count * unit
+            grams += count * demand.grams
+        return cost + source.grid.price(grams)
+
+    def _billed(self, i: int, units: Sequence[int]) -> dict[str, Any]:
+        one, source = self.ranked[i], self.sources[i]
         grams = sum(count * demand.grams for count, demand in zip(units, self.demands, strict=True))
         parts = one.parcel_costs(self.costs) | {
             "shipping": one.terms.shipping.price(grams),
             "risk and relief": sum(n * cost for n, cost in zip(units, source.unit_costs, strict=True)) // _TIE,
         }
-        cost = sum(parts.values())
         shown = {name: euros(amount) for name, amount in parts.items() if amount}
-        return {"micros": cost, "units": sum(units), "total": euros(cost), "costs": shown}
+        return {"units": sum(units), "total": euros(sum(parts.values())), "costs": shown}
 
     def _is_as_full(self, solution: Solution) -> bool:
         return solution.missing == solution.missing_bound

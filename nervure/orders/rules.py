@@ -10,7 +10,7 @@ from nervure.orders.costs import AS_EVER, PLAIN_TERMS, Costs, Terms, micros
 from nervure.orders.parcels import FREE, Grid
 from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod
-from schemas.routing import LocationRouting, RoutingSettings, Zone
+from schemas.routing import LocationRouting, PriceStep, RoutingSettings, Zone
 
 LOOK_AHEAD_DAYS = 366
 """A location that is closed for a year is closed."""
@@ -82,7 +82,7 @@ def way(routing: Routing, site: Site, goal: Goal, now: datetime) -> Way | str:
     if own.daily_orders is not None and site.orders_today >= own.daily_orders:
         return f"has its {own.daily_orders} orders of the day"
     within = LOOK_AHEAD_DAYS if said is None or said.dispatch_within_days is None else said.dispatch_within_days
-    day = own.dispatch_day(now.astimezone(ZoneInfo(site.time_zone)), within)
+    day = own.dispatch_day(_local(now, site.time_zone), within)
     if day is None:
         return f"sends nothing within {within} days"
     if goal.method is not DeliveryMethod.SHIP:
@@ -106,7 +106,7 @@ def terms(routing: Routing, site: Site, goal: Goal, now: datetime) -> Terms:
         return Terms(dropped=found)
     late = 0
     if said is not None and said.promise_days is not None:
-        placed = goal.placed_at.astimezone(ZoneInfo(site.time_zone)).date()
+        placed = _local(goal.placed_at, site.time_zone).date()
         late = max((found.arrives_on - placed).days - said.promise_days, 0)
     return Terms(
         handling=micros(own.handling),
@@ -117,11 +117,16 @@ def terms(routing: Routing, site: Site, goal: Goal, now: datetime) -> Terms:
     )
 
 
+@lru_cache(maxsize=64)
+def _local(moment: datetime, time_zone: str) -> datetime:
+    return moment.astimezone(ZoneInfo(time_zone))
+
+
 def grid(zone: Zone) -> Grid:
     """A zone's price list."""
-    return _grid(tuple((step.up_to_grams, micros(step.euros)) for step in zone.steps))
+    return _grid(zone.steps)
 
 
 @lru_cache(maxsize=1024)
-def _grid(steps: tuple[tuple[int, int], ...]) -> Grid:
-    return Grid(steps)
+def _grid(steps: tuple[PriceStep, ...]) -> Grid:
+    return Grid(tuple((step.up_to_grams, micros(step.euros)) for step in steps))

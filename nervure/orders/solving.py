@@ -166,8 +166,12 @@ class _Search:
         """Leaves out the sources that no better solution uses; answers a lower bound of the cost."""
         case = self.case
         least = case.missing_bound * MISSING
-        rest = [case.everything & ~mask for mask in case.masks]
-        kept = [i for i, one in enumerate(self.weight) if least + self.base + one + self._cover(rest[i]) < self.best]
+        floor = least + self.base
+        kept = [
+            i
+            for i, (weight, mask) in enumerate(zip(self.weight, case.masks, strict=True))
+            if floor + weight < self.best and floor + weight + self._cover(case.everything & ~mask) < self.best
+        ]
         case = case.keep(kept)
         if case.is_flat and not case.shares_parts:
             case = case.keep(_undominated(case))
