@@ -110,16 +110,16 @@ BUGS = (
     WorldBug(
         "a split allocates the whole line at each place",
         "nervure/orders/routing.py",
-        "            picks.append(Pick(line.line_id, candidate.location_id, taken))\n            units -= taken\n",
-        "            picks.append(Pick(line.line_id, candidate.location_id, taken))\n"
-        "            units -= taken if taken == line.units else 0\n",
+        "                    picks.append(Pick(line.line_id, self.ranked[i].location_id, min(units, there)))\n",
+        "                    whole = min(line.units, (self.sources[i].caps or ())[demand])\n"
+        "                    picks.append(Pick(line.line_id, self.ranked[i].location_id, whole))\n",
         "R07",
     ),
     WorldBug(
         "the promise adds up places, the order takes only the nearest",
         "nervure/orders/settling.py",
-        "        plan = route(wanted, candidates, claimable, may_split=may_split)\n",
-        "        plan = route(wanted, candidates[:1], claimable, may_split=may_split)\n",
+        "plan = route(wanted, candidates, claimable, may_split=may_split",
+        "plan = route(wanted, candidates[:1], claimable, may_split=may_split",
         "R06",
     ),
     WorldBug(

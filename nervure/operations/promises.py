@@ -16,7 +16,6 @@ from nervure.store.routing import Question, RoutingStore
 from nervure.store.stock import StockStore
 from schemas.orders import DeliveryMethod
 
-
 PROMISE_NODES = 3_000
 """A customer waits: the search of a promise is shorter than that of an order, which may find a cheaper plan."""
 
