@@ -1,4 +1,6 @@
+import random
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
@@ -116,3 +118,39 @@ def test_the_plan_of_kits_that_share_parts_is_the_one_that_brute_force_finds(dat
     grams = data.draw(st.sampled_from([0, 450]))
     demands = [Demand(data.draw(st.integers(1, 2)), parts, grams) for parts in recipes]
     must_be_best(demands, data.draw(sources_of((BOLT, NUT), len(demands), [FLAT, BY_WEIGHT])))
+
+
+def by_all_sets(demands: Sequence[Demand], sources: Sequence[Source]) -> tuple[int, int]:
+    """(missing units, cost) of the best set, each demand from its cheapest units: all there is without weights."""
+    found: list[tuple[int, int]] = []
+    for size in range(len(sources) + 1):
+        for chosen in combinations(sources, size):
+            missing, cost = 0, sum(source.fixed for source in chosen)
+            for d, demand in enumerate(demands):
+                [part] = demand.parts
+                left = demand.units
+                for unit, there in sorted((one.unit_costs[d], max(one.stock.get(part, 0), 0)) for one in chosen):
+                    units = min(left, there)
+                    cost, left = cost + units * unit, left - units
+                missing += left
+            found.append((missing, cost))
+    return min(found)
+
+
+@pytest.mark.requirement("R05", "R06")
+@settings(max_examples=150)
+@given(st.integers(0, 2**32))
+def test_the_plan_from_more_sources_is_the_best_of_all_sets(seed: int) -> None:
+    chance = random.Random(seed)
+    demands = [Demand(chance.randint(1, 3), {part: 1}) for part in range(5)]
+    sources = [
+        Source(
+            chance.randint(5, 40),
+            [chance.randint(-12, 12) for _ in demands],
+            {part: chance.randint(1, 3) for part in range(5) if chance.random() < 0.6},
+        )
+        for _ in range(8)
+    ]
+    found = solve(demands, sources)
+    assert found.is_proved
+    assert (found.missing, found.cost) == by_all_sets(demands, sources)
