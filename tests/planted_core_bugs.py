@@ -420,9 +420,9 @@ BUGS = (
     ),
     Bug(
         "a pickup is looked for in every store of its stock point",
-        ORDERS,
-        "few = found[:1] if order.delivery_method == DeliveryMethod.PICKUP else found",
-        "few = found",
+        "nervure/store/routing.py",
+        "rows = rows[:1] if is_pickup else rows",
+        "rows = list(rows)",
         SETTLING,
     ),
     Bug(
