@@ -427,7 +427,7 @@ BUGS = (
     ),
     Bug(
         "a supplier's number is promised to the last instant and beyond",
-        ORDERS,
+        "nervure/store/routing.py",
         "now < as_of + timedelta(seconds=ttl_seconds)",
         "now <= as_of + timedelta(seconds=ttl_seconds)",
         PUBLICATIONS,
