@@ -28,6 +28,7 @@ from nervure.store.budgets import BudgetStore
 from nervure.store.drift import DriftStore
 from nervure.template import SETTINGS_TEMPLATE
 from schemas.documents import Heard, RawDocument
+from simulation import odds
 from simulation.day import Size
 from simulation.platforms.prestashop import KEY, PrestaShopEmulator
 from simulation.platforms.supplier import SupplierEmulator
@@ -829,7 +830,7 @@ def test_every_command_has_a_test_here() -> None:
     """A new command needs a line in one of these tests, or its name here, with the file that tests it."""
     elsewhere = {"up"}  # tests/nervure/service/test_up.py
     here = Path(__file__)
-    files = [here, *(here.with_name(f"test_cli_{name}.py") for name in ("brakes", "claims"))]
+    files = [here, *(here.with_name(f"test_cli_{name}.py") for name in ("brakes", "claims", "desk", "routing"))]
     text = "".join(file.read_text("utf-8") for file in files)
 
     def commands(group: typer.core.TyperGroup, *before: str) -> Iterator[tuple[str, ...]]:
@@ -861,3 +862,15 @@ def test_seeded_days_end_with_a_table_and_the_seeds_that_failed(shell: Shell) ->
     assert told[-1].startswith("seed 7 holds; its trace is ")
     assert shell.says("sim", "--seed", "7", "--faults", "none").splitlines() == told[-1:]
     assert "--trace needs the seed" in shell.fails("sim", "--trace")
+
+
+def test_the_odds_of_selling_a_last_unit_twice_stand_beside_their_prediction(shell: Shell) -> None:
+    shell.monkeypatch.setattr(odds, "GOODS", 14)
+    shell.monkeypatch.setattr(odds, "HOURS", 0.5)
+    head, *rows = [line.split() for line in shell.says("odds", "--runs", "1").splitlines()]
+    assert head[-4:] == ["after,", "s", "predicted", "realized"]
+    assert {row[0] for row in rows} <= set(odds.CHANNELS)
+    assert {row[1] for row in rows} == {"0", "1"}
+    shares = [float(share.removesuffix("%")) for row in rows for share in row[-2:]]
+    assert all(0 <= share <= 100 for share in shares)
+    assert any(shares)

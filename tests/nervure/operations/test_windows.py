@@ -89,7 +89,8 @@ def test_publishing_shows_every_number_although_one_channel_is_down(database: Da
     shop, till = FakeShop(), FakeShop()
     market = FakeShop(error=UnavailableError("market is down"))
     hub = fake_hub(database, ManualClock(START), {"shop": shop, "market": market, "till": till})
-    results = run(Window(hub, 30), loops.publishing)
+    # Every loop that naps moves the one clock on: the window must be longer than all their naps together.
+    results = run(Window(hub, 600), loops.publishing)
     assert {key.stock_id: units for key, units in shop.shown.items()} == {"S-BOLT": 7, "S-NUT": 8, "S-PAIR": 4}
     assert {key.stock_id: units for key, units in till.shown.items()} == {"S-BOLT": 2, "S-NUT": 0, "S-PAIR": 0}
     assert results.counts["shop", "confirmed"] == 3

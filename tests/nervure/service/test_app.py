@@ -303,6 +303,7 @@ STAFF_CALLS = (
     ("POST", "/fulfillment-orders/1/handed-over"),
     ("POST", "/fulfillment-orders/1/returned-to-sale"),
     ("POST", "/fulfillment-orders/1/put-back"),
+    ("POST", "/promise"),
 )
 
 

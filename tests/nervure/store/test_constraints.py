@@ -61,7 +61,13 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_order_line_ordered": [{"units_ordered": 0, "units_canceled": 0}],
     "ck_order_line_canceled": [{"units_canceled": -1}, {"units_canceled": 99}],
     "ck_fulfillment_order_state": [{"state": "lost"}],
+    "ck_fulfillment_order_pickup_code": [{"state": "ready_for_pickup"}],
     "ck_fulfillment_line_units": [{"units": -1}],
+    "ck_fulfillment_event_kind": [{"kind": "lost"}],
+    "ck_fulfillment_event_reason": [{"kind": "rejected"}],
+    "ck_fulfillment_pick_units": [{"units": -1}],
+    "ck_call_budget_counts": [{"failures": -1}, {"probes": -1}],
+    "ck_sales_pace_units": [{"units_per_day": -1.0}],
     "ck_shortfall_units": [{"units": -1, "backorder_units": 0, "promised_on": None}],
     "ck_shortfall_backorder": [{"backorder_units": -1}, {"backorder_units": 99}],
     "ck_shortfall_promise": [{"promised_on": None}, {"backorder_units": 0}],
@@ -160,6 +166,7 @@ def everything(world: World) -> None:
     day = {"samples": 1, "compared": 1, "differing": 1, "unseen": 0, "first_revisions": 1, "last_revisions": 1}
     world.connection.execute(of(tables.ShadowDayRow).insert().values(channel_id=shop, day=START.date(), **day))
     added(world, tables.HubLifeRow, id=1, beat=1, beat_at=START)
+    at_the_desk(world, place, line)
     goods_on_their_way(world, place)
     counted(world, place)
 
@@ -168,6 +175,34 @@ def added(world: World, row: type[SQLModel], **values: object) -> int:
     table = of(row)
     [key] = table.primary_key.columns
     return int(world.connection.execute(table.insert().values(**values).returning(key)).scalar_one())
+
+
+def at_the_desk(world: World, place: Place, line: int) -> None:
+    fulfillment = world.connection.execute(sa.select(FULFILLMENT_LINE.c.fulfillment_order_id).limit(1)).scalar_one()
+    added(
+        world,
+        tables.FulfillmentEventRow,
+        fulfillment_order_id=fulfillment,
+        kind="offered",
+        by="",
+        reason="",
+        recorded_at=START,
+    )
+    pick = {"fulfillment_line_id": line, "item_id": place.item_id, "units": 1}
+    world.connection.execute(of(tables.FulfillmentPickRow).insert().values(**pick))
+    user = added(
+        world,
+        tables.DeskUserRow,
+        location_id=place.location_id,
+        name="Ana",
+        password_hash="scrypt",
+        created_at=START,
+    )
+    session = {"desk_user_id": user, "token_hash": "hash", "created_at": START, "expires_at": START}
+    added(world, tables.DeskSessionRow, **session)
+    world.connection.execute(of(tables.CallBudgetRow).insert().values(credential="shop", failures=0, probes=0))
+    pace = {"item_id": place.item_id, "units_per_day": 1.0, "measured_at": START}
+    world.connection.execute(of(tables.SalesPaceRow).insert().values(**pace))
 
 
 def goods_on_their_way(world: World, place: Place) -> None:
