@@ -107,6 +107,10 @@ class _Shop:
             batch = names[begin : begin + BATCH]
             self._places += database.run(lambda connection, batch=batch: self._bring_in(connection, batch))  # type: ignore[misc]  # bound to this turn of the loop
         self._point = database.run(self._list_all)
+        if database.is_postgresql:
+            # As its own housekeeping does within a minute of such a load: without it, it knows nothing of the new rows.
+            with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("ANALYZE")
 
     def _open(self, connection: Connection) -> int:
         catalogue = CatalogueStore(connection, NOW)
