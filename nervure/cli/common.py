@@ -1,7 +1,8 @@
 """What every command shares: settings, the opened hub, tables, and one sentence where something is wrong."""
 
+import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -52,6 +53,26 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     Console().print(table)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Writes a table for a spreadsheet; what is not known is an empty cell."""
+    try:
+        file = path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}")
+    with file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow(["" if value is None else value for value in row])
+
+
+def suppliers_answer(*, have_them: bool, send: bool) -> bool | None:
+    """Whether suppliers have the open orders, as two options say it; None: nobody said."""
+    if have_them and send:
+        fail("say --suppliers-have-them or --send-to-suppliers, not both")
+    return have_them if have_them or send else None
 
 
 def say(line: str) -> None:

@@ -1,6 +1,5 @@
 """`nervure coverage`: where every number of every channel stands, and why."""
 
-import csv
 import json
 from collections.abc import Iterable
 from dataclasses import astuple, fields
@@ -9,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nervure.cli.common import SettingsOption, fail, opened_hub, print_table, require_channel
+from nervure.cli.common import SettingsOption, opened_hub, print_table, require_channel, write_csv
 from nervure.publication.coverage import Coverage, Group
 from nervure.store.coverage import CoverageStore, CoveredNumber
 
@@ -61,12 +60,4 @@ def _as_json(one: Coverage) -> dict[str, object]:
 
 
 def _write(path: Path, numbers: Iterable[CoveredNumber]) -> None:
-    try:
-        file = path.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        fail(f"{path} cannot be written: {error.strerror}")
-    with file:
-        writer = csv.writer(file)
-        writer.writerow([field.name for field in fields(CoveredNumber)])
-        for number in numbers:
-            writer.writerow(["" if value is None else value for value in astuple(number)])
+    write_csv(path, [field.name for field in fields(CoveredNumber)], map(astuple, numbers))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, require_channel
+from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, require_channel, suppliers_answer
 from nervure.cli.imports import DryRunOption, RefusedOption, load_file
 from nervure.operations.cutover import CutoverRefusedError, begin, go, report
 from nervure.operations.cutover_bindings import BindingLoader
@@ -143,9 +143,7 @@ def cutover_go(
     settings: SettingsOption = None,
 ) -> None:
     """Let the first number be sent, once nothing is unresolved."""
-    if suppliers_have_them and send_to_suppliers:
-        fail("suppliers have the orders or they are sent: not both")
-    have_them = True if suppliers_have_them else False if send_to_suppliers else None
+    have_them = suppliers_answer(have_them=suppliers_have_them, send=send_to_suppliers)
     with opened_hub(settings) as hub:
         require_channel(hub, channel)
         try:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nervure.cli.common import SettingsOption, fail, group, load_settings, opened_hub, require_channel
+from nervure.cli.common import SettingsOption, fail, group, load_settings, opened_hub, require_channel, suppliers_answer
 from nervure.operations.restores import Recovery, awaited, declare_restored, recovery, settle_suppliers, stop_hearing
 from nervure.store.database import Database, open_database
 from nervure.store.migrations import differences, upgrade
@@ -45,15 +45,14 @@ def db_recovery(
     settings: SettingsOption = None,
 ) -> None:
     """Show how far the hub is after a restore, what it heard again and what was lost."""
-    if send_to_suppliers and suppliers_have_them:
-        fail("say --send-to-suppliers or --suppliers-have-them, not both")
+    have_them = suppliers_answer(have_them=suppliers_have_them, send=send_to_suppliers)
     with opened_hub(settings) as hub:
         for channel in without or ():
             require_channel(hub, channel)
             typer.echo(f"{channel}: {'not waited for' if stop_hearing(hub, channel) else 'it was heard'}")
-        if send_to_suppliers or suppliers_have_them:
-            count = settle_suppliers(hub, have_them=suppliers_have_them)
-            typer.echo(f"{count} orders to suppliers {'are not sent again' if suppliers_have_them else 'are sent'}")
+        if have_them is not None:
+            count = settle_suppliers(hub, have_them=have_them)
+            typer.echo(f"{count} orders to suppliers {'are not sent again' if have_them else 'are sent'}")
         found, hearings = recovery(hub), awaited(hub)
     if found is None:
         for hearing in hearings:

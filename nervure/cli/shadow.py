@@ -1,6 +1,5 @@
 """`nervure shadow`, `promote` and `demote`: try a channel without sending anything to it."""
 
-import csv
 from collections.abc import Iterable
 from dataclasses import astuple, fields
 from pathlib import Path
@@ -8,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, require_channel
+from nervure.cli.common import (
+    SettingsOption,
+    fail,
+    group,
+    opened_hub,
+    print_table,
+    require_channel,
+    suppliers_answer,
+    write_csv,
+)
 from nervure.operations.shadow import NotReadyError, demote, promote, report
 from nervure.store.shadow import Difference
 
@@ -55,15 +63,7 @@ def _row(one: Difference) -> tuple[object, ...]:
 
 
 def _write(path: Path, differences: Iterable[Difference]) -> None:
-    try:
-        file = path.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        fail(f"{path} cannot be written: {error.strerror}")
-    with file:
-        writer = csv.writer(file)
-        writer.writerow([field.name for field in fields(Difference)])
-        for one in differences:
-            writer.writerow(["" if value is None else value for value in astuple(one)])
+    write_csv(path, [field.name for field in fields(Difference)], map(astuple, differences))
 
 
 @changes.command("promote")
@@ -80,9 +80,7 @@ def promote_channel(
     settings: SettingsOption = None,
 ) -> None:
     """Take a channel out of the shadow, once its numbers have agreed for long enough."""
-    if suppliers_have_them and send_to_suppliers:
-        fail("say --suppliers-have-them or --send-to-suppliers, not both")
-    said = suppliers_have_them if suppliers_have_them or send_to_suppliers else None
+    said = suppliers_answer(have_them=suppliers_have_them, send=send_to_suppliers)
     with opened_hub(settings) as hub:
         require_channel(hub, channel)
         try:

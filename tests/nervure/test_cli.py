@@ -817,7 +817,7 @@ def test_a_shop_goes_live_command_by_command(shell: Shell) -> None:
     said = shell.says("cutover", "stock", "--from", "boutique=WH")
     assert said == "WH from boutique: 0 items, 0 units booked; 0 had an opening stock\n"
     both = shell.fails("cutover", "go", "boutique", "--suppliers-have-them", "--send-to-suppliers")
-    assert both == "suppliers have the orders or they are sent: not both"
+    assert both == "say --suppliers-have-them or --send-to-suppliers, not both"
     with shell.hub() as hub:
         assert publish(hub, "boutique").total == 0
     assert shell.says("cutover", "go", "boutique") == "boutique is live\n"
