@@ -83,8 +83,8 @@ def _judge(stack: Stack) -> dict[str, Any]:
     return verdict.as_json() | counts | {"holds": verdict.holds}
 
 
-def run_replay(files: Sequence[Path], *, database_url: str, speed: float, say: Say) -> Outcome:
-    """Replays order history files against an empty database.
+def run_replay(files: Sequence[Path], *, database_url: str, speed: float, say: Say, accuracy: float = 1.0) -> Outcome:
+    """Replays order history files against an empty database. `accuracy`: the share of right stock records in stores.
 
     Raises:
         HistoryError: a file cannot be read.
@@ -97,7 +97,7 @@ def run_replay(files: Sequence[Path], *, database_url: str, speed: float, say: S
     database = open_database(database_url)
     try:
         upgrade(database)
-        report = Replay(history, database, speed=speed, tell=say).run()
+        report = Replay(history, database, speed=speed, tell=say, accuracy=accuracy).run()
     finally:
         database.close()
     return Outcome(report.as_json(), report.verdict.holds)

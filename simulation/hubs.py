@@ -51,8 +51,10 @@ def open_hub(
     )
 
 
-def write_merchant(hub: Hub, world: World, *, buffer_units: int = 0) -> None:
-    """Writes items, locations, channels and opening stock into an empty database."""
+def write_merchant(
+    hub: Hub, world: World, *, buffer_units: int = 0, accept_within_seconds: float | None = None
+) -> None:
+    """Writes items, locations, channels and opening stock into an empty database; stores accept within a time."""
     now = hub.clock.now()
     with hub.database.write() as connection:
         catalogue = CatalogueStore(connection, now)
@@ -67,7 +69,7 @@ def write_merchant(hub: Hub, world: World, *, buffer_units: int = 0) -> None:
                 for good in world.goods
             ]
         )
-        locations = write_places(catalogue)
+        locations = write_places(catalogue, accept_within_seconds=accept_within_seconds)
         for account in world.accounts.values():
             catalogue.put_channel(
                 account.name,
@@ -150,8 +152,8 @@ def hub_supplier(url: str = "http://supplier.example") -> SupplierAccount:
     return SupplierAccount(record, record.settings.model_validate(own))
 
 
-def write_places(catalogue: CatalogueStore) -> dict[str, int]:
-    """Writes the merchant's locations; answers their ids by code."""
+def write_places(catalogue: CatalogueStore, *, accept_within_seconds: float | None = None) -> dict[str, int]:
+    """Writes the merchant's locations; answers their ids by code. `accept_within_seconds`: of the stores."""
     return {
         place.code: catalogue.put_location(
             Location(
@@ -161,6 +163,7 @@ def write_places(catalogue: CatalogueStore) -> dict[str, int]:
                 address=Address(country="FR", postal_code=place.postal_code, city=place.city),
                 coordinates=Coordinates(latitude=place.latitude, longitude=place.longitude),
                 can_pickup=place in STORES,
+                accept_within_seconds=accept_within_seconds if place in STORES else None,
             ),
             master=SUPPLIER_NAME if place == SUPPLIER else None,
             ttl_seconds=SUPPLIER_TTL_SECONDS if place == SUPPLIER else None,

@@ -5,16 +5,13 @@ the hub's thread does what its flows do; a third carries the webhooks. All of th
 times to live go by the same scaled clock.
 """
 
-import hashlib
 import logging
-import random
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,24 +19,24 @@ from connectors.errors import ConnectorError
 from connectors.transport import HttpRequest, HttpResponse, Send
 from nervure.clock import ScaledClock
 from nervure.operations.drain import drain
+from nervure.operations.giving_up import keep_times
 from nervure.operations.messages import send_messages
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_orders
-from nervure.operations.staff import adjust, ship_fulfillment
 from nervure.operations.suppliers import pull_offers, pull_replies
 from nervure.operations.webhooks import WebhookRefusedError, take_webhook
 from nervure.store.database import Database
 from nervure.store.publications import PublicationStore
-from nervure.store.reports import ReportStore
-from schemas.fulfillment import Parcel
-from schemas.stock import AdjustmentReason
 from simulation.accounts import SUPPLIER_NAME, open_accounts, open_supplier
-from simulation.catalogue import STORES, SUPPLIER, WAREHOUSE, Good, Stock
-from simulation.history import Event, EventKind, History
+from simulation.catalogue import SUPPLIER, Good
+from simulation.history import History
 from simulation.hubs import fill_shelves, has_come_to_rest, open_hub, write_merchant
-from simulation.platform import BasketLine, CatalogueEntry
+from simulation.platform import CatalogueEntry
+from simulation.reenactment import Reenactment, stock_for
+from simulation.servable import Servable, count_servable
 from simulation.server import Postman
-from simulation.shoppers import make_shopper
+from simulation.shelves import Shelves
+from simulation.store_staff import ACCEPT_WITHIN, StoreStaff
 from simulation.verdict import Verdict, judge, look
 from simulation.world import World
 
@@ -48,8 +45,10 @@ logger = logging.getLogger(__name__)
 OPENING_SPEED = 20.0
 """Speed of the clock while the first numbers go out: a platform's cursor lives some minutes of it."""
 
-SHIP_AFTER = timedelta(hours=6)
 STAFF_PERIOD = timedelta(hours=1)
+LOOK_PERIOD = timedelta(minutes=5)
+"""So often the hub looks what was not accepted in time."""
+
 FEED_PERIOD = timedelta(minutes=30)
 REST_SPEED = 300.0
 """Speed after the last event: what a hub under too much load left behind is heard while platforms' cursors live."""
@@ -63,12 +62,16 @@ class ReplayReport:
     """The verdict and what the history held."""
 
     verdict: Verdict
+    servable: Servable
     rows_read: int
     rows_refused: Mapping[str, int]
     blind_returns: int = 0
     adjustments: int = 0
     taken_back: int = 0
     taken_back_unsold: int = 0
+    accuracy: float = 1.0
+    wrong_records: int = 0
+    staff: Mapping[str, int] = field(default_factory=dict)
     wall_seconds: float = 0.0
     speed: float = 0.0
     requests: Mapping[str, int] = field(default_factory=dict)
@@ -76,26 +79,15 @@ class ReplayReport:
 
     def as_json(self) -> dict[str, Any]:
         """All figures as JSON knows them."""
-        own = {name: value for name, value in vars(self).items() if name != "verdict"}
-        return self.verdict.as_json() | own | {"rows_refused": dict(self.rows_refused), "requests": dict(self.requests)}
-
-
-def stock_for(history: History) -> Stock:
-    """Opening stock: one item in four has less than was asked for in the history, so that it runs out."""
-    wanted: Counter[str] = Counter()
-    for event in history.events:
-        if event.kind in (EventKind.SALE, EventKind.ADJUSTMENT):
-            for sku, units in event.lines:
-                wanted[sku] += abs(units)
-    stock: Stock = {}
-    for sku in sorted(history.titles):
-        chance = random.Random(f"stock {sku}")
-        total = int(wanted[sku] * (0.55 if chance.random() < 0.25 else 1.4)) + 1
-        shares = {WAREHOUSE.code: 0.4, SUPPLIER.code: 0.15 if chance.random() < 0.2 else 0.0}
-        shares |= {store.code: 0.15 for store in STORES}
-        for place, share in shares.items():
-            stock[sku, place] = int(total * share)
-    return stock
+        own = {name: value for name, value in vars(self).items() if name not in {"verdict", "servable"}}
+        own |= {
+            "rows_refused": dict(self.rows_refused),
+            "requests": dict(self.requests),
+            "staff": dict(self.staff),
+            "servable_orders": self.servable.orders,
+            "short_though_there": self.servable.short,
+        }
+        return self.verdict.as_json() | own
 
 
 class Replay:
@@ -106,9 +98,18 @@ class Replay:
         database: migrated and empty.
         speed: seconds of the history in one second.
         tell: takes a line about how far it is.
+        accuracy: the share of the stores' stock records that are right when the doors open.
     """
 
-    def __init__(self, history: History, database: Database, *, speed: float, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        history: History,
+        database: Database,
+        *,
+        speed: float,
+        tell: Callable[[str], None],
+        accuracy: float = 1.0,
+    ) -> None:
         if not history.events:
             raise ValueError("the history holds no sale, return or adjustment of goods")
         self._history = history
@@ -123,10 +124,11 @@ class Replay:
         self.world = World(goods, stock_for(history), self._accounts, open_supplier(), self.clock)
         self.world.open()
         self.hub = open_hub(self.world, database)
-        write_merchant(self.hub, self.world)
-        self._sold: dict[str, tuple[str, str, str, Counter[str]]] = {}
-        self.adjusted: Counter[tuple[str, str]] = Counter()
-        self.figures: Counter[str] = Counter()
+        write_merchant(self.hub, self.world, accept_within_seconds=ACCEPT_WITHIN.total_seconds())
+        seed = f"{history.events[0].at:%Y-%m-%d}"
+        self.shelves = Shelves(self.world.stock, accuracy=accuracy, seed=seed)
+        self.staff = StoreStaff(self.hub, self.shelves, seed)
+        self._scene = Reenactment(self.world, self.hub, self.shelves)
         self._done = threading.Event()
         self._at_rest = threading.Event()
         self._failures: list[BaseException] = []
@@ -140,7 +142,12 @@ class Replay:
         self.clock.run_at(self._speed)
         threads = [
             threading.Thread(target=self._guarded, args=(work,), name=name)
-            for name, work in (("shoppers", self._shop), ("webhooks", self._carry_webhooks), ("hub", self._work))
+            for name, work in (
+                ("shoppers", self._shop),
+                ("webhooks", self._carry_webhooks),
+                ("hub", self._work),
+                ("staff", self._staff),
+            )
         ]
         for thread in threads:
             thread.start()
@@ -149,15 +156,26 @@ class Replay:
         if self._failures:
             raise self._failures[0]
         record = self.world.record(self._webhooks)
-        verdict = judge(record, look(self.hub.database, self.clock.now()), self.adjusted)
+        found = look(self.hub.database, self.clock.now())
+        verdict = judge(record, found, self.shelves.adjusted)
+        lying_wrong = self.shelves.differences(found.on_hand)
+        verdict.units_not_conserved += len(lying_wrong)
+        verdict.details += lying_wrong
+        really_there = self.shelves.opening | {
+            (sku, place): units for (sku, place), units in self.world.stock.items() if place == SUPPLIER.code
+        }
         return ReplayReport(
             verdict,
+            count_servable(record, really_there, self._scene.corrections, found.lines),
             self._history.rows_read,
             dict(self._history.refused),
-            blind_returns=self.figures["blind returns"],
-            adjustments=self.figures["adjustments"],
-            taken_back=self.figures["taken back"],
-            taken_back_unsold=self.figures["taken back unsold"],
+            blind_returns=self._scene.figures["blind returns"],
+            adjustments=self._scene.figures["adjustments"],
+            taken_back=self._scene.figures["taken back"],
+            taken_back_unsold=self._scene.figures["taken back unsold"],
+            accuracy=self.shelves.accuracy,
+            wrong_records=self.shelves.wrong_records,
+            staff=dict(sorted((self.staff.figures + self._scene.not_found).items())),
             wall_seconds=round(time.monotonic() - started, 1),
             speed=self._speed,
             requests=record.requests,
@@ -173,7 +191,7 @@ class Replay:
 
     def _work(self) -> None:
         """What the flows do, one after the other: intake first, then numbers, then everything that is due."""
-        next_staff = next_feed = self.clock.now()
+        next_look = next_feed = self.clock.now()
         deadline: float | None = None
         while not self._at_rest.is_set():
             worked = 0
@@ -191,12 +209,13 @@ class Replay:
             if now >= next_feed:
                 next_feed = now + FEED_PERIOD
                 self._hear_supplier()
-            if now >= next_staff:
-                next_staff = now + (timedelta(minutes=5) if self._done.is_set() else STAFF_PERIOD)
-                worked += self._ship(now)
+            if now >= next_look:
+                next_look = now + LOOK_PERIOD
+                worked += sum(keep_times(self.hub))
             if self._done.is_set():
                 deadline = deadline or time.monotonic() + SETTLE_WALL_SECONDS
-                if has_come_to_rest(self.hub, self.world, self._ended_at) or time.monotonic() > deadline:
+                is_at_rest = self.staff.is_done and has_come_to_rest(self.hub, self.world, self._ended_at)
+                if is_at_rest or time.monotonic() > deadline:
                     self._at_rest.set()
                     return
             if not worked:
@@ -208,14 +227,14 @@ class Replay:
             pull_replies(self.hub, SUPPLIER_NAME)
         self.hub.database.run(lambda c: PublicationStore(c, self.clock.now()).note_aging())
 
-    def _ship(self, now: datetime) -> int:
-        with self.hub.database.read() as connection:
-            wait = timedelta() if self._done.is_set() else SHIP_AFTER
-            due = ReportStore(connection, now).fulfillments_before(now - wait)
-        for number in due:
-            parcel = Parcel(carrier="Colissimo", tracking_number=f"6A{number:011d}")
-            ship_fulfillment(self.hub, number, parcel=parcel)
-        return len(due)
+    def _staff(self) -> None:
+        """Rounds of the people at the desks; after the last event they hurry."""
+        while not self._at_rest.is_set():
+            due = self.clock.now() + (timedelta(minutes=5) if self._done.is_set() else STAFF_PERIOD)
+            is_over = self._done.is_set()
+            self.staff.round(in_a_hurry=is_over)
+            while self.clock.now() < due and not self._at_rest.is_set() and is_over == self._done.is_set():
+                time.sleep(0.002)
 
     # -- the world ---------------------------------------------------------------------------------------------
 
@@ -226,69 +245,12 @@ class Replay:
             wait = (event.at - self.clock.now()).total_seconds()
             if wait > 0:
                 self.clock.sleep(wait)
-            self._happen(event)
+            self._scene.happen(event)
             if number % 200 == 0 or number == total:
                 self._tell(f"{event.at:%Y-%m-%d}: {number} of {total} events")
         self._ended_at = self.clock.now()
         self.clock.run_at(min(self._speed, REST_SPEED))
         self._done.set()
-
-    def _happen(self, event: Event) -> None:
-        lines = [BasketLine(sku, units) for sku, units in event.lines]
-        match event.kind:
-            case EventKind.SALE:
-                name, point = self._channel_of(event)
-                shopper = make_shopper(random.Random(f"shopper {event.customer or event.invoice}"), 0)
-                purchase = self.world.buy(name, lines, shopper, point)
-                if purchase.order_id is not None:
-                    bought = Counter({line.sku: line.units for line in purchase.lines})
-                    self._sold[event.invoice] = (name, point, purchase.order_id, bought)
-            case EventKind.TAKE_BACK:
-                self._take_back(event, lines)
-            case EventKind.BLIND_RETURN:
-                _, point = self._till_of(event)
-                self.world.give_back("tills", None, lines, point)
-                self.figures["blind returns"] += len(lines)
-            case EventKind.ADJUSTMENT:
-                for sku, units in event.lines:
-                    adjust(
-                        self.hub,
-                        sku,
-                        WAREHOUSE.code,
-                        units,
-                        reason=AdjustmentReason.CORRECTION,
-                        document=event.invoice,
-                    )
-                    self.adjusted[sku, WAREHOUSE.code] += units
-                    self.figures["adjustments"] += 1
-
-    def _take_back(self, event: Event, lines: Sequence[BasketLine]) -> None:
-        """What had been sold here is canceled if it has not left, else it comes back; the rest was never sold."""
-        name, point, order_id, units = self._sold.get(event.of or "", ("", "", "", Counter()))
-        sold: list[BasketLine] = []
-        for line in lines:
-            taken = min(line.units, units[line.sku])
-            if taken:
-                units[line.sku] -= taken
-                sold.append(BasketLine(line.sku, taken))
-            self.figures["taken back"] += taken
-            self.figures["taken back unsold"] += line.units - taken
-        if sold:
-            never_sent = self.world.take_back(name, order_id, sold, point)
-            self.figures["taken back"] -= never_sent
-            self.figures["taken back unsold"] += never_sent
-
-    def _channel_of(self, event: Event) -> tuple[str, str]:
-        """Chosen by customer and country, by the invoice where the customer is blank."""
-        key = f"{event.customer}|{event.country}" if event.customer else event.invoice
-        number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4])
-        names = sorted(self._accounts)
-        points = list(self._accounts[names[number % len(names)]].stock_points)
-        return names[number % len(names)], points[number // len(names) % len(points)]
-
-    def _till_of(self, event: Event) -> tuple[str, str]:
-        points = list(self._accounts["tills"].stock_points)
-        return "tills", points[int.from_bytes(hashlib.sha256(event.invoice.encode()).digest()[:4]) % len(points)]
 
     def _carry_webhooks(self) -> None:
         postmen = [

@@ -79,6 +79,8 @@ class HubLook:
     dead_letters: int
     left_too_early: frozenset[tuple[str, str]] = frozenset()
     """Orders of which units were canceled that had left, by account: somebody has the task."""
+    declined: frozenset[tuple[str, str, str]] = frozenset()
+    """(account, order, location): who would not serve it, or did not answer in time, is not asked again."""
 
 
 def look(database: Database, now: datetime) -> HubLook:
@@ -105,6 +107,7 @@ def look(database: Database, now: datetime) -> HubLook:
                 if task.kind == "canceled_after_shipping"
                 for channel, order in [task.subject.rsplit(":", 1)[0].split(":", 1)]
             ),
+            frozenset(audit.declines()),
         )
 
 
@@ -220,6 +223,7 @@ def _short(record: Record, hub: HubLook, left: Mapping[tuple[str, str], int], ve
             continue
         places = {place for places in record.points[line.channel].values() for place in places} - {SUPPLIER.code}
         parts = record.parts[line.sku].items()
+        places -= {place for place in places if (line.channel, line.order, place) in hub.declined}
         free = [place for place in sorted(places) if all(left.get((part, place), 0) >= units for part, units in parts)]
         if free:
             verdict.unserved += 1

@@ -71,12 +71,13 @@ def replay(
     files: Annotated[list[Path], typer.Argument(help="Order history: CSV or CSV.GZ with InvoiceNo, StockCode, …")],
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
     speed: Annotated[float, typer.Option(help="Seconds of history in one second.", min=1.0)] = 2000.0,
+    accuracy: Annotated[float, typer.Option(help="Share of right stock records in stores.", min=0.0, max=1.0)] = 1.0,
     database: Annotated[str | None, typer.Option(help="URL of an empty database (default: a temporary one).")] = None,
 ) -> None:
     """Replay real order history through the emulated platforms, and judge it."""
     with tempfile.TemporaryDirectory(prefix="nervure-") as folder:
         url = database or f"sqlite:///{Path(folder) / 'replay.db'}"
-        outcome = run_replay(files, database_url=url, speed=speed, say=say)
+        outcome = run_replay(files, database_url=url, speed=speed, say=say, accuracy=accuracy)
     _finish(outcome, json_file)
 
 

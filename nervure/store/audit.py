@@ -11,7 +11,9 @@ from nervure.store.audit_related import RelatedAuditStore
 from nervure.store.catalogue import ITEM
 from nervure.store.orders import (
     CHANNEL,
+    DECLINES,
     FULFILLMENT,
+    FULFILLMENT_EVENT,
     FULFILLMENT_LINE,
     IS_NAMED,
     LINE,
@@ -227,6 +229,20 @@ class AuditStore(ClaimAuditStore, RelatedAuditStore):
         )
         for row in self._connection.execute(query):
             yield ServedAudit(*row)
+
+    def declines(self) -> Iterator[tuple[str, str, str]]:
+        """(channel, order, location) where a location will not serve an order any more."""
+        query = (
+            sa.select(CHANNEL.c.name, ORDER.c.external_id, LOCATION.c.code)
+            .join(FULFILLMENT, FULFILLMENT.c.id == FULFILLMENT_EVENT.c.fulfillment_order_id)
+            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
+            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+            .where(FULFILLMENT_EVENT.c.kind.in_(DECLINES))
+            .distinct()
+        )
+        for row in self._connection.execute(query):
+            yield row.name, row.external_id, row.code
 
     def publications(self) -> Iterator[PublicationAudit]:
         """Every publication."""

@@ -59,7 +59,9 @@ IS_NAMED = (
 
 _LEFT = (FulfillmentState.SHIPPED.value, FulfillmentState.HANDED_OVER.value)
 _STILL_HERE = (*sorted(AT_LOCATION), FulfillmentState.SENT_TO_SUPPLIER.value)
-_DECLINES = (StepKind.REJECTED.value, StepKind.TIMED_OUT.value, StepKind.UNCLAIMED.value)
+DECLINES = (StepKind.REJECTED.value, StepKind.TIMED_OUT.value, StepKind.UNCLAIMED.value)
+"""After one of these steps the location is not asked again for the order."""
+
 _OVER = (OrderState.COMPLETED.value, OrderState.CANCELED.value)
 
 RELEASED_STATES = (OrderState.OPEN.value, OrderState.COMPLETED.value)
@@ -263,7 +265,7 @@ class OrderStore:
         query = (
             sa.select(FULFILLMENT.c.location_id)
             .join(FULFILLMENT_EVENT, FULFILLMENT_EVENT.c.fulfillment_order_id == FULFILLMENT.c.id)
-            .where(FULFILLMENT.c.order_id == order_id, FULFILLMENT_EVENT.c.kind.in_(_DECLINES))
+            .where(FULFILLMENT.c.order_id == order_id, FULFILLMENT_EVENT.c.kind.in_(DECLINES))
         )
         return set(self._connection.execute(query).scalars())
 

@@ -9,7 +9,8 @@ import pytest
 from nervure.store.database import Database
 from simulation.catalogue import SUPPLIER, WAREHOUSE
 from simulation.history import Event, EventKind, History, read_history
-from simulation.replay import Replay, ReplayReport, stock_for
+from simulation.reenactment import stock_for
+from simulation.replay import Replay, ReplayReport
 from tests.nervure.world import fresh_sqlite
 from tests.reference import shared
 
@@ -89,6 +90,19 @@ def test_a_small_day_ends_right(database: Database) -> None:
     assert said[-1] == "2010-12-01: 47 of 47 events"
     written = report.as_json()
     assert (written["lost"], written["rows_read"], written["speed"]) == (0, history.rows_read, 6_000)
+
+
+def test_a_day_with_wrong_records_ends_right_and_lets_nobody_down_who_could_be_served() -> None:
+    with fresh_sqlite() as database:
+        report = Replay(small_day(), database, speed=6_000, tell=no_word, accuracy=0.0).run()
+    must_be_right(report)
+    assert report.wrong_records == 36, "every record of the three stores"
+    written = report.as_json()
+    assert written["accuracy"] == 0.0
+    assert written["staff"]["units not found"] >= written["staff"]["picks that found too little"] > 0
+    assert written["staff"]["counts"] > 0
+    assert written["servable_orders"] == report.servable.orders > 0
+    assert written["short_though_there"] == report.servable.short
 
 
 @pytest.mark.requirement("R33")
