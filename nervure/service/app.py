@@ -10,15 +10,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse
 
 from nervure.operations.hub import Hub
 from nervure.operations.staff import adjust, receive, ship_fulfillment
 from nervure.operations.webhooks import MAX_BODY_BYTES, WebhookRefusedError, take_webhook
-from nervure.service import counts, desk, desk_pages, promises, reservations, serials
+from nervure.service import console, counts, desk, desk_pages, promises, reservations, serials
 from nervure.service.hub import REFUSALS, TheHub, refused
-from nervure.service.page import render
-from nervure.store.inbox import InboxStore
 from nervure.store.reports import ReportStore
 from schemas.base import MAX_UNITS
 from schemas.fulfillment import Parcel
@@ -45,7 +42,7 @@ def create_app(open_hub: OpenHub, *, api_token: str | None) -> FastAPI:
     app.include_router(desk_pages.router)
     for error, handler in desk_pages.HANDLERS.items():
         app.add_exception_handler(error, handler)
-    for more in (counts.router, desk.router, promises.router, reservations.router, serials.router):
+    for more in (console.router, counts.router, desk.router, promises.router, reservations.router, serials.router):
         app.include_router(more, dependencies=[Depends(signed_in)])
     return app
 
@@ -95,15 +92,6 @@ async def webhook(channel: str, request: Request, hub: TheHub) -> Response:
     except WebhookRefusedError as error:
         raise HTTPException(error.status, str(error)) from error
     return Response(status_code=200)
-
-
-@staff.get("/", response_class=HTMLResponse)
-def overview(hub: TheHub) -> str:
-    """The page for people."""
-    now = hub.clock.now()
-    with hub.database.read() as connection:
-        reports = ReportStore(connection, now)
-        return render(reports.channels(), reports.tasks(limit=30), InboxStore(connection, now).dead(limit=20), now)
 
 
 @staff.get("/status")

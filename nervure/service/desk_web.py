@@ -10,13 +10,11 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, HTTPException, Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -25,6 +23,7 @@ from nervure.operations.desk_users import SESSION_HOURS, signed_in
 from nervure.operations.hub import Hub
 from nervure.service.desk_texts import LANGUAGES, TEXTS, month, wanted
 from nervure.service.hub import TheHub
+from nervure.service.templating import TEMPLATES
 from nervure.store.desk_users import DeskUser
 
 TOKEN_COOKIE = "nervure_desk"  # noqa: S105 - the cookie's name
@@ -41,14 +40,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 """Nothing is loaded from elsewhere, no script runs, nobody frames the pages, and no browser keeps what they show."""
-
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 class SignedOutError(Exception):
@@ -93,7 +84,7 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:  # what a template shows
         """A page as this visitor sees it."""
-        html = _TEMPLATES.get_template(template).render(
+        html = TEMPLATES.get_template(template).render(
             visit=self,
             t=TEXTS[self.language],
             when=self.when,

@@ -271,6 +271,7 @@ def test_tasks_are_told(hub: Hub, client: Client) -> None:
 
 STAFF_CALLS = (
     ("GET", "/"),
+    ("GET", "/order"),
     ("GET", "/status"),
     ("GET", "/availability/shop/BOLT"),
     ("GET", "/fulfillment-orders"),

@@ -1,0 +1,218 @@
+"""Orders as people look at them: their lines, who does what of them, and every step. Without personal data."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from nervure.store.catalogue import ITEM
+from nervure.store.orders import (
+    CHANNEL,
+    FULFILLMENT,
+    FULFILLMENT_EVENT,
+    FULFILLMENT_LINE,
+    LINE,
+    LOCATION,
+    ORDER,
+    SHORTFALL,
+)
+from schemas.fulfillment import FulfillmentState, StepKind
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """One order in a list. `name`: the number that people know it by. `units_short`: nobody can serve them yet."""
+
+    channel: str
+    external_id: str
+    name: str
+    state: str
+    placed_at: datetime
+    units: int
+    units_short: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow:
+    """Units of one line; `units_served` are with some location, sent or not."""
+
+    sku: str
+    title: str
+    units_ordered: int
+    units_canceled: int
+    units_served: int
+    units_short: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """What happened to a fulfillment order. `by` empty: the hub itself."""
+
+    kind: StepKind
+    by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """One fulfillment order: who does what, and what has happened."""
+
+    number: int
+    location: str
+    state: FulfillmentState
+    created_at: datetime
+    ended_at: datetime | None
+    tracking_number: str | None
+    units: Mapping[str, int]
+    steps: Sequence[StepRow]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """An order with everything that a page shows of it. `plan`: why its locations were chosen."""
+
+    order: OrderRow
+    delivery_method: str
+    destination: str
+    lines: Sequence[LineRow]
+    parts: Sequence[PartRow]
+    plan: Mapping[str, Any] = field(default_factory=dict)
+
+
+class OrderPageStore:
+    """One look."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def recent(self, limit: int = 20) -> list[OrderRow]:
+        """The newest orders."""
+        query = self._orders().order_by(ORDER.c.placed_at.desc(), ORDER.c.id.desc()).limit(limit)
+        return [_as_order(row) for row in self._connection.execute(query)]
+
+    def named(self, name: str, channel: str | None = None) -> list[OrderRow]:
+        """The orders of this number or external id; more than one only where several channels have one."""
+        query = self._orders().where(sa.or_(ORDER.c.number == name, ORDER.c.external_id == name))
+        if channel is not None:
+            query = query.where(CHANNEL.c.name == channel)
+        return [_as_order(row) for row in self._connection.execute(query.order_by(ORDER.c.id))]
+
+    def page(self, channel: str, external_id: str) -> OrderPage | None:
+        """One order; None: there is none."""
+        query = self._orders().add_columns(
+            ORDER.c.id, ORDER.c.delivery_method, ORDER.c.country, ORDER.c.postal_code, ORDER.c.routing
+        )
+        row = self._connection.execute(
+            query.where(CHANNEL.c.name == channel, ORDER.c.external_id == external_id)
+        ).one_or_none()
+        if row is None:
+            return None
+        return OrderPage(
+            _as_order(row),
+            row.delivery_method,
+            " ".join(part for part in (row.postal_code, row.country) if part),
+            self._lines(row.id),
+            self._parts(row.id),
+            row.routing or {},
+        )
+
+    @staticmethod
+    def _orders() -> sa.Select[Any]:
+        units = (
+            sa.select(sa.func.sum(LINE.c.units_ordered - LINE.c.units_canceled))
+            .where(LINE.c.order_id == ORDER.c.id)
+            .scalar_subquery()
+        )
+        short = (
+            sa.select(sa.func.sum(SHORTFALL.c.units))
+            .join(LINE, LINE.c.id == SHORTFALL.c.order_line_id)
+            .where(LINE.c.order_id == ORDER.c.id)
+            .scalar_subquery()
+        )
+        return sa.select(
+            CHANNEL.c.name.label("channel"),
+            ORDER.c.external_id,
+            ORDER.c.number,
+            ORDER.c.state,
+            ORDER.c.placed_at,
+            units.label("units"),
+            short.label("units_short"),
+        ).join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+
+    def _lines(self, order_id: int) -> list[LineRow]:
+        served = (
+            sa.select(sa.func.sum(FULFILLMENT_LINE.c.units))
+            .where(FULFILLMENT_LINE.c.order_line_id == LINE.c.id)
+            .scalar_subquery()
+        )
+        query = (
+            sa.select(LINE, ITEM.c.sku, served.label("served"), SHORTFALL.c.units.label("short"))
+            .join(ITEM, ITEM.c.id == LINE.c.item_id)
+            .join(SHORTFALL, SHORTFALL.c.order_line_id == LINE.c.id, isouter=True)
+            .where(LINE.c.order_id == order_id)
+            .order_by(LINE.c.id)
+        )
+        return [
+            LineRow(row.sku, row.title, row.units_ordered, row.units_canceled, int(row.served or 0), row.short or 0)
+            for row in self._connection.execute(query)
+        ]
+
+    def _parts(self, order_id: int) -> list[PartRow]:
+        mine = FULFILLMENT.c.order_id == order_id
+        units: dict[int, dict[str, int]] = defaultdict(dict)
+        query = (
+            sa.select(FULFILLMENT.c.id, ITEM.c.sku, sa.func.sum(FULFILLMENT_LINE.c.units).label("units"))
+            .join(FULFILLMENT_LINE, FULFILLMENT_LINE.c.fulfillment_order_id == FULFILLMENT.c.id)
+            .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
+            .join(ITEM, ITEM.c.id == LINE.c.item_id)
+            .where(mine, FULFILLMENT_LINE.c.units > 0)
+            .group_by(FULFILLMENT.c.id, ITEM.c.sku)
+            .order_by(ITEM.c.sku)
+        )
+        for row in self._connection.execute(query):
+            units[row.id][row.sku] = int(row.units)
+        steps: dict[int, list[StepRow]] = defaultdict(list)
+        events = (
+            sa.select(FULFILLMENT_EVENT)
+            .join(FULFILLMENT, FULFILLMENT.c.id == FULFILLMENT_EVENT.c.fulfillment_order_id)
+            .where(mine)
+            .order_by(FULFILLMENT_EVENT.c.id)
+        )
+        for row in self._connection.execute(events):
+            steps[row.fulfillment_order_id].append(StepRow(StepKind(row.kind), row.by, row.reason, row.recorded_at))
+        parts = (
+            sa.select(FULFILLMENT, LOCATION.c.code)
+            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+            .where(mine)
+            .order_by(FULFILLMENT.c.id)
+        )
+        return [
+            PartRow(
+                row.id,
+                row.code,
+                FulfillmentState(row.state),
+                row.created_at,
+                row.ended_at,
+                row.tracking_number,
+                units[row.id],
+                steps[row.id],
+            )
+            for row in self._connection.execute(parts)
+        ]
+
+
+def _as_order(row: sa.Row[Any]) -> OrderRow:
+    return OrderRow(
+        row.channel,
+        row.external_id,
+        row.number or row.external_id,
+        row.state,
+        row.placed_at,
+        int(row.units or 0),
+        int(row.units_short or 0),
+    )

@@ -1,0 +1,124 @@
+"""The pages for the office: the hub at a glance, and each order with its reasons. What they show is escaped."""
+
+import html
+import re
+
+import pytest
+
+from nervure.operations import desk
+from nervure.operations.desk import Actor
+from nervure.operations.hub import Hub
+from nervure.orders.rules import Routing
+from nervure.store.routing import RoutingStore
+from schemas.locations import Address
+from schemas.orders import Delivery, DeliveryMethod
+from schemas.routing import LocationRouting, RoutingSettings
+from tests.nervure.operations.scripted import looking, order_of, settle
+from tests.nervure.service import test_app
+from tests.nervure.service.test_app import HOME, PERSONAL, SIGNED, Client, jane_buys
+from tests.nervure.service.test_promises import FRANCE
+from tests.nervure.world import an_order
+
+hub = test_app.hub
+client = test_app.client
+
+
+def text(page: str) -> str:
+    """What a person reads."""
+    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", body).split()))
+
+
+def shown(client: Client, path: str, status: int = 200) -> str:
+    answer = client.get(path)
+    assert answer.status_code == status, answer.text
+    return text(answer.text)
+
+
+def buys(hub: Hub, client: Client, channel: str, order: str, **units: int) -> None:
+    delivery = Delivery(method=DeliveryMethod.SHIP, address=HOME)
+    body = order_of(an_order(order, units, channel=channel, delivery=delivery)).body
+    assert client.post(f"/webhooks/{channel}", headers=SIGNED, content=body).status_code == 200
+    settle(hub)
+
+
+def test_the_hub_at_a_glance(hub: Hub, client: Client) -> None:
+    assert "Newest orders None." in shown(client, "/")
+    jane_buys(hub, client)
+    page = client.get("/").text
+    assert '<a href="/order?channel=shop&amp;name=1">' in page
+    read = text(page)
+    assert "channel platform orders last confirmed confirmed pending error excluded state" in read
+    assert "To look at Nothing. Dead letters None. Newest orders order channel placed state units short" in read
+    assert not [word for word in PERSONAL if word in page]
+    assert "<script" not in page
+
+
+def test_what_is_dead_and_what_is_to_do_stand_there_escaped(hub: Hub, client: Client) -> None:
+    with looking(hub) as world:
+        world.orders.open_task("shortfall", "anything", "<b>bold</b> & more")
+    assert client.post("/webhooks/shop", headers=SIGNED, content=b"no order").status_code == 200
+    settle(hub)
+    page = client.get("/").text
+    assert "<b>bold" not in page
+    assert "shortfall anything <b>bold</b> & more" in text(page)
+    assert re.search(r"Dead letters \d+ shop \S+", text(page))
+
+
+def test_an_order_shows_its_lines_its_steps_and_its_reasons_in_euros(hub: Hub, client: Client) -> None:
+    own = {"lyon": LocationRouting(handling=1), "paris": LocationRouting(handling=4)}
+    with hub.database.write() as connection:
+        RoutingStore(connection, hub.clock.now()).put(Routing(RoutingSettings(split=2, zones=(FRANCE,)), own))
+    jane_buys(hub, client)
+    with looking(hub) as world:
+        [number] = world.connection.exec_driver_sql("SELECT id FROM fulfillment_order").scalars().all()
+    desk.accept(hub, number, Actor(by="ana", location="lyon"))
+    read = shown(client, "/order?channel=shop&name=1")
+    assert "placed 2026-03-02 09:00 UTC · ship to 69003 FR" in read
+    assert "sku title ordered canceled served short BOLT" in read
+    assert f"{number} lyon accepted 2 BOLT" in read
+    assert "accepted by ana" in read
+    assert "6.00 euros, of that 0.00 for splitting; no plan is cheaper." in read
+    assert "lyon chosen 2 6.00 handling 1.00, shipping 5.00 paris outranked" in read
+    assert not [word for word in PERSONAL if word in read]
+
+
+def test_without_costs_the_reasons_are_sentences(hub: Hub, client: Client) -> None:
+    jane_buys(hub, client)
+    read = shown(client, "/order?name=1")
+    assert "lyon chosen: has all of it" in read
+    assert "euros" not in read
+
+
+def test_a_shortfall_is_seen(hub: Hub, client: Client) -> None:
+    buys(hub, client, "shop", "1", BOLT=1_000)
+    with looking(hub) as world:
+        [short] = world.connection.exec_driver_sql("SELECT units FROM shortfall").scalars().all()
+    assert f"BOLT 1000 0 {1_000 - short} {short}" in shown(client, "/order?name=1").replace("Bolt ", "")
+
+
+def test_a_name_on_two_channels_is_a_choice(hub: Hub, client: Client) -> None:
+    jane_buys(hub, client)
+    buys(hub, client, "till", "1", BOLT=1)
+    assert "Several channels have an order of this name. #1 on shop #1 on till" in shown(client, "/order?name=1")
+    assert "Several" not in shown(client, "/order?name=1&channel=till")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("/order?name=9", "there is no order '9'"), ("/order?name=9&channel=shop", "there is no order '9' on 'shop'")],
+)
+def test_an_unknown_order_is_said_to_be_unknown(client: Client, path: str, said: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()) == (404, {"detail": said})
+
+
+def test_what_a_place_far_away_is_called_does_no_harm(hub: Hub, client: Client) -> None:
+    where = Address(country="FR", postal_code="<i>1", city="Lyon", lines=("1 rue de la Paix",))
+    body = order_of(an_order("<u>7", {"BOLT": 1}, delivery=Delivery(method=DeliveryMethod.SHIP, address=where))).body
+    assert client.post("/webhooks/shop", headers=SIGNED, content=body).status_code == 200
+    settle(hub)
+    page = client.get("/order?name=%3Cu%3E7").text
+    assert "<u>" not in page
+    assert "<i>" not in page
+    assert "<u>7" in text(page)
