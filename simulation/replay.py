@@ -214,7 +214,7 @@ class Replay:
                 worked += sum(keep_times(self.hub))
             if self._done.is_set():
                 deadline = deadline or time.monotonic() + SETTLE_WALL_SECONDS
-                is_at_rest = self.staff.is_done and has_come_to_rest(self.hub, self.world, self._ended_at)
+                is_at_rest = self.staff.has_counted() and has_come_to_rest(self.hub, self.world, self._ended_at)
                 if is_at_rest or time.monotonic() > deadline:
                     self._at_rest.set()
                     return

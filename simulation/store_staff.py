@@ -55,8 +55,7 @@ class StoreStaff:
                     done += self._work_on(job, in_a_hurry=in_a_hurry)
         return done + self._count()
 
-    @property
-    def is_done(self) -> bool:
+    def has_counted(self) -> bool:
         """Whether everything that was to be counted is counted."""
         return not self._counted and not self._to_count()
 

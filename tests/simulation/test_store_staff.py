@@ -92,7 +92,7 @@ def test_what_lies_there_is_sent_when_its_time_has_come(shop: Shop) -> None:
     assert shop.served() == {(PARIS, "shipped"): 2}
     assert shop.shelves.there[MUG, PARIS] == 1
     assert shop.shelves.differences(shop.on_hand()) == []
-    assert (shop.staff.is_done, shop.staff.figures) == (True, {"parcels": 1})
+    assert (shop.staff.has_counted(), shop.staff.figures) == (True, {"parcels": 1})
 
 
 def test_what_is_not_found_is_sent_from_elsewhere_and_counted(shop: Shop) -> None:
@@ -104,11 +104,11 @@ def test_what_is_not_found_is_sent_from_elsewhere_and_counted(shop: Shop) -> Non
     shop.staff.round(in_a_hurry=True)
     assert shop.served() == {(PARIS, "shipped"): 1, (LILLE, "accepted"): 2}
     assert shop.shelves.wrong[MUG, PARIS] == 0, "what was written off is what was missing"
-    assert not shop.staff.is_done
+    assert not shop.staff.has_counted()
     for _ in range(3):
         shop.staff.round(in_a_hurry=True)
     assert shop.served() == {(PARIS, "shipped"): 1, (LILLE, "shipped"): 2}
-    assert shop.staff.is_done
+    assert shop.staff.has_counted()
     assert shop.staff.figures == {"picks that found too little": 1, "units not found": 2, "parcels": 2, "counts": 1}
     assert shop.shelves.differences(shop.on_hand()) == []
     assert shop.tasks() == set()
