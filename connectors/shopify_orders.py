@@ -115,6 +115,7 @@ class _OpenLine:
 def push_shipment(client: GraphqlClient, shipment: Shipment, *, notify: bool) -> None:
     """Fulfills the shipment's units wherever Shopify has them waiting; what was told before is not told again.
 
+    What Shopify takes is fulfilled, so that its buyer can follow the parcel, before anything else of it is refused.
     A fulfillment has no field for our id, so it is found again by its tracking number; a shipment without a parcel
     carries its own id there.
 
@@ -129,11 +130,14 @@ def push_shipment(client: GraphqlClient, shipment: Shipment, *, notify: bool) ->
     for line in shipment.lines:
         wanted[line.order_line] = wanted.get(line.order_line, 0) + line.units
     missing = {line: units - told.get(line, 0) for line, units in wanted.items() if units > told.get(line, 0)}
-    chosen = _choose(order, missing, _fulfilled(alive), shipment)
+    chosen, refusals = _choose(order, missing, _fulfilled(alive))
     for place in dict.fromkeys(item.place for item in chosen):
         here = [item for item in chosen if item.place == place]
         for start in range(0, len(here), LINES_IN_ONE_FULFILLMENT):
             _fulfill(client, here[start : start + LINES_IN_ONE_FULFILLMENT], shipment, notify=notify)
+    if refusals:
+        what = f"Shopify order {shipment.order!r}: shipment {shipment.external_id!r}"
+        raise RefusedError(f"{what} has {', and '.join(refusals)}")
 
 
 def _read_to_ship(client: GraphqlClient, order: str, parts: int = SMALL_WINDOWS["parts"]) -> dict[str, Any]:
@@ -176,12 +180,13 @@ def _waiting(order: dict[str, Any]) -> Iterator[_OpenLine]:
 
 
 def _choose(
-    order: dict[str, Any], missing: Mapping[str, int], fulfilled: Mapping[str, int], shipment: Shipment
-) -> list[_OpenLine]:
-    """Open lines with the units to take of each; nothing is chosen where one line cannot be served."""
+    order: dict[str, Any], missing: Mapping[str, int], fulfilled: Mapping[str, int]
+) -> tuple[list[_OpenLine], list[str]]:
+    """Open lines with the units to take of each, and what Shopify does not wait for, in words."""
     ordered = {number(line["id"]): line["quantity"] for line in order["lineItems"]["nodes"]}
     waiting = list(_waiting(order))
     chosen: list[_OpenLine] = []
+    refusals: list[str] = []
     for line, units in missing.items():
         still = units
         here = [item for item in waiting if item.line == line and item.units > 0]
@@ -190,14 +195,13 @@ def _choose(
             still -= taken
             if taken:
                 chosen.append(_OpenLine(item.place, item.fulfillment_order, item.id, line, units=taken, is_held=False))
-        what = f"Shopify order {shipment.order!r}: shipment {shipment.external_id!r} has {still} units of line {line!r}"
-        if still and any(item.is_held for item in here):
-            raise RefusedError(f"{what} that Shopify keeps on hold or scheduled")
         everything = fulfilled.get(line, 0) + sum(item.units for item in here)
-        if still and (line not in ordered or everything < ordered[line]):
-            raise RefusedError(f"{what} that Shopify has canceled, refunded or never sold")
-        # Still missing and nothing canceled: somebody has fulfilled these units on Shopify already.
-    return chosen
+        if still and any(item.is_held for item in here):
+            refusals.append(f"{still} units of line {line!r} that Shopify keeps on hold or scheduled")
+        elif still and (line not in ordered or everything < ordered[line]):
+            refusals.append(f"{still} units of line {line!r} that Shopify has canceled, refunded or never sold")
+        # Else somebody has fulfilled these units on Shopify already.
+    return chosen, refusals
 
 
 def _fulfill(client: GraphqlClient, items: list[_OpenLine], shipment: Shipment, *, notify: bool) -> None:
