@@ -22,10 +22,11 @@ from nervure.inventory.transfers import (
 )
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
-from nervure.operations.staff import item_of, place_of
+from nervure.operations.staff import RepeatError, booked_otherwise, item_of, place_of
 from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
+from nervure.store.movements import MovementStore
 from nervure.store.stock import StockStore
 from nervure.store.transfers import TransferStore, asked_of
 
@@ -138,6 +139,7 @@ def arrive(hub: Hub, arrival: Arrival, *, found: bool = False, lost: bool = Fals
     Raises:
         UnknownStockError: no such sku.
         TransferError: no such transfer, or more arrives than is under way.
+        RepeatError: the arrival was booked with other units.
     """
     if arrival.units is not None and arrival.document is None:
         raise TransferError("an arrival of some units needs a name: give it with --document")
@@ -150,6 +152,7 @@ def arrive(hub: Hub, arrival: Arrival, *, found: bool = False, lost: bool = Fals
         under_way = sum(line.units for line in lines)
         asked = _asked(arrival, lines)
         if arrival.document is not None and not store.note_arrival(route.id, arrival.document, asked):
+            _check_repeat(connection, now, route, arrival, asked)
             return None
         units = arrival.units if arrival.units is not None else 0 if lost else under_way
         excess = max(units - under_way, 0)
@@ -224,6 +227,19 @@ def _meant(
     if not lines:
         raise TransferError(f"transfer {arrival.transfer!r} carries no such units of {arrival.sku!r}")
     return lines
+
+
+def _check_repeat(connection: Connection, now: datetime, route: Route, arrival: Arrival, asked: str) -> None:
+    """Whether an arrival of this name says what was booked."""
+    statement = cause_key(asked, arrival.document or "")
+    endings = (f"|arrived|{statement}|in", f"|found|{statement}")
+    before = sum(
+        one.units
+        for one in MovementStore(connection, now).of_document(route.document)
+        if one.cause_key.endswith(endings)
+    )
+    if arrival.units not in {None, before}:
+        raise RepeatError(booked_otherwise(arrival.document or "", before, arrival.units or 0))
 
 
 def _asked(arrival: Arrival, lines: Sequence[UnderWay]) -> str:

@@ -9,7 +9,7 @@ from nervure.inventory.transfers import Choice
 from nervure.operations.hub import Hub
 from nervure.operations.incoming import incoming
 from nervure.operations.purchases import ExpectedLine, PurchaseError, expect
-from nervure.operations.staff import UnknownStockError, adjust, receive
+from nervure.operations.staff import RepeatError, UnknownStockError, adjust, receive
 from nervure.operations.transfers import Arrival, Arrived, Dispatch, TransferError, arrive, cancel, dispatch
 from nervure.store.database import Database
 from nervure.store.orders import LOCATION
@@ -119,6 +119,21 @@ def test_units_arrive_in_parts_and_each_arrival_counts_once(hub: Hub) -> None:
     assert arrive(hub, Arrival("T-1", "BOLT", document="A3")) == Arrived(2)
     assert arrive(hub, second) is None
     assert where(hub) == (0, 0, 7)
+
+
+def test_an_arrival_under_a_known_name_with_other_units_is_refused_and_says_what_was_booked(hub: Hub) -> None:
+    send(hub, 4)
+    arrive(hub, Arrival("T-1", "BOLT", 2, "A1"))
+    before = where(hub)
+    for units in (1, 3):
+        with pytest.raises(RepeatError, match=f"'A1' was booked before with 2 units, not with {units}: give this"):
+            arrive(hub, Arrival("T-1", "BOLT", units, "A1"))
+    assert arrive(hub, Arrival("T-1", "BOLT", 2, "A1")) is None
+    assert where(hub) == before
+    assert arrive(hub, Arrival("T-1", "BOLT", 5, "A2"), found=True) == Arrived(5, 3, 0)
+    assert arrive(hub, Arrival("T-1", "BOLT", 5, "A2"), found=True) is None
+    with pytest.raises(RepeatError, match="'A2' was booked before with 5 units, not with 2"):
+        arrive(hub, Arrival("T-1", "BOLT", 2, "A2"))
 
 
 def test_one_name_may_speak_of_one_sku_and_then_of_the_rest(hub: Hub) -> None:
