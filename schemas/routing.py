@@ -126,14 +126,22 @@ class LocationRouting(Canonical):
     countries: tuple[CountryCode, ...] = ()
     keep_units: Annotated[int, Field(ge=0)] = 0
 
-    def closes_at(self, day: date) -> time | None:
-        """Until when something is sent on a day; None: it is closed."""
+    def open_on(self, day: date) -> tuple[time, time | None] | None:
+        """From when until when it is open on a day, by the clock on its wall; until None: midnight. None: closed."""
         if day in self.holidays:
             return None
         hours = self.hours.get(list(Weekday)[day.weekday()])
         if hours is None:
-            return None if self.hours else self.cut_off or time.max
-        end = time.fromisoformat(hours.partition("-")[2])
+            return None if self.hours else (time.min, None)
+        begin, _, end = hours.partition("-")
+        return time.fromisoformat(begin), time.fromisoformat(end)
+
+    def closes_at(self, day: date) -> time | None:
+        """Until when something is sent on a day; None: it is closed."""
+        hours = self.open_on(day)
+        if hours is None:
+            return None
+        end = hours[1] or time.max
         return min(end, self.cut_off) if self.cut_off else end
 
     def dispatch_day(self, local: datetime, within_days: int) -> date | None:
