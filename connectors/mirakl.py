@@ -43,7 +43,7 @@ from connectors.transport import Runtime
 from mappings.mirakl import CAME_BACK, STOCK_POINT, translate
 from schemas.capabilities import Capabilities, Confirmation, DecrementMoment, StockMeaning, WriteMode
 from schemas.documents import Heard, RawDocument
-from schemas.fulfillment import Parcel, Shipment
+from schemas.fulfillment import Parcel, ReadyNotice, Shipment
 from schemas.levels import LevelAnswer, LevelKey, LevelReading, LevelWrite, WriteOutcome
 
 ORDERS_PERIOD_SECONDS = 60.0
@@ -200,6 +200,9 @@ class MiraklConnection:
         except RefusedError:
             if self._api.order(shipment.order)["order_state"] not in LEFT_STATES:
                 raise
+
+    def push_ready(self, notice: ReadyNotice) -> bool:
+        raise RefusedError("Mirakl's seller API has no word for an order that waits for its customer")
 
     def push_cancellation(self, order_external_id: str, lines: Mapping[str, int]) -> None:
         """Withdraws units: canceled (OR30) while Mirakl allows it, else refunded and taken out of the shipment (OR28).

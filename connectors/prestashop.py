@@ -17,7 +17,7 @@ Facts: recorded answers of 8.0.4, the vendor's resource list for 8.x and the cor
   POST on order_histories.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -32,7 +32,7 @@ from connectors.records import WRITE_SECONDS, Channel, ChannelConnection, Channe
 from connectors.transport import Runtime
 from mappings.prestashop import PLACE, translate
 from schemas.capabilities import Capabilities, Confirmation, DecrementMoment, StockMeaning, WriteMode
-from schemas.fulfillment import Shipment
+from schemas.fulfillment import ReadyNotice, Shipment
 from schemas.levels import LevelAnswer, LevelKey, LevelReading, LevelWrite, WriteOutcome
 
 SILENCES_IN_A_ROW = 3
@@ -48,6 +48,7 @@ CAPABILITIES = Capabilities(
     write_mode=WriteMode.LAST_WRITER_WINS,
     confirmation=Confirmation.ANSWER,
     has_webhooks=False,
+    can_push_ready=True,
     write_batch=100,
     read_batch=100,
     calls_per_minute=600.0,
@@ -61,7 +62,9 @@ class PrestaShopSettings(ChannelSettings):
     """One shop.
 
     `id_shop_group` is given where the group shares its stock. The states are those of PS_OS_CANCELED, PS_OS_ERROR and
-    PS_OS_REFUND; `shipped_state` None: the first one that has the flag. `time_zone` is the shop's PS_TIMEZONE.
+    PS_OS_REFUND; `shipped_state` None: the first one that has the flag. `ready_state`: the shop's own for what
+    waits for its customer. `pickup_carriers`: those whose orders customers fetch; a carrier that is edited there gets
+    another id. `time_zone` is the shop's PS_TIMEZONE.
     """
 
     key: SecretStr
@@ -71,6 +74,8 @@ class PrestaShopSettings(ChannelSettings):
     payment_error_state: int = 8
     refunded_state: int = 7
     shipped_state: int | None = None
+    ready_state: int | None = None
+    pickup_carriers: tuple[int, ...] = ()
 
     @property
     def stock_point(self) -> str:
@@ -92,7 +97,9 @@ class PrestaShopConnection:
             "payment_error": settings.payment_error_state,
             "refunded": settings.refunded_state,
         }
-        self._orders = Orders(self._webservice, settings.id_shop, roles, settings.stock_point)
+        self._orders = Orders(
+            self._webservice, settings.id_shop, roles, settings.stock_point, pickup_carriers=settings.pickup_carriers
+        )
 
     def check(self) -> str:
         """Names the shop.
@@ -134,7 +141,8 @@ class PrestaShopConnection:
             ("payment_error_state", settings.payment_error_state),
             ("refunded_state", settings.refunded_state),
         ]
-        return roles if settings.shipped_state is None else [*roles, ("shipped_state", settings.shipped_state)]
+        chosen = [("shipped_state", settings.shipped_state), ("ready_state", settings.ready_state)]
+        return roles + [(role, state) for role, state in chosen if state is not None]
 
     def _shop(self) -> Row:
         rows = self._webservice.rows("shops", {"id": f"[{self._settings.id_shop}]"}, display="[id,active,name]")
@@ -252,6 +260,25 @@ class PrestaShopConnection:
         if shipment.completes_order and not has_shipped:
             self._set_state(order, self._shipped_state())
 
+    def push_ready(self, notice: ReadyNotice) -> bool:
+        """Writes the shop's own state for that, once the whole order waits; the customer gets no mail.
+
+        PrestaShop has no such state of its own: without `ready_state` the shop cannot be told.
+        """
+        if self._settings.ready_state is None:
+            return False
+        order = self._order(notice.order)
+        if self._is_dead(order):
+            raise RefusedError(f"order {notice.order!r} is canceled in PrestaShop: nobody fetches it")
+        if self._has_been(order, {self._settings.ready_state, *self._orders.shipped_states()}):
+            return True
+        ready = {line.order_line: line.units for line in notice.lines}
+        rows = self._rows_of(order)
+        if any(ready.get(line, 0) < row.units - row.gone for line, row in rows.items()):
+            return False
+        self._set_state(order, self._settings.ready_state)
+        return True
+
     def push_cancellation(self, order_external_id: str, lines: Mapping[str, int]) -> None:
         """Cancels whole orders; PrestaShop then puts their units back on its own number.
 
@@ -293,12 +320,14 @@ class PrestaShopConnection:
         return int(order["current_state"]) in dead
 
     def _has_shipped(self, order: Row) -> bool:
-        shipped = set(self._orders.shipped_states())
-        if int(order["current_state"]) in shipped:
+        return self._has_been(order, set(self._orders.shipped_states()))
+
+    def _has_been(self, order: Row, states: Collection[int]) -> bool:
+        if int(order["current_state"]) in states:
             return True
         filters = {"id_order": f"[{order['id']}]"}
         visited = self._webservice.rows("order_histories", filters, display="[id,id_order_state]")
-        return any(int(entry["id_order_state"]) in shipped for entry in visited)
+        return any(int(entry["id_order_state"]) in states for entry in visited)
 
     def _shipped_state(self) -> int:
         states = self._orders.shipped_states()

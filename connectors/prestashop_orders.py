@@ -6,7 +6,7 @@ order holds a secure key, a full customer a password hash, and neither may leave
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -89,12 +89,21 @@ def earliest_utc(local: str, zone: ZoneInfo) -> datetime:
 class Orders:
     """Reads orders of one shop; states, countries and currencies are kept while the connection lasts."""
 
-    def __init__(self, webservice: Webservice, shop: int, roles: Mapping[str, int], stock_point: str) -> None:
+    def __init__(
+        self,
+        webservice: Webservice,
+        shop: int,
+        roles: Mapping[str, int],
+        stock_point: str,
+        *,
+        pickup_carriers: Collection[int] = (),
+    ) -> None:
         self._webservice = webservice
         self._shop = {"id_shop": f"[{shop}]"}
         self._id_shop = shop
         self._roles = dict(roles)
         self._stock_point = stock_point
+        self._pickup_carriers = frozenset(pickup_carriers)
         self._states: dict[int, Row] = {}
         self._countries: dict[int, str] = {}
         self._currencies: dict[int, str] = {}
@@ -149,6 +158,8 @@ class Orders:
             named = {int(order.get("current_state") or 0), *ids_of(visited, "id_order_state")}
             parts = {
                 "stock_point": self._stock_point,
+                # Only where it is so: what a shop without pickups wrote is read again as the same event.
+                **({"is_pickup": True} if int(order.get("id_carrier") or 0) in self._pickup_carriers else {}),
                 "roles": self._roles,
                 "currency": self._currencies.get(int(order.get("id_currency") or 0), ""),
                 "country": self._countries.get(int(address.get("id_country") or 0)) if address else None,

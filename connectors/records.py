@@ -13,7 +13,7 @@ from schemas.base import Code
 from schemas.capabilities import Capabilities
 from schemas.documents import Fact, RawDocument, Translation
 from schemas.dropship import DropShipOrder, FeedVerdict, SupplierReply
-from schemas.fulfillment import Shipment
+from schemas.fulfillment import ReadyNotice, Shipment
 from schemas.levels import LevelAnswer, LevelKey, LevelReading, LevelWrite
 from schemas.locations import TimeZoneName
 
@@ -74,6 +74,13 @@ class ChannelConnection(Protocol):
 
     def push_shipment(self, shipment: Shipment) -> None:
         """Tells the channel what left; told before: nothing happens."""
+
+    def push_ready(self, notice: ReadyNotice) -> bool:
+        """Tells the channel what waits for its customer; told before, or fetched since: nothing happens.
+
+        False: it has no word for that, or none for a part of what it would be said of.
+        Only where `capabilities.can_push_ready`; elsewhere RefusedError.
+        """
 
     def push_cancellation(self, order_external_id: str, lines: Mapping[str, int]) -> None:
         """Tells the channel that these units of these lines will not be delivered; told before: nothing happens."""

@@ -31,6 +31,7 @@ from connectors.shopify_orders import (
     Cancellation,
     complete,
     push_cancellation,
+    push_ready,
     push_shipment,
     run_in_windows,
 )
@@ -39,7 +40,7 @@ from connectors.transport import Runtime
 from mappings.shopify import LEVEL_NODE, LOCATION_NODE, ORDER_NODE, VARIANT_NODE, translate
 from schemas.capabilities import Capabilities, Confirmation, DecrementMoment, StockMeaning, WriteMode
 from schemas.documents import Heard, RawDocument
-from schemas.fulfillment import Shipment
+from schemas.fulfillment import ReadyNotice, Shipment
 from schemas.levels import LevelAnswer, LevelKey, LevelReading, LevelWrite, WriteOutcome
 
 WRITE_BATCH = 250
@@ -250,6 +251,10 @@ class ShopifyConnection:
     def push_shipment(self, shipment: Shipment) -> None:
         push_shipment(self._client, shipment, notify=self._settings.notify_customers)
 
+    def push_ready(self, notice: ReadyNotice) -> bool:
+        """Shopify then writes to the customer by itself, whatever `notify_customers` says."""
+        return push_ready(self._client, notice)
+
     def push_cancellation(self, order_external_id: str, lines: Mapping[str, int]) -> None:
         how = Cancellation(
             notifies=self._settings.notify_customers,
@@ -368,6 +373,7 @@ CHANNEL = Channel(
         write_mode=WriteMode.COMPARE_AND_SET,
         confirmation=Confirmation.ANSWER,
         has_webhooks=True,
+        can_push_ready=True,
         write_batch=WRITE_BATCH,
         read_batch=WINDOW,
         calls_per_minute=8.0,  # 100 points a second, the smallest plan, at 750 points a call

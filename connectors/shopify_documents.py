@@ -263,6 +263,7 @@ query ToShip($id: ID!, $parts: Int!, $inner: Int!) {
       nodes {
         id
         status
+        deliveryMethod { methodType }
         assignedLocation { location { id } }
         lineItems(first: $inner) { nodes { ...FulfillmentOrderLineParts } pageInfo { hasNextPage endCursor } }
       }
@@ -284,6 +285,19 @@ mutation CreateFulfillment($fulfillment: FulfillmentInput!) {
   fulfillmentCreate(fulfillment: $fulfillment) {
     fulfillment { id }
     userErrors { field message }
+  }
+}
+""",
+    points=20,
+    is_mutation=True,
+)
+
+READY_FOR_PICKUP = Document(
+    "ReadyForPickup",
+    """
+mutation ReadyForPickup($input: FulfillmentOrderLineItemsPreparedForPickupInput!) {
+  fulfillmentOrderLineItemsPreparedForPickup(input: $input) {
+    userErrors { field message code }
   }
 }
 """,
@@ -388,6 +402,7 @@ ALL = (
     SET_LEVELS,
     TO_SHIP,
     CREATE_FULFILLMENT,
+    READY_FOR_PICKUP,
     CANCEL_ORDER,
     JOB,
     CANCELLED_AT,

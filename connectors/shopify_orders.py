@@ -13,7 +13,7 @@ from connectors.shopify_graphql import GraphqlClient, TooCostlyError
 from mappings import shopify_nodes as nodes
 from mappings.shopify_plain import PlainOrder, gid, number
 from mappings.shopify_refunds import settle
-from schemas.fulfillment import Shipment
+from schemas.fulfillment import ReadyNotice, Shipment
 
 WINDOW = 250
 """What one list may hold at most in an answer."""
@@ -30,6 +30,8 @@ JOB_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)
 _FULFILLABLE = ("OPEN", "IN_PROGRESS")
 _HELD = ("ON_HOLD", "SCHEDULED", "INCOMPLETE")
 _DEAD = ("CANCELLED", "ERROR", "FAILURE")
+_PREPARED = "fulfillmentOrderLineItemsPreparedForPickup"
+_NOTHING_TO_PREPARE = "NO_LINE_ITEMS_TO_PREPARE_FOR_FULFILLMENT_ORDER"
 _CONNECTIONS = ("lineItems", "fulfillmentLineItems", "refundLineItems")
 
 
@@ -232,6 +234,42 @@ def _refuse_errors(data: dict[str, Any], mutation: str, what: str, *, errors: st
         reasons = "; ".join(str(error.get("message", ""))[:160] for error in payload[errors])
         raise RefusedError(f"Shopify refused {mutation} for {what}: {reasons}")
     return payload
+
+
+def push_ready(client: GraphqlClient, notice: ReadyNotice) -> bool:
+    """Marks what customers pick up as ready where all of it is; False: some of it waits for more.
+
+    Shopify does not show what is marked. It refuses to mark it twice: that says that it was told before.
+
+    Raises:
+        RefusedError: the order is not for pickup there, is on hold, or Shopify's own reason.
+    """
+    order = _read_to_ship(client, notice.order)
+    ready = {line.order_line: line.units for line in notice.lines}
+    pickups = [one for one in order["fulfillmentOrders"]["nodes"] if _is_pickup(one)]
+    if not pickups:
+        raise RefusedError(f"Shopify order {notice.order!r} is not for pickup there")
+    open_units = {
+        one["id"]: {number(item["lineItem"]["id"]): item["remainingQuantity"] for item in one["lineItems"]["nodes"]}
+        for one in pickups
+        if one["status"] in (*_FULFILLABLE, *_HELD)
+    }
+    whole = [
+        waiting for waiting, units in open_units.items() if all(ready.get(line, 0) >= n for line, n in units.items())
+    ]
+    if any(one["status"] in _HELD for one in pickups if one["id"] in whole):
+        raise RefusedError(f"Shopify keeps order {notice.order!r} on hold or scheduled: it cannot be marked as ready")
+    for waiting in whole:
+        wanted = {"lineItemsByFulfillmentOrder": [{"fulfillmentOrderId": waiting}]}
+        data = client.run(documents.READY_FOR_PICKUP, {"input": wanted})
+        errors = (data.get(_PREPARED) or {}).get("userErrors") or []
+        if [error.get("code") for error in errors] != [_NOTHING_TO_PREPARE]:
+            _refuse_errors(data, _PREPARED, f"order {notice.order!r}")
+    return len(whole) == len(open_units)
+
+
+def _is_pickup(waiting: dict[str, Any]) -> bool:
+    return bool((waiting["deliveryMethod"] or {}).get("methodType") == "PICK_UP")
 
 
 # what will not

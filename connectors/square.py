@@ -29,14 +29,14 @@ from pydantic import SecretStr
 from connectors.errors import ContractError, RefusedError
 from connectors.records import Channel, ChannelSettings, Page
 from connectors.square_client import SquareClient, Wire, is_reading, moment_of, rfc3339
-from connectors.square_fulfillments import push_cancellation, push_shipment
+from connectors.square_fulfillments import push_cancellation, push_ready, push_shipment
 from connectors.square_webhooks import receive, subscribe
 from connectors.square_writes import CountWriter, shown_counts
 from connectors.transport import Runtime
 from mappings.square import CHANGE, COUNT, ITEM, LOCATION, ORDER, translate
 from schemas.capabilities import Capabilities, Confirmation, DecrementMoment, StockMeaning, WriteMode
 from schemas.documents import Heard, RawDocument
-from schemas.fulfillment import Shipment
+from schemas.fulfillment import ReadyNotice, Shipment
 from schemas.levels import LevelAnswer, LevelKey, LevelReading, LevelWrite
 
 LOCATIONS_A_SEARCH = 10
@@ -143,6 +143,10 @@ class SquareConnection:
         """Completes the fulfillments that the shipment covers, with its tracking; a till ticket has none."""
         push_shipment(self._client, shipment)
 
+    def push_ready(self, notice: ReadyNotice) -> bool:
+        """Moves pickups whose lines are all there to PREPARED; Square tells the customer as its seller has set it."""
+        return push_ready(self._client, notice)
+
     def push_cancellation(self, order_external_id: str, lines: Mapping[str, int]) -> None:
         """Cancels a whole unpaid order; what is paid must be refunded in Square by a person."""
         push_cancellation(self._client, order_external_id, lines)
@@ -238,6 +242,7 @@ CHANNEL = Channel(
         write_mode=WriteMode.LAST_WRITER_WINS,
         confirmation=Confirmation.ANSWER,
         has_webhooks=True,
+        can_push_ready=True,
         write_batch=100,
         read_batch=IDS_A_QUESTION,
         calls_per_minute=600.0,

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from urllib.parse import quote
 
 from connectors.errors import RefusedError
 from connectors.square_client import SquareClient, SquareRefusedError, Wire
-from schemas.fulfillment import Shipment
+from schemas.fulfillment import ReadyNotice, Shipment
 
 _FINAL = ("COMPLETED", "CANCELED", "FAILED")
+_BEFORE_READY = ("PROPOSED", "RESERVED")
 _CONFLICTS = {"CONFLICT", "VERSION_MISMATCH"}
 
 
@@ -33,6 +35,39 @@ def push_shipment(client: SquareClient, shipment: Shipment) -> None:
         return {"fulfillments": [_completed(part, shipment) for part in waiting]}
 
     _update(client, shipment.order, f"shipment {shipment.external_id}", covered)
+
+
+def push_ready(client: SquareClient, notice: ReadyNotice) -> bool:
+    """Moves the pickups whose lines all wait for their customer to PREPARED; False: one waits for more.
+
+    Raises:
+        RefusedError: the order is canceled in Square.
+    """
+    is_whole = True
+
+    def prepared(order: Wire) -> Wire | None:
+        nonlocal is_whole
+        if order.get("state") == "CANCELED":
+            raise RefusedError(f"Square's order {notice.order!r} is canceled: nobody fetches it")
+        ready = {line.order_line: line.units for line in notice.lines}
+        lacking = {
+            str(line.get("uid"))
+            for line in order.get("line_items") or ()
+            if ready.get(str(line.get("uid")), 0) < Decimal(str(line.get("quantity") or 0))
+        }
+        waiting = [
+            part
+            for part in order.get("fulfillments") or ()
+            if part.get("type") == "PICKUP" and part.get("state") in _BEFORE_READY
+        ]
+        whole = [part for part in waiting if not _lines(part, order) & lacking]
+        is_whole = len(whole) == len(waiting)
+        if order.get("state") == "COMPLETED" or not whole:
+            return None
+        return {"fulfillments": [{"uid": part.get("uid"), "state": "PREPARED"} for part in whole]}
+
+    _update(client, notice.order, f"ready {notice.location}", prepared)
+    return is_whole
 
 
 def push_cancellation(client: SquareClient, order_id: str, lines: Mapping[str, int]) -> None:

@@ -155,7 +155,7 @@ def _order(body: bytes, translation: Translation, what: str) -> list[Fact]:
         state=state,
         currency=wire.currency,
         lines=lines,
-        delivery=Delivery(method=DeliveryMethod.SHIP, address=_address(wire.address, wire.country)),
+        delivery=_delivery(wire),
         customer=_customer(wire),
         shipping_amount=wire.order.total_shipping_tax_incl,
         tax_amount=wire.order.total_paid_tax_incl - wire.order.total_paid_tax_excl,
@@ -164,6 +164,12 @@ def _order(body: bytes, translation: Translation, what: str) -> list[Fact]:
         total=wire.order.total_paid,
     )
     return [order, *_returns(wire, late_slips, translation.channel, zone, what)]
+
+
+def _delivery(wire: OrderDocument) -> Delivery:
+    if wire.is_pickup:
+        return Delivery(method=DeliveryMethod.PICKUP, stock_point=wire.stock_point)
+    return Delivery(method=DeliveryMethod.SHIP, address=_address(wire.address, wire.country))
 
 
 def _standing(wire: OrderDocument, what: str) -> tuple[datetime | None, OrderState]:

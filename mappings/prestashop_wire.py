@@ -162,6 +162,7 @@ class OrderDocument(Wire):
 
     read_at: UtcDateTime
     stock_point: str
+    is_pickup: bool = False
     currency: str
     country: str | None = None
     roles: WireRoles

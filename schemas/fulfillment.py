@@ -35,7 +35,12 @@ MAY_MOVE = frozenset({FulfillmentState.ALLOCATED, FulfillmentState.ACCEPTED})
 
 
 class StepKind(StrEnum):
-    """What happened to a fulfillment order at a location."""
+    """What happened to a fulfillment order at a location.
+
+    Of one that was offered to several: `taken`, another location has accepted it; `lacks`, it was accepted where its
+    units were gone; `withdrawn`, it is not offered any more. Of a pickup that is ready: `notified`, its channel knows;
+    `not_notified`, it cannot be told, or has refused.
+    """
 
     OFFERED = "offered"
     ACCEPTED = "accepted"
@@ -50,9 +55,26 @@ class StepKind(StrEnum):
     SHIPPED = "shipped"
     HANDED_OVER = "handed_over"
     UNCLAIMED = "unclaimed"
+    TAKEN = "taken"
+    LACKS = "lacks"
+    WITHDRAWN = "withdrawn"
+    NOTIFIED = "notified"
+    NOT_NOTIFIED = "not_notified"
     REDUCED = "reduced"
     CANCELED = "canceled"
     PUT_BACK = "put_back"
+
+
+class OfferState(StrEnum):
+    """Where an offer to a location stands that does not hold the units. All but `open` are final."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    TAKEN = "taken"
+    LACKING = "lacking"
+    WITHDRAWN = "withdrawn"
 
 
 class RejectReason(StrEnum):
@@ -89,6 +111,15 @@ class Parcel(Canonical):
     carrier: str
     tracking_number: str
     tracking_url: str | None = None
+
+
+class ReadyNotice(Canonical):
+    """What waits for its customer at one location of one order, all of it, whether that is new or not."""
+
+    channel: Code
+    order: ExternalId
+    location: Code
+    lines: tuple[FulfillmentLine, ...]
 
 
 class Shipment(Canonical):

@@ -56,7 +56,10 @@ class Line:
 
 @dataclass(slots=True)
 class FulfillmentOrder:
-    """`lines`: id of its own line by order line; `remaining`: units to send by order line."""
+    """`lines`: id of its own line by order line; `remaining`: units to send by order line.
+
+    `method`: how it is delivered; `is_prepared`: the customer was told that it is ready to be picked up.
+    """
 
     id: int
     place: int
@@ -64,6 +67,8 @@ class FulfillmentOrder:
     totals: dict[int, int]
     remaining: dict[int, int]
     status: str = "OPEN"
+    method: str = "SHIPPING"
+    is_prepared: bool = False
 
 
 @dataclass(slots=True)

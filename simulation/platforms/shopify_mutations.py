@@ -188,6 +188,27 @@ class Mutations:
         made = self._shop.fulfill(order, takes, fulfillment.get("trackingInfo") or {}, self.now)
         return {"fulfillment": fulfillment_node(self._shop, order, made), "userErrors": []}
 
+    def fulfillmentOrderLineItemsPreparedForPickup(  # noqa: N802 - Shopify's own spelling
+        self,
+        _info: object,
+        input: Node,  # noqa: A002 - Shopify's own spelling
+    ) -> Node:
+        found: list[FulfillmentOrder] = []
+        for index, wanted in enumerate(input["lineItemsByFulfillmentOrder"]):
+            path = ("input", "lineItemsByFulfillmentOrder", str(index), "fulfillmentOrderId")
+            owner = self._waiting(number(wanted["fulfillmentOrderId"], "FulfillmentOrder"))
+            if owner is None or owner[1].method != "PICK_UP":
+                message = "Invalid fulfillment order ID provided."
+                return {"userErrors": [_error(message, *path, code="FULFILLMENT_ORDER_INVALID")]}
+            if owner[1].is_prepared or owner[1].status not in ("OPEN", "IN_PROGRESS"):
+                message = "The fulfillment order does not have any line items that can be prepared."
+                code = "NO_LINE_ITEMS_TO_PREPARE_FOR_FULFILLMENT_ORDER"
+                return {"userErrors": [_error(message, *path, code=code)]}
+            found.append(owner[1])
+        for one in found:
+            one.is_prepared = True
+        return {"userErrors": []}
+
     def _waiting(self, id_: int) -> tuple[Order, FulfillmentOrder] | None:
         return next(
             ((order, one) for order in self._shop.orders.values() for one in order.fulfillment_orders if one.id == id_),

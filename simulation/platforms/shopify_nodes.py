@@ -258,7 +258,7 @@ def fulfillment_order_node(shop: Shop, order: Order, waiting: FulfillmentOrder) 
         "id": gid("FulfillmentOrder", waiting.id),
         "status": waiting.status,
         "assignedLocation": {"location": location_node(shop, waiting.place)},
-        "deliveryMethod": {"id": gid("DeliveryMethod", waiting.id), "methodType": "SHIPPING"},
+        "deliveryMethod": {"id": gid("DeliveryMethod", waiting.id), "methodType": waiting.method},
         "lineItems": connection(
             lines,
             lambda line: {

@@ -33,6 +33,14 @@ type FulfillmentOrder implements Node {
 type FulfillmentOrderAssignedLocation { location: Location }
 type FulfillmentOrderConnection { nodes: [FulfillmentOrder!]! }
 type FulfillmentOrderLineItem implements Node { id: ID! lineItem: LineItem! remainingQuantity: Int! }
+type FulfillmentOrderLineItemsPreparedForPickupPayload {
+  userErrors: [FulfillmentOrderLineItemsPreparedForPickupUserError!]!
+}
+type FulfillmentOrderLineItemsPreparedForPickupUserError {
+  code: FulfillmentOrderLineItemsPreparedForPickupUserErrorCode
+  field: [String!]
+  message: String!
+}
 type FulfillmentOrderLineItemConnection { nodes: [FulfillmentOrderLineItem!]! pageInfo: PageInfo! }
 type FulfillmentTrackingInfo { company: String number: String url: URL }
 type InventoryAdjustmentGroup implements Node {
@@ -92,6 +100,9 @@ type MoneyBag { presentmentMoney: MoneyV2! shopMoney: MoneyV2! }
 type MoneyV2 { amount: Decimal! currencyCode: CurrencyCode! }
 type Mutation {
   fulfillmentCreate(fulfillment: FulfillmentInput!, message: String): FulfillmentCreatePayload
+  fulfillmentOrderLineItemsPreparedForPickup(
+    input: FulfillmentOrderLineItemsPreparedForPickupInput!
+  ): FulfillmentOrderLineItemsPreparedForPickupPayload
   inventorySetQuantities(input: InventorySetQuantitiesInput!): InventorySetQuantitiesPayload
   orderCancel(
     notifyCustomer: Boolean, orderId: ID!, reason: OrderCancelReason!, refund: Boolean, refundMethod:
@@ -221,6 +232,10 @@ input RefundInput {
 }
 input RefundLineItemInput { lineItemId: ID! locationId: ID quantity: Int! restockType: RefundLineItemRestockType }
 input WebhookSubscriptionInput { uri: String format: WebhookSubscriptionFormat filter: String }
+input FulfillmentOrderLineItemsPreparedForPickupInput {
+  lineItemsByFulfillmentOrder: [PreparedFulfillmentOrderLineItemsInput!]!
+}
+input PreparedFulfillmentOrderLineItemsInput { fulfillmentOrderId: ID! }
 input FulfillmentOrderLineItemsInput {
   fulfillmentOrderId: ID!
   fulfillmentOrderLineItems: [FulfillmentOrderLineItemInput!]
@@ -245,6 +260,9 @@ enum CountryCode {
   TW TZ UA UG UM US UY UZ VA VC VE VG VN VU WF WS XK YE YT ZA ZM ZW
 }
 enum CurrencyCode { EUR }
+enum FulfillmentOrderLineItemsPreparedForPickupUserErrorCode {
+  FULFILLMENT_ORDER_INVALID NO_LINE_ITEMS_TO_PREPARE_FOR_FULFILLMENT_ORDER UNABLE_TO_PREPARE_QUANTITY
+}
 enum DeliveryMethodType { LOCAL NONE PICKUP_POINT PICK_UP RETAIL SHIPPING }
 enum FulfillmentDisplayStatus { FULFILLED CANCELED }
 enum FulfillmentOrderStatus { CANCELLED CLOSED INCOMPLETE IN_PROGRESS ON_HOLD OPEN SCHEDULED }

@@ -28,9 +28,9 @@ from connectors.records import ChannelConnection, Page
 from connectors.transport import HttpRequest, HttpResponse
 from nervure.clock import ManualClock
 from schemas.documents import Fact, RawDocument, Translation
-from schemas.fulfillment import FulfillmentLine, Parcel, Shipment
+from schemas.fulfillment import FulfillmentLine, Parcel, ReadyNotice, Shipment
 from schemas.levels import LevelAnswer, LevelKey, LevelReading, LevelWrite, WriteOutcome
-from schemas.orders import Order, OrderState, Return
+from schemas.orders import DeliveryMethod, Order, OrderState, Return
 from schemas.publications import ChannelListing, ChannelPlace
 from schemas.stock import StockObservation
 from simulation.platform import BasketLine, CatalogueEntry, Shopper
@@ -153,6 +153,7 @@ def test_check_names_the_shop() -> None:
         ({"id_shop_group": 4}, "keeps no stock at point 'group-4'"),
         ({"canceled_state": 77}, "canceled_state name order states that do not exist"),
         ({"shipped_state": 77}, "shipped_state name order states that do not exist"),
+        ({"ready_state": 77}, "ready_state name order states that do not exist"),
         ({"id_shop": 2}, "no shop 2"),
     ],
 )
@@ -845,6 +846,56 @@ def shipment(order: str, *, number: str | None = "6A123", completes: bool = True
         parcel=Parcel(carrier="colissimo", tracking_number=number) if number else None,
         completes_order=completes,
     )
+
+
+def notice(order: str, **lines: int) -> ReadyNotice:
+    return ReadyNotice(
+        channel="prestashop",
+        order=order,
+        location="main",
+        lines=tuple(FulfillmentLine(order_line=line.strip("_"), units=units) for line, units in lines.items()),
+    )
+
+
+def test_an_order_of_a_pickup_carrier_is_fetched_in_the_shop() -> None:
+    rig = make_rig(pickup_carriers=(7,))
+    sent, fetched = buy(rig, ("SKU-01", 1)), buy(rig, ("SKU-01", 1))
+    order_row(rig, fetched)["id_carrier"] = 7
+    found = {order.external_id: order.delivery for order in orders(rig, START)}
+    assert (found[sent].method, found[sent].stock_point) == (DeliveryMethod.SHIP, None)
+    assert (found[fetched].method, found[fetched].stock_point) == (DeliveryMethod.PICKUP, "1")
+
+
+def test_what_is_ready_gets_the_shops_own_state_once_and_only_when_all_of_it_is() -> None:
+    rig = make_rig(ready_state=3)
+    number = buy(rig, ("SKU-01", 2), ("SKU-02", 1))
+    connection = rig.connect()
+    assert not connection.push_ready(notice(number, _1=2))
+    assert not connection.push_ready(notice(number, _1=1, _2=1))
+    assert writes(rig) == []
+    assert [connection.push_ready(notice(number, _1=2, _2=1)) for _ in range(2)] == [True, True]
+    [request] = writes(rig)
+    assert (request.method, request.path) == ("POST", "/api/order_histories?output_format=JSON")
+    assert order_row(rig, number)["current_state"] == 3
+    connection.push_shipment(shipment(number))
+    assert connection.push_ready(notice(number, _1=2, _2=1)), "it was fetched since"
+    assert order_row(rig, number)["current_state"] == 4
+
+
+def test_a_shop_without_such_a_state_is_told_nothing() -> None:
+    rig = make_rig()
+    number = buy(rig, ("SKU-01", 1))
+    before = len(rig.requests)
+    assert not rig.connect().push_ready(notice(number, _1=1))
+    assert len(rig.requests) == before
+
+
+def test_a_canceled_order_is_not_ready() -> None:
+    rig = make_rig(ready_state=3)
+    number = buy(rig, ("SKU-01", 1))
+    rig.connect().push_cancellation(number, {"1": 1})
+    with pytest.raises(RefusedError, match="is canceled in PrestaShop"):
+        rig.connect().push_ready(notice(number, _1=1))
 
 
 def carrier_row(rig: Rig, order: str) -> dict[str, Any]:

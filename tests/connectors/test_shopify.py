@@ -32,7 +32,7 @@ from connectors.shopify_graphql import PATH, Budget
 from connectors.transport import HttpRequest, HttpResponse, Send
 from nervure.clock import ManualClock
 from schemas.documents import Fact, Translation
-from schemas.fulfillment import FulfillmentLine, Parcel, Shipment
+from schemas.fulfillment import FulfillmentLine, Parcel, ReadyNotice, Shipment
 from schemas.levels import LevelKey, LevelReading, LevelWrite, WriteOutcome
 from schemas.orders import Order, OrderState, Return
 from schemas.publications import ChannelListing, ChannelPlace
@@ -139,6 +139,15 @@ def shipment(order: str, lines: dict[str, int], id_: str = "S1", parcel: Parcel 
     )
 
 
+def notice(order: str, lines: dict[str, int]) -> ReadyNotice:
+    return ReadyNotice(
+        channel="shop",
+        order=order,
+        location="WH",
+        lines=tuple(FulfillmentLine(order_line=line, units=units) for line, units in lines.items()),
+    )
+
+
 def answering(*answers: HttpResponse | Exception) -> tuple[Send, list[HttpRequest]]:
     """A wire that gives these answers in turn, the last one for ever."""
     sent: list[HttpRequest] = []
@@ -200,6 +209,9 @@ def test_every_request_of_a_day_coerces_against_the_published_schema() -> None:
     list(hub.pull_orders(START))
     whole = bought(rig, ("SKU-003", 1))
     hub.push_cancellation(whole, {polled(rig, whole)[0].lines[0].external_id: 1})
+    fetched = bought(rig, ("SKU-003", 1))
+    shop(rig)._shop.orders[int(fetched)].fulfillment_orders[0].method = "PICK_UP"
+    assert hub.push_ready(notice(fetched, {polled(rig, fetched)[0].lines[0].external_id: 1}))
 
     sent = [json.loads(request.body) for request in rig.requests]
     assert {body["operationName"] for body in sent} == {document.name for document in documents.ALL}

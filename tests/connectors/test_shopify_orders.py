@@ -10,13 +10,14 @@ from connectors.transport import HttpRequest, HttpResponse
 from schemas.orders import OrderState
 from simulation.platform import BasketLine
 from simulation.platforms.shopify_api import Rate
-from tests.connectors.conformance import START
+from tests.connectors.conformance import START, Rig
 from tests.connectors.test_shopify import (
     NORTH,
     bought,
     connection,
     graphql,
     make_rig,
+    notice,
     parcel_of,
     places_request,
     polled,
@@ -52,6 +53,80 @@ def test_a_shipments_notice_leaves_half_of_the_budget_to_orders_and_numbers() ->
     assert rig.clock.now() == START, "orders are heard at once"
     hub.push_shipment(shipment(order, {line: 1}))
     assert rig.clock.now() - START > timedelta(seconds=1)
+
+
+def to_fetch(rig: Rig, *basket: tuple[str, int]) -> tuple[str, list[str]]:
+    """An order that its customer picks up, and its lines."""
+    order = bought(rig, *basket)
+    shop(rig)._shop.orders[int(order)].fulfillment_orders[0].method = "PICK_UP"
+    return order, [line.external_id for line in polled(rig, order)[0].lines]
+
+
+def is_prepared(rig: Rig, order: str) -> list[bool]:
+    return [one.is_prepared for one in shop(rig)._shop.orders[int(order)].fulfillment_orders]
+
+
+def test_a_pickup_that_is_ready_is_told_once_and_only_when_all_of_it_is() -> None:
+    rig = make_rig()
+    order, lines = to_fetch(rig, ("SKU-001", 3), ("SKU-002", 1))
+    hub = connection(rig)
+    assert not hub.push_ready(notice(order, {lines[0]: 3}))
+    assert not hub.push_ready(notice(order, {lines[0]: 2, lines[1]: 1}))
+    assert is_prepared(rig, order) == [False]
+    whole = notice(order, {lines[0]: 3, lines[1]: 1})
+    assert [hub.push_ready(whole) for _ in range(2)] == [True, True], (
+        "what it was told before it refuses as nothing new"
+    )
+    assert is_prepared(rig, order) == [True]
+    hub.push_shipment(shipment(order, {lines[0]: 3, lines[1]: 1}))
+    asked = rig.emulator.requests_by_operation()["fulfillmentOrderLineItemsPreparedForPickup"]
+    assert hub.push_ready(whole), "it was fetched since"
+    assert rig.emulator.requests_by_operation()["fulfillmentOrderLineItemsPreparedForPickup"] == asked == 2
+
+
+def test_a_ready_notice_without_an_answer_is_told_again_without_a_second_effect() -> None:
+    rig = make_rig()
+    order, lines = to_fetch(rig, ("SKU-001", 1))
+
+    def deaf(request: HttpRequest) -> HttpResponse:
+        answer = rig.wire(request)
+        if b"PreparedForPickup" in request.body:
+            raise NoAnswerError("cut")
+        return answer
+
+    with pytest.raises(NoAnswerError):
+        connection(rig, deaf).push_ready(notice(order, {lines[0]: 1}))
+    assert connection(rig).push_ready(notice(order, {lines[0]: 1}))
+    assert is_prepared(rig, order) == [True]
+
+
+def test_what_is_no_pickup_or_is_on_hold_is_refused() -> None:
+    rig = make_rig()
+    order = bought(rig, ("SKU-001", 1))
+    line = polled(rig, order)[0].lines[0].external_id
+    with pytest.raises(RefusedError, match="is not for pickup there"):
+        connection(rig).push_ready(notice(order, {line: 1}))
+    held, lines = to_fetch(rig, ("SKU-002", 1))
+    shop(rig)._shop.orders[int(held)].fulfillment_orders[0].status = "ON_HOLD"
+    with pytest.raises(RefusedError, match="on hold or scheduled"):
+        connection(rig).push_ready(notice(held, {lines[0]: 1}))
+    with pytest.raises(RefusedError, match="knows no order"):
+        connection(rig).push_ready(notice("99999999", {line: 1}))
+
+
+def test_a_refusal_of_shopifys_own_is_a_refusal() -> None:
+    rig = make_rig()
+    order, lines = to_fetch(rig, ("SKU-001", 1))
+
+    def refusing(request: HttpRequest) -> HttpResponse:
+        if b"PreparedForPickup" not in request.body:
+            return rig.wire(request)
+        error = {"field": None, "message": "Invalid fulfillment order", "code": "FULFILLMENT_ORDER_INVALID"}
+        return graphql(data={"fulfillmentOrderLineItemsPreparedForPickup": {"userErrors": [error]}})
+
+    with pytest.raises(RefusedError, match="Invalid fulfillment order"):
+        connection(rig, refusing).push_ready(notice(order, {lines[0]: 1}))
+    assert is_prepared(rig, order) == [False]
 
 
 def test_two_equal_shipments_without_a_parcel_are_two() -> None:

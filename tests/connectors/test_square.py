@@ -30,7 +30,7 @@ from connectors.square_webhooks import EVENT_TYPES
 from connectors.transport import HttpRequest, HttpResponse, Send
 from mappings.square import COUNT, COUNTS_UPDATED, ORDER, ORDER_HINT
 from schemas.documents import Fact, Heard, RawDocument, Translation
-from schemas.fulfillment import FulfillmentLine, Parcel, Shipment
+from schemas.fulfillment import FulfillmentLine, Parcel, ReadyNotice, Shipment
 from schemas.levels import LevelAnswer, LevelKey, LevelReading, LevelWrite, WriteOutcome
 from schemas.orders import DeliveryMethod, Order, OrderState, Return
 from schemas.publications import ChannelListing, ChannelPlace
@@ -588,6 +588,15 @@ def shipment(order: Order, *, completes: bool = True, lines: Sequence[int] = (0,
     )
 
 
+def notice(order: Order, *lines: int) -> ReadyNotice:
+    return ReadyNotice(
+        channel="till",
+        order=order.external_id,
+        location="warehouse",
+        lines=tuple(FulfillmentLine(order_line=order.lines[n].external_id, units=order.lines[n].units) for n in lines),
+    )
+
+
 def order_of(rig: Rig, order_id: str) -> Order:
     [order] = [fact for fact in facts([connect(rig).fetch_order(order_id)]) if isinstance(fact, Order)]
     return order
@@ -621,6 +630,31 @@ def test_a_parcel_that_covers_the_fulfillment_completes_it(rig: Rig) -> None:
     assert (order.delivery.method, order.delivery.stock_point) == (DeliveryMethod.PICKUP, MAIN)
     connect(rig).push_shipment(shipment(order, completes=False))
     assert order_of(rig, order_id).state is OrderState.COMPLETED
+
+
+def test_a_pickup_that_is_ready_is_told_once_and_only_when_all_of_it_is(rig: Rig) -> None:
+    basket = [BasketLine("MUG-01", 2), BasketLine("MUG-02", 1)]
+    order_id = square(rig).order_ahead(basket, SHOPPER, MAIN, rig.clock.now(), kind="PICKUP")
+    order, updates = order_of(rig, order_id), rig.emulator.requests_by_operation
+    assert not connect(rig).push_ready(notice(order, 0)), "the other line is not there yet"
+    assert "UpdateOrder" not in updates()
+    assert [connect(rig).push_ready(notice(order, 0, 1)) for _ in range(2)] == [True, True]
+    assert updates()["UpdateOrder"] == 1
+    wire = json.loads(connect(rig).fetch_order(order_id).body)
+    assert [part["state"] for part in wire["fulfillments"]] == ["PREPARED"]
+    assert order_of(rig, order_id).state is OrderState.OPEN
+    connect(rig).push_shipment(shipment(order, lines=(0, 1)))
+    assert order_of(rig, order_id).state is OrderState.COMPLETED
+    assert connect(rig).push_ready(notice(order, 0, 1)), "it was fetched since"
+    assert updates()["UpdateOrder"] == 2
+
+
+def test_what_is_canceled_is_not_ready(rig: Rig) -> None:
+    opened = square(rig).open_ticket([BasketLine("MUG-01", 1)], MAIN, rig.clock.now())
+    order = order_of(rig, opened)
+    square(rig).cancel(opened, [], rig.clock.now())
+    with pytest.raises(RefusedError, match="is canceled"):
+        connect(rig).push_ready(notice(order, 0))
 
 
 def test_a_till_ticket_needs_no_shipment(rig: Rig) -> None:

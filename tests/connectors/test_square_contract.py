@@ -31,6 +31,7 @@ from tests.connectors.test_square import (
     facts,
     key,
     make_rig,
+    notice,
     order_of,
     receive,
     settings,
@@ -123,6 +124,8 @@ def tour(rig: Rig, witness: Witness) -> None:
     emulator.cancel(opened, [], now())
     sent = emulator.order_ahead([BasketLine("MUG-01", 1)], SHOPPER, MAIN, now(), kind="SHIPMENT")
     picked = emulator.order_ahead([BasketLine("MUG-01", 1)], SHOPPER, MAIN, now(), kind="PICKUP")
+    ahead = order_of(rig, picked)
+    assert connection.push_ready(notice(ahead, 0))
     for order_id in (sent, picked):
         connection.push_shipment(shipment(order_of(rig, order_id)))
     unpaid = emulator.open_ticket([BasketLine("MUG-01", 1)], MAIN, now())

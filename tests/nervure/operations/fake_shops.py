@@ -14,7 +14,7 @@ from nervure.clock import Clock
 from nervure.operations.hub import Account, Hub
 from nervure.store.database import Database
 from schemas.documents import Fact, Heard, RawDocument, Translation
-from schemas.fulfillment import Shipment
+from schemas.fulfillment import ReadyNotice, Shipment
 from schemas.levels import LevelAnswer, LevelKey, LevelReading, LevelWrite, WriteOutcome
 from schemas.orders import Order
 from tests.nervure.world import SHOP, START, World, merchant
@@ -81,6 +81,9 @@ class FakeShop:
 
     def accept_order(self, order_external_id: str, accepted_lines: Mapping[str, bool]) -> None:
         self._call()
+
+    def push_ready(self, notice: ReadyNotice) -> bool:
+        raise AssertionError(notice)
 
     def push_shipment(self, shipment: Shipment) -> None:
         self._call()
