@@ -121,6 +121,12 @@ class SupplierSection(_Section):
     exchange: SupplierSettings
 
 
+class DeskSection(_Section):
+    """`offer_to`: so many stores are asked at once who does a part of an order that goes to a store."""
+
+    offer_to: int = Field(default=1, ge=1, le=20)
+
+
 class Settings(_Section):
     """Everything a merchant sets."""
 
@@ -129,6 +135,7 @@ class Settings(_Section):
     channels: tuple[ChannelSection, ...] = ()
     suppliers: tuple[SupplierSection, ...] = ()
     routing: RoutingSettings | None = None
+    desk: DeskSection = DeskSection()
 
 
 def find() -> Path | None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from nervure.operations import desk, giving_up
+from nervure.operations import desk, giving_up, offers
 from nervure.operations.counts import CountRefusedError, Entered, close, confirm, enter, show
 from nervure.operations.desk import Actor, DeskRefusedError, UnknownFulfillmentError
 from nervure.operations.hub import Hub
@@ -65,12 +65,12 @@ class StoreStaff:
         actor = self._somebody(job)
         if job.state is FulfillmentState.ALLOCATED:
             if job.location == WAREHOUSE.code or in_a_hurry:
-                return desk.accept(self.hub, job.number, actor)
+                return offers.accept(self.hub, job.number, actor)[0]
             mood = random.Random(f"mood {self.seed} {job.number}").random()
             if mood < NO_TIME_SHARE:
                 self.figures["rejected for want of time"] += 1
                 return giving_up.reject(self.hub, job.number, RejectReason.NO_TIME, actor)
-            return 0 if mood < NO_TIME_SHARE + FORGOTTEN_SHARE else desk.accept(self.hub, job.number, actor)
+            return 0 if mood < NO_TIME_SHARE + FORGOTTEN_SHARE else offers.accept(self.hub, job.number, actor)[0]
         if not in_a_hurry and self.hub.clock.now() < job.placed_at + SHIP_AFTER:
             return 0
         return self._fetch(job, actor)

@@ -29,6 +29,8 @@ SUPPLIERS = "tests/nervure/operations/test_suppliers.py"
 FACTS = "tests/nervure/operations/test_facts.py"
 SETTLING = "tests/nervure/orders/test_settling.py"
 DESK = "tests/nervure/operations/test_desk.py -k sqlite"
+OFFERS = "tests/nervure/operations/test_offers.py -k sqlite"
+SENDING = "tests/nervure/operations/test_messages.py -k ready"
 DESK_PAGES = "tests/nervure/service/test_desk_pages.py"
 DESK_USERS = "tests/nervure/operations/test_desk_users.py -k sqlite"
 SHIPPING = "tests/nervure/orders/test_shipping.py"
@@ -1143,7 +1145,7 @@ BUGS = (
     Bug(
         "desk: a location does what is another's",
         "nervure/operations/desk.py",
-        "if found is None or actor.location not in {None, found.location}:",
+        "if found is None or not is_theirs:",
         "if found is None:",
         DESK,
     ),
@@ -1176,8 +1178,85 @@ BUGS = (
         DESK,
     ),
     Bug(
+        "offers: what has ended is accepted all the same",
+        "nervure/store/offering.py",
+        "                _IS_OPEN,\n                nobody.exists(),\n",
+        "                nobody.exists(),\n",
+        OFFERS,
+    ),
+    Bug(
+        "offers: what somebody else does is accepted all the same",
+        "nervure/store/offering.py",
+        "                _IS_OPEN,\n                nobody.exists(),\n",
+        "                _IS_OPEN,\n",
+        OFFERS,
+    ),
+    Bug(
+        "offers: who holds the units accepts, and the others are not told",
+        "nervure/operations/desk.py",
+        "        store.close(found.number)\n",
+        "",
+        OFFERS,
+    ),
+    Bug(
+        "offers: a store that was asked and did not answer is asked again",
+        ORDERS,
+        "where = sa.func.coalesce(FULFILLMENT_EVENT.c.location_id, FULFILLMENT.c.location_id)",
+        "where = FULFILLMENT.c.location_id",
+        OFFERS,
+    ),
+    Bug(
+        "offers: a store is asked that lacks a part",
+        "nervure/orders/offering.py",
+        "if all(there[",
+        "if any(there[",
+        "tests/nervure/orders/test_offering.py",
+    ),
+    Bug(
+        "offers: the units of another store are not taken off when they were not found",
+        "nervure/operations/offers.py",
+        '    _book_as_lost(desk, missing, f"rejected:{number}:{event}")\n',
+        "",
+        OFFERS,
+    ),
+    Bug(
+        "offers: to be slower counts as not having found",
+        "nervure/store/routing.py",
+        "(~sa.select(OFFER.c.id).where(*was_faster).exists(), ",
+        "(FULFILLMENT.c.id > 0, ",
+        OFFERS,
+    ),
+    Bug(
+        "offers: the time to accept runs at night",
+        "nervure/orders/hours.py",
+        "        begin = max(opens, since)\n",
+        "        begin = max(opens - timedelta(hours=9), since)\n",
+        "tests/nervure/orders/test_hours.py",
+    ),
+    Bug(
+        "ready: what was told is noted twice",
+        "nervure/store/messages.py",
+        '.where(OUTBOX.c.id == message_id, OUTBOX.c.state != "done")',
+        ".where(OUTBOX.c.id == message_id)",
+        SENDING,
+    ),
+    Bug(
+        "ready: what was given back to sale is told to be ready",
+        "nervure/store/messages.py",
+        ".where(FULFILLMENT.c.id == fulfillment_order_id, _IS_READY)",
+        ".where(FULFILLMENT.c.id == fulfillment_order_id)",
+        SENDING,
+    ),
+    Bug(
+        "ready: a refusal is not seen at the desk",
+        "nervure/operations/messages.py",
+        "            HandlingStore(connection, now).note(number, StepKind.NOT_NOTIFIED, reason=reason)\n",
+        "            pass\n",
+        SENDING,
+    ),
+    Bug(
         "desk: what waits for its payment is offered",
-        "nervure/store/handling.py",
+        "nervure/store/offering.py",
         """                ORDER.c.state.in_(RELEASED_STATES),
                 CHANNEL.c.is_gated.is_(False),
             )
@@ -1203,9 +1282,9 @@ BUGS = (
     ),
     Bug(
         "desk: a page shows what is another location's",
-        "nervure/service/desk_pages.py",
-        "if job is None or job.location != found.actor.location:",
-        "if job is None:",
+        "nervure/store/picking.py",
+        "if found is not None and found.location == location:",
+        "if found is not None:",
         DESK_PAGES,
     ),
     Bug(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nervure.cli.common import MAX_ID, SettingsOption, fail, group, opened_hub, print_table, say
-from nervure.operations import desk, desk_users, giving_up
+from nervure.operations import desk, desk_users, giving_up, offers
 from nervure.operations.desk import Actor
 from nervure.store.handling import HandlingStore
 from nervure.store.picking import PickingStore
@@ -18,6 +18,7 @@ app.add_typer(people, name="user")
 
 Number = Annotated[int, typer.Argument(min=1, max=MAX_ID)]
 By = Annotated[str, typer.Option(help="Who does it.")]
+At = Annotated[str | None, typer.Option(help="The location that answers, where several are asked.")]
 Units = Annotated[list[str] | None, typer.Option(metavar="SKU=UNITS", help="May be given several times.")]
 
 
@@ -28,10 +29,19 @@ def desk_queue(location: str, settings: SettingsOption = None) -> None:
         store = PickingStore(connection, hub.clock.now())
         jobs, back = store.jobs(location), store.to_put_back(location)
     rows = [
-        (job.number, job.state.value, job.channel, job.order, job.delivery.value, job.units, job.accept_by or "-")
+        (
+            job.number,
+            "offered" if job.offered_to else job.state.value,
+            job.channel,
+            job.order,
+            job.delivery.value,
+            job.units,
+            job.accept_by or "-",
+            job.offered_to or "-",
+        )
         for job in jobs
     ]
-    print_table(("number", "state", "channel", "order", "delivery", "units", "accept by"), rows)
+    print_table(("number", "state", "channel", "order", "delivery", "units", "accept by", "others"), rows)
     for job in back:
         say(f"{job.number} is canceled: put its goods back")
 
@@ -41,7 +51,7 @@ def desk_show(number: Number, settings: SettingsOption = None) -> None:
     """Show a fulfillment order: what to pick, and every step with who did it."""
     with opened_hub(settings) as hub, hub.database.read() as connection:
         store = PickingStore(connection, hub.clock.now())
-        job, picks = store.job(number), store.picks(number)
+        job, picks, others = store.job(number), store.picks(number), store.offers(number)
         events = HandlingStore(connection, hub.clock.now()).events(number)
     if job is None:
         fail(f"there is no fulfillment order {number}")
@@ -50,26 +60,44 @@ def desk_show(number: Number, settings: SettingsOption = None) -> None:
         ("shelf", "sku", "gtin", "lots", "units", "picked"),
         [(p.shelf or "-", p.sku, p.gtin or "-", " ".join(p.lots) or "-", p.units, p.picked) for p in picks],
     )
+    if others:
+        print_table(("offered to", "state", "accept by"), others)
     print_table(
-        ("at", "step", "by", "reason"),
-        [(f"{e.recorded_at:%Y-%m-%d %H:%M}", e.kind.value, e.by or "the hub", e.reason or "-") for e in events],
+        ("at", "step", "where", "by", "reason"),
+        [
+            (
+                f"{e.recorded_at:%Y-%m-%d %H:%M}",
+                e.kind.value,
+                e.location or job.location,
+                e.by or "the hub",
+                e.reason or "-",
+            )
+            for e in events
+        ],
     )
 
 
 @app.command("accept")
-def desk_accept(number: Number, by: By = "", settings: SettingsOption = None) -> None:
-    """The location will do it."""
+def desk_accept(number: Number, at: At = None, by: By = "", settings: SettingsOption = None) -> None:
+    """The location will do it; of several that are asked, the first one."""
     with opened_hub(settings) as hub:
-        _answer(desk.accept(hub, number, Actor(by)), "accepted")
+        done, there = offers.accept(hub, number, Actor(by, at))
+    _answer(done, "accepted" if there == number else f"accepted, it is {there} at {at} now")
 
 
 @app.command("reject")
 def desk_reject(
-    number: Number, reason: RejectReason, by: By = "", keeps: Units = None, settings: SettingsOption = None
+    number: Number,
+    reason: RejectReason,
+    *,
+    at: At = None,
+    by: By = "",
+    keeps: Units = None,
+    settings: SettingsOption = None,
 ) -> None:
     """The location will not do it, or only what it keeps; the rest is served from elsewhere."""
     with opened_hub(settings) as hub:
-        _answer(giving_up.reject(hub, number, reason, Actor(by), keeps=_units(keeps)), "rejected")
+        _answer(giving_up.reject(hub, number, reason, Actor(by, at), keeps=_units(keeps)), "rejected")
 
 
 @app.command("pick")

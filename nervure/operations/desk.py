@@ -20,6 +20,7 @@ from nervure.orders.work import FulfillmentLineState
 from nervure.store.database import Connection
 from nervure.store.handling import Event, Handled, HandlingStore
 from nervure.store.messages import MessageStore
+from nervure.store.offering import OfferingStore
 from nervure.store.picking import PickingStore
 from schemas.fulfillment import FulfillmentState, Parcel, StepKind
 from schemas.orders import DeliveryMethod
@@ -71,28 +72,30 @@ def new_pickup_code() -> str:
     return f"{secrets.randbelow(1_000_000):06d}"
 
 
-def accept(hub: Hub, number: int, actor: Actor = NOBODY) -> bool:
-    """The location will do it; False: that was known.
-
-    Raises:
-        UnknownFulfillmentError, DeskRefusedError: as the errors say.
-    """
-    return hub.database.run(lambda connection: _take_on(hub, connection, number, StepKind.ACCEPTED, actor))
-
-
 def start_picking(hub: Hub, number: int, actor: Actor = NOBODY) -> bool:
     """Somebody goes to fetch the goods, which accepts it too; False: that was known.
 
     Raises:
         UnknownFulfillmentError, DeskRefusedError: as the errors say.
     """
-    return hub.database.run(lambda connection: _take_on(hub, connection, number, StepKind.PICKING, actor))
+    return hub.database.run(
+        lambda connection: take_on(hub, connection, locked(hub, connection, number, actor), StepKind.PICKING, actor)
+    )
 
 
-def _take_on(hub: Hub, connection: Connection, number: int, kind: StepKind, actor: Actor) -> bool:
-    done = _advance(hub, connection, locked(hub, connection, number, actor), kind, actor)
+def take_on(hub: Hub, connection: Connection, found: Handled, kind: StepKind, actor: Actor) -> bool:
+    """The location that holds the units does it from now on, and nobody else may; False: it did.
+
+    Raises:
+        DeskRefusedError: as the error says.
+    """
+    store = OfferingStore(connection, hub.clock.now())
+    if found.state is FulfillmentState.CANCELED and store.was_taken(found.number):
+        raise DeskRefusedError(f"another location has accepted fulfillment order {found.number} first", "taken")
+    done = _advance(hub, connection, found, kind, actor)
     if done:
-        hub.desk(connection).orders.close_task("not_accepted", f"accept:fulfillment:{number}")
+        store.close(found.number)
+        hub.desk(connection).orders.close_task("not_accepted", f"accept:fulfillment:{found.number}")
     return done
 
 
@@ -159,7 +162,7 @@ def make_ready(
     hub: Hub, number: int, actor: Actor = NOBODY, *, new_code: Callable[[], str] = new_pickup_code
 ) -> tuple[bool, str]:
     """What is packed waits for its customer from now on; answers whether it did not before, and the code to hand it
-    over with.
+    over with. Its channel is told.
 
     Raises:
         UnknownFulfillmentError: as the error says.
@@ -183,6 +186,8 @@ def make_ready(
             pickup_code=code,
             pickup_until=None if seconds is None else now + timedelta(seconds=seconds),
         )
+        if done:
+            MessageStore(connection, now).tell_ready(number)
         return done, code
 
     return hub.database.run(work)
@@ -294,14 +299,20 @@ def put_shelf(hub: Hub, sku: str, location: str, shelf: str) -> None:
 # ------------------------------------------------------------------------------------------------------------------
 
 
-def locked(hub: Hub, connection: Connection, number: int, actor: Actor) -> Handled:
+def locked(hub: Hub, connection: Connection, number: int, actor: Actor, *, if_asked: bool = False) -> Handled:
     """A fulfillment order under its order's lock, if it is one of this actor's location.
+
+    `if_asked`: or one that was offered to it.
 
     Raises:
         UnknownFulfillmentError: there is none.
     """
-    found = HandlingStore(connection, hub.clock.now()).locked(number)
-    if found is None or actor.location not in {None, found.location}:
+    now = hub.clock.now()
+    found = HandlingStore(connection, now).locked(number)
+    is_theirs = found is not None and actor.location in {None, found.location}
+    if not is_theirs and if_asked and actor.location is not None:
+        is_theirs = OfferingStore(connection, now).asked(number, actor.location) is not None
+    if found is None or not is_theirs:
         where = f" at {actor.location!r}" if actor.location is not None else ""
         raise UnknownFulfillmentError(f"there is no fulfillment order {number}{where}")
     return found

@@ -1,8 +1,9 @@
 """What a location will not do: rejected, not accepted in time, not fetched; and what becomes of the goods."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import datetime
 
+from nervure.inventory.stock import Place
 from nervure.operations.desk import (
     AT_WORK,
     NOBODY,
@@ -14,11 +15,13 @@ from nervure.operations.desk import (
     said,
 )
 from nervure.operations.hub import Hub
+from nervure.operations.offers import decline, offer
 from nervure.orders.handling import give_back
 from nervure.orders.work import Desk, FulfillmentLineState
 from nervure.store.cycle_counts import CycleCountStore
 from nervure.store.database import Connection
 from nervure.store.handling import HandlingStore
+from nervure.store.offering import OfferingStore
 from schemas.fulfillment import FulfillmentState, RejectReason, StepKind
 from schemas.orders import DeliveryMethod
 from schemas.stock import OUR_OWN, Condition
@@ -38,11 +41,17 @@ def reject(
     """
 
     def work(connection: Connection) -> bool:
-        found = locked(hub, connection, number, actor)
+        found = locked(hub, connection, number, actor, if_asked=True)
         now, desk = hub.clock.now(), hub.desk(connection)
         store = HandlingStore(connection, now)
+        if actor.location not in {None, found.location}:
+            declined = decline(hub, connection, found, (reason, keeps), actor)
+            if declined is not None and declined[1]:
+                name = f"not-found-{number}-{declined[0]}"
+                _ask_for_count(connection, desk, name, declined[1])
+            return declined is not None
         if found.state is FulfillmentState.CANCELED and any(
-            event.kind is StepKind.REJECTED for event in store.events(number)
+            event.kind is StepKind.REJECTED and event.location is None for event in store.events(number)
         ):
             return False
         refuse_what_is_over(found)
@@ -58,7 +67,7 @@ def reject(
         places = give_back(desk, units, lost_in=f"rejected:{number}:{event}" if is_lost else None)
         desk.orders.close_task("not_accepted", f"accept:fulfillment:{number}")
         if is_lost:
-            _ask_for_count(connection, desk, f"not-found-{number}-{event}", {place.item_id for place in places}, lines)
+            _ask_for_count(connection, desk, f"not-found-{number}-{event}", places)
         return True
 
     return hub.database.run(work)
@@ -101,14 +110,21 @@ def put_back(hub: Hub, number: int, actor: Actor = NOBODY) -> bool:
 def keep_times(hub: Hub) -> tuple[int, int, int]:
     """Offers what may be done now, serves from elsewhere what was not accepted in time, and gives back to sale what
     nobody fetched; answers how many of each.
+
+    Offers come last: what was given to another location a moment ago is offered there at once.
     """
-    offered = hub.database.run(lambda connection: HandlingStore(connection, hub.clock.now()).offer())
+    with hub.database.read() as connection:
+        are_open = OfferingStore(connection, hub.clock.now()).are_open()
+    if are_open:
+        hub.database.run(lambda connection: OfferingStore(connection, hub.clock.now()).expire())
     with hub.database.read() as connection:
         store = HandlingStore(connection, hub.clock.now())
         late, unclaimed = store.not_accepted(), store.not_fetched()
     moved = sum(_time_out(hub, number) for number in late)
     back = sum(_give_up_waiting(hub, number) for number in unclaimed)
-    return offered, moved, back
+    if are_open:
+        hub.database.run(lambda connection: OfferingStore(connection, hub.clock.now()).withdraw())
+    return offer(hub), moved, back
 
 
 class _NowhereElseError(Exception):
@@ -138,7 +154,7 @@ def _time_out(hub: Hub, number: int) -> bool:
         if found.state is not FulfillmentState.ALLOCATED or found.accept_by is None or found.accept_by > now:
             return
         store = HandlingStore(connection, now)
-        store.wait_until(number, now + timedelta(seconds=found.accept_seconds or 0.0))
+        OfferingStore(connection, now).more_time(number)
         if not any(event.kind is StepKind.WAITS for event in store.events(number)):
             store.note(number, StepKind.WAITS)
         text = f"{found.location} did not accept fulfillment order {number} in time, and nobody else has its units"
@@ -191,11 +207,10 @@ def _given_up(
     return {line: line.units - dealt[line] for line in lines if line in dealt and line.units > dealt[line]}
 
 
-def _ask_for_count(
-    connection: Connection, desk: Desk, name: str, items: set[int], lines: list[FulfillmentLineState]
-) -> None:
-    """Opens a count of what was not found; where another system counts, the task alone."""
-    location_id = lines[0].location_id
+def _ask_for_count(connection: Connection, desk: Desk, name: str, places: Collection[Place]) -> None:
+    """Opens a count of what was not found, all of it at one location; where another system counts, the task alone."""
+    items = {place.item_id for place in places}
+    [location_id] = {place.location_id for place in places}
     counts = CycleCountStore(connection, desk.now)
     text = f"not found where it should be: count it and enter what is there with `nervure count enter {name}`"
     if counts.master_of(location_id) is not None:

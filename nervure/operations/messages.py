@@ -1,4 +1,4 @@
-"""Sending what the outbox holds: shipments and acceptances to channels, orders to suppliers."""
+"""Sending what the outbox holds: shipments, pickups that are ready and acceptances to channels, orders to suppliers."""
 
 import logging
 from collections.abc import Callable
@@ -8,8 +8,10 @@ from connectors.errors import ConnectorError, FatalError, RefusedError, Throttle
 from nervure.operations.hub import Hub
 from nervure.operations.suppliers import send_drop_ship, take_refusal
 from nervure.store.database import Connection
+from nervure.store.handling import HandlingStore
 from nervure.store.messages import LEASE_SECONDS, Message, MessageStore
 from nervure.store.orders import OrderStore
+from schemas.fulfillment import StepKind
 
 logger = logging.getLogger(__name__)
 
@@ -48,13 +50,14 @@ def send_to(hub: Hub, target: str, limit: int = 20) -> int:
 
 
 def _send(hub: Hub, message: Message) -> None:
-    kinds: dict[str, Callable[[Hub, Message], None]] = {
+    kinds: dict[str, Callable[[Hub, Message], StepKind | None]] = {
         "shipment": _shipment,
+        "ready": _ready,
         "accept_order": _acceptance,
         "drop_ship": _drop_ship,
     }
     try:
-        kinds[message.kind](hub, message)
+        step = kinds[message.kind](hub, message)
     except RefusedError as error:
         _bury(hub, message, str(error))
     except ConnectorError as error:
@@ -66,7 +69,13 @@ def _send(hub: Hub, message: Message) -> None:
         reason = str(error)
         hub.database.run(lambda c: MessageStore(c, hub.clock.now()).later(message.id, seconds, reason))
     else:
-        hub.database.run(lambda c: MessageStore(c, hub.clock.now()).done(message.id))
+        hub.database.run(lambda connection: _done(hub, connection, message, step))
+
+
+def _done(hub: Hub, connection: Connection, message: Message, step: StepKind | None) -> None:
+    now = hub.clock.now()
+    if MessageStore(connection, now).done(message.id) and step is not None:
+        HandlingStore(connection, now).note(int(message.payload["fulfillment_order"]), step)
 
 
 def _bury(hub: Hub, message: Message, reason: str) -> None:
@@ -78,6 +87,9 @@ def _bury(hub: Hub, message: Message, reason: str) -> None:
             return
         if message.kind == "drop_ship":
             take_refusal(hub, connection, int(message.payload["fulfillment_order"]))
+        if message.kind == "ready":
+            number = int(message.payload["fulfillment_order"])
+            HandlingStore(connection, now).note(number, StepKind.NOT_NOTIFIED, reason=reason)
         OrderStore(connection, now).open_task("message_refused", f"{message.kind}:{message.reference}", reason)
 
     hub.database.run(work)
@@ -88,6 +100,17 @@ def _shipment(hub: Hub, message: Message) -> None:
         shipment = MessageStore(connection, hub.clock.now()).shipment(int(message.payload["fulfillment_order"]))
     if hub.accounts[message.target].record.capabilities.can_push_shipments:
         hub.connection(message.target).push_shipment(shipment)
+
+
+def _ready(hub: Hub, message: Message) -> StepKind | None:
+    """What waits no more is not told; what the channel has no word for is noted, for the people at the desk."""
+    with hub.database.read() as connection:
+        notice = MessageStore(connection, hub.clock.now()).ready(int(message.payload["fulfillment_order"]))
+    if notice is None:
+        return None
+    can_be_told = hub.accounts[message.target].record.capabilities.can_push_ready
+    is_told = can_be_told and hub.connection(message.target).push_ready(notice)
+    return StepKind.NOTIFIED if is_told else StepKind.NOT_NOTIFIED
 
 
 def _acceptance(hub: Hub, message: Message) -> None:

@@ -101,7 +101,7 @@ def write_master_data(connection: Connection, settings: Settings, now: datetime)
     """
     write_locations(connection, settings, now)
     own = {section.code: section.routing for section in settings.locations if section.routing}
-    RoutingStore(connection, now).put(Routing(settings.routing, own))
+    RoutingStore(connection, now).put(Routing(settings.routing, own, settings.desk.offer_to))
     catalogue = CatalogueStore(connection, now)
     locations = ImportStore(connection, now).locations()
     if settings.hub.items is not None:

@@ -22,7 +22,7 @@ def move(fulfillment_order_id: int, location_id: int, desk: Desk) -> int:
     """
     lines = desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
     held = desk.stock.held_for([line.id for line in lines])
-    wanted = {line.order_line_id: _as_taken(line, held) for line in lines}
+    wanted = {line.order_line_id: as_taken(line, held) for line in lines}
     demand = sum_demand(
         (Place(part, location_id), one.units * per) for one in wanted.values() for part, per in one.parts.items()
     )
@@ -44,10 +44,10 @@ def move(fulfillment_order_id: int, location_id: int, desk: Desk) -> int:
     return number
 
 
-def _as_taken(line: FulfillmentLineState, held: Sequence[HeldClaim]) -> Wanted:
-    """What was taken for a line counts, not what its item is made of today."""
+def as_taken(line: FulfillmentLineState, held: Sequence[HeldClaim], grams: int = 0) -> Wanted:
+    """A line as it is wanted elsewhere: what was taken for it counts, not what its item is made of today."""
     parts: Counter[int] = Counter()
     for one in held:
         if one.fulfillment_line_id == line.id:
             parts[one.place.item_id] += one.units
-    return Wanted(line.order_line_id, line.units, {part: units // line.units for part, units in parts.items()})
+    return Wanted(line.order_line_id, line.units, {part: units // line.units for part, units in parts.items()}, grams)

@@ -27,7 +27,10 @@ MAX_BILLED = 50
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A location that may serve the order. `distance_km` None: it, or the destination, lies nobody knows where."""
+    """A location that may serve the order. `distance_km` None: it, or the destination, lies nobody knows where.
+
+    `must_accept`: a store that has a time within which it accepts what it is offered.
+    """
 
     location_id: int
     code: str
@@ -35,6 +38,7 @@ class Candidate:
     rank: int
     distance_km: float | None
     terms: Terms = PLAIN_TERMS
+    must_accept: bool = False
 
     def parcel_costs(self, costs: Costs) -> dict[str, int]:
         """What a parcel from here costs whatever is in it, in micros, by its reason; without the price by weight."""
@@ -99,7 +103,7 @@ def route(
     max_nodes: int = MAX_NODES,
 ) -> Plan:
     """Chooses the locations of one order."""
-    ranked = sorted((one for one in candidates if one.terms.dropped is None), key=_order(costs))
+    ranked = sorted((one for one in candidates if one.terms.dropped is None), key=order_of(costs))
     question = _Question(wanted, ranked if may_split else ranked[:1], claimable, costs)
     if costs.method is RoutingMethod.COST:
         solution = solve(question.demands, question.sources, max_nodes=max_nodes)
@@ -108,7 +112,9 @@ def route(
     return question.answer(solution, candidates)
 
 
-def _order(costs: Costs) -> Callable[[Candidate], tuple[float, int]]:
+def order_of(costs: Costs) -> Callable[[Candidate], tuple[float, int]]:
+    """By what locations are ranked before it is known what each must send."""
+
     def by_cost(one: Candidate) -> tuple[float, int]:
         return sum(one.parcel_costs(costs).values()) + one.terms.shipping.steps[0][1], one.rank
 

@@ -20,10 +20,14 @@ EVERYWHERE = LocationRouting()
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """All that the merchant says. `settings` None: nothing of costs. `locations` by code."""
+    """All that the merchant says. `settings` None: nothing of costs. `locations` by code.
+
+    `offer_to`: so many stores, the one that holds the units being one, are asked at once who does it.
+    """
 
     settings: RoutingSettings | None = None
     locations: Mapping[str, LocationRouting] = field(default_factory=dict)
+    offer_to: int = 1
 
     @property
     def costs(self) -> Costs:

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import Field
 
-from nervure.operations import desk, giving_up
+from nervure.operations import desk, giving_up, offers
 from nervure.operations.desk import Actor, UnknownFulfillmentError
 from nervure.service.hub import TheHub
 from nervure.store.handling import HandlingStore
 from nervure.store.picking import Job, PickingStore
-from schemas.base import MAX_UNITS, Canonical, NonNegativeUnits
+from schemas.base import MAX_UNITS, Canonical, Code, NonNegativeUnits
 from schemas.fulfillment import RejectReason
 
 router = APIRouter()
@@ -26,7 +26,13 @@ class StepBody(Canonical):
     by: Text = ""
 
 
-class RejectBody(StepBody):
+class AnswerBody(StepBody):
+    """Who answers an offer, and for which location; null: for the one that holds the units."""
+
+    location: Code | None = None
+
+
+class RejectBody(AnswerBody):
     """Why, and the units by sku that it sends nevertheless; null: none."""
 
     reason: RejectReason
@@ -77,6 +83,10 @@ def show(number: Number, hub: TheHub) -> dict[str, Any]:
             raise UnknownFulfillmentError(f"there is no fulfillment order {number}")
         return {
             **_as_json(job),
+            "offers": [
+                {"location": location, "state": state, "accept_by": accept_by}
+                for location, state, accept_by in store.offers(number)
+            ],
             "picks": [
                 {key: value for key, value in asdict(one).items() if key not in {"line_id", "item_id"}}
                 for one in store.picks(number)
@@ -97,15 +107,16 @@ def pickups(hub: TheHub) -> list[dict[str, Any]]:
 
 
 @router.post("/fulfillment-orders/{number}/accepted")
-def accepted(number: Number, body: StepBody, hub: TheHub) -> dict[str, bool]:
-    """The location will do it."""
-    return {"changed": desk.accept(hub, number, Actor(body.by))}
+def accepted(number: Number, body: AnswerBody, hub: TheHub) -> dict[str, Any]:
+    """The location will do it; `number` is the one under which it does."""
+    changed, there = offers.accept(hub, number, Actor(body.by, body.location))
+    return {"changed": changed, "number": there}
 
 
 @router.post("/fulfillment-orders/{number}/rejected")
 def rejected(number: Number, body: RejectBody, hub: TheHub) -> dict[str, bool]:
     """The location will not do it, or not all of it."""
-    return {"changed": giving_up.reject(hub, number, body.reason, Actor(body.by), keeps=body.keeps)}
+    return {"changed": giving_up.reject(hub, number, body.reason, Actor(body.by, body.location), keeps=body.keeps)}
 
 
 @router.post("/fulfillment-orders/{number}/picking")

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi import Path as InPath
 from starlette.responses import FileResponse, Response
 
-from nervure.operations import desk, giving_up
+from nervure.operations import desk, giving_up, offers
 from nervure.operations.desk import DeskRefusedError, UnknownFulfillmentError
 from nervure.operations.desk_users import SignInError, TooManyFailuresError, sign_in, sign_out
 from nervure.service.desk_web import (
@@ -24,7 +24,7 @@ from nervure.service.desk_web import (
     new_token,
     visit,
 )
-from nervure.store.handling import HandlingStore
+from nervure.store.handling import Event, HandlingStore
 from nervure.store.picking import Job, Pick, PickingStore
 from schemas.base import MAX_UNITS
 from schemas.fulfillment import FulfillmentState, Parcel, RejectReason
@@ -38,6 +38,7 @@ NOTES = frozenset({"done", "before", "gone"})
 URGENT_SECONDS = 900
 """What must be accepted within a quarter of an hour is shown in red."""
 GROUPS = (
+    "offered",
     "allocated",
     "put_back",
     "accepted",
@@ -110,10 +111,15 @@ def queue(found: UserVisit) -> Response:
         jobs, back = store.jobs(location), store.to_put_back(location)
     groups: dict[str, list[Job]] = {name: [] for name in GROUPS}
     for job in jobs:
-        is_packed = job.state is FulfillmentState.PACKED
-        groups[f"packed_{job.delivery}" if is_packed else job.state.value].append(job)
+        groups[_group(job)].append(job)
     groups["put_back"] = back
     return found.page("desk_queue.html", groups=groups, urgent_seconds=URGENT_SECONDS)
+
+
+def _group(job: Job) -> str:
+    if job.offered_to:
+        return "offered"
+    return f"packed_{job.delivery}" if job.state is FulfillmentState.PACKED else job.state.value
 
 
 @router.get("/orders/{number}")
@@ -122,6 +128,14 @@ def order(number: Number, found: UserVisit, note: str = "", about: str = "") -> 
     text = found.text(f"d_{note}") if note in NOTES else None
     if note == "picked" and about:
         text = f"{found.text('d_picked')} {about[:MAX_TEXT]}"
+    location = found.actor.location or ""
+    with found.hub.database.read() as connection:
+        store = PickingStore(connection, found.hub.clock.now())
+        instead = store.instead(number, location)
+        if instead is not None:
+            return found.go(f"/desk/orders/{instead}" + (f"?note={note}" if text else ""))
+        if note == "gone" and store.job_at(number, location) is None:
+            return found.page("desk_message.html", message=text, kind="good")
     return _order(number, found, note=text)
 
 
@@ -139,24 +153,30 @@ def _order(
     error: str | None = None,
     template: str = "desk_order.html",
 ) -> Response:
-    now = found.hub.clock.now()
+    now, location = found.hub.clock.now(), found.actor.location or ""
     with found.hub.database.read() as connection:
         store = PickingStore(connection, now)
-        job = store.job(number)
-        if job is None or job.location != found.actor.location:
-            return unknown(found)
+        job = store.job_at(number, location)
+        if job is None:
+            return unknown(found) if error is None else found.page("desk_message.html", 409, message=error)
         values: dict[str, Any] = {  # what a template shows
             "here": f"/desk/orders/{number}" + ("/slip" if template == "desk_slip.html" else ""),
             "job": job,
             "picks": _by_item(store.picks(number)),
             "lines": store.lines(number),
             "recipient": store.recipient(number),
-            "events": HandlingStore(connection, now).events(number),
+            "events": _seen(HandlingStore(connection, now).events(number), job),
             "is_put_back": all(one.number != number for one in store.to_put_back(job.location)),
             "course": _course(job),
             "reasons": list(RejectReason),
         }
-    return found.page(template, 200 if error is None else 409, note=note, error=error, **values)
+    page = "desk_offer.html" if job.is_asked else template
+    return found.page(page, 200 if error is None else 409, note=note, error=error, **values)
+
+
+def _seen(events: list[Event], job: Job) -> list[Event]:
+    """What happened at this location: who else was asked, and what they answered, is theirs."""
+    return [one for one in events if one.location == (job.location if job.is_asked else None)]
 
 
 def _by_item(picks: list[Pick]) -> list[Pick]:
@@ -200,7 +220,7 @@ def _do(number: int, found: Visit, step: Callable[[], bool | str]) -> Response:
 @router.post("/orders/{number}/accept")
 def accepts(number: Number, found: UserVisit, fields: Form) -> Response:
     """The location will do it."""
-    return _do(number, found, lambda: desk.accept(found.hub, number, found.actor))
+    return _do(number, found, lambda: offers.accept(found.hub, number, found.actor)[0])
 
 
 @router.post("/orders/{number}/picking")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,7 +30,10 @@ SERIAL_CLAIM = tables.of(tables.SerialClaimRow)
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """A fulfillment order under its order's lock. `may_be_done` False: it waits for a payment or an acceptance."""
+    """A fulfillment order under its order's lock. `may_be_done` False: it waits for a payment or an acceptance.
+
+    `is_store`: its location is one.
+    """
 
     number: int
     order_id: int
@@ -41,19 +44,20 @@ class Handled:
     accept_by: datetime | None
     pickup_until: datetime | None
     pickup_code: str | None
-    accept_seconds: float | None
     hold_pickup_seconds: float | None
+    is_store: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step. `by` empty: the hub itself."""
+    """One step. `by` empty: the hub itself. `location`: where, if that is not where the fulfillment order is."""
 
     id: int
     kind: StepKind
     by: str
     reason: str
     recorded_at: datetime
+    location: str | None = None
 
 
 class HandlingStore:
@@ -77,7 +81,7 @@ class HandlingStore:
             sa.select(
                 FULFILLMENT,
                 LOCATION.c.code,
-                LOCATION.c.accept_seconds,
+                LOCATION.c.kind,
                 LOCATION.c.hold_pickup_seconds,
                 ORDER.c.delivery_method,
                 sa.and_(ORDER.c.state.in_(RELEASED_STATES), CHANNEL.c.is_gated.is_(False)).label("may_be_done"),
@@ -99,15 +103,19 @@ class HandlingStore:
             accept_by=row.accept_by,
             pickup_until=row.pickup_until,
             pickup_code=row.pickup_code,
-            accept_seconds=row.accept_seconds,
             hold_pickup_seconds=row.hold_pickup_seconds,
+            is_store=row.kind == LocationKind.STORE.value,
         )
 
     def events(self, number: int) -> list[Event]:
         """Everything that happened to a fulfillment order, in that order."""
-        query = sa.select(FULFILLMENT_EVENT).where(FULFILLMENT_EVENT.c.fulfillment_order_id == number)
+        query = (
+            sa.select(FULFILLMENT_EVENT, LOCATION.c.code)
+            .join(LOCATION, LOCATION.c.id == FULFILLMENT_EVENT.c.location_id, isouter=True)
+            .where(FULFILLMENT_EVENT.c.fulfillment_order_id == number)
+        )
         return [
-            Event(row.id, StepKind(row.kind), row.by, row.reason, row.recorded_at)
+            Event(row.id, StepKind(row.kind), row.by, row.reason, row.recorded_at, row.code)
             for row in self._connection.execute(query.order_by(FULFILLMENT_EVENT.c.id))
         ]
 
@@ -134,9 +142,13 @@ class HandlingStore:
             self.note(number, kind, by=by, reason=reason)
         return changed.rowcount == 1
 
-    def note(self, number: int, kind: StepKind, *, by: str = "", reason: str = "") -> int:
-        """Writes a step that changes no state; answers its number."""
+    def note(
+        self, number: int, kind: StepKind, *, by: str = "", reason: str = "", location_id: int | None = None
+    ) -> int:
+        """Writes a step that changes no state; answers its number. `location_id`: where, if it happened elsewhere."""
         row = {"fulfillment_order_id": number, "kind": kind.value, "by": by, "reason": reason}
+        if location_id is not None:
+            row["location_id"] = location_id
         made = self._connection.execute(
             FULFILLMENT_EVENT.insert().values(**row, recorded_at=self._now).returning(FULFILLMENT_EVENT.c.id)
         )
@@ -203,44 +215,6 @@ class HandlingStore:
         self._connection.execute(PICK.delete().where(PICK.c.fulfillment_line_id.in_(sorted(line_ids))))
 
     # -- times -------------------------------------------------------------------------------------------------
-
-    def offer(self) -> int:
-        """Starts the time within which locations must accept what they may do now; answers how many were offered."""
-        query = (
-            sa.select(FULFILLMENT.c.id, LOCATION.c.accept_seconds)
-            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
-            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
-            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(
-                FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
-                FULFILLMENT.c.accept_by.is_(None),
-                LOCATION.c.accept_seconds.is_not(None),
-                LOCATION.c.kind != LocationKind.SUPPLIER.value,
-                ORDER.c.state.in_(RELEASED_STATES),
-                CHANNEL.c.is_gated.is_(False),
-            )
-            .order_by(FULFILLMENT.c.id)
-        )
-        return sum(self._offer_one(number, seconds) for number, seconds in self._connection.execute(query).all())
-
-    def _offer_one(self, number: int, seconds: float) -> int:
-        until = self._now + timedelta(seconds=seconds)
-        offered = self._connection.execute(
-            FULFILLMENT.update()
-            .where(
-                FULFILLMENT.c.id == number,
-                FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
-                FULFILLMENT.c.accept_by.is_(None),
-            )
-            .values(accept_by=until)
-        )
-        if offered.rowcount:
-            self.note(number, StepKind.OFFERED)
-        return int(offered.rowcount)
-
-    def wait_until(self, number: int, accept_by: datetime) -> None:
-        """Gives a location more time to accept what nobody else has."""
-        self._connection.execute(FULFILLMENT.update().where(FULFILLMENT.c.id == number).values(accept_by=accept_by))
 
     def not_accepted(self) -> list[int]:
         """What was offered and not accepted in time."""

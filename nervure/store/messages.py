@@ -22,12 +22,13 @@ from nervure.store.orders import (
 from nervure.store.restores import MAY_BE_WITH_SUPPLIER
 from nervure.store.statements import CLAIM, LEVEL
 from nervure.store.tables import SupplierOfferRow, of
-from schemas.fulfillment import FulfillmentLine, FulfillmentState, Parcel, Shipment
+from schemas.fulfillment import FulfillmentLine, FulfillmentState, Parcel, ReadyNotice, Shipment
 
 OFFER = of(SupplierOfferRow)
 LEASE_SECONDS = 120
 OPEN = ("waiting", "leased")
 
+_IS_READY = FULFILLMENT.c.state == FulfillmentState.READY_FOR_PICKUP.value
 _WITH_SUPPLIER = (FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value)
 
 
@@ -143,13 +144,14 @@ class MessageStore:
             .values(state="waiting", lease_until=None, attempts=OUTBOX.c.attempts - 1)
         )
 
-    def done(self, message_id: int) -> None:
-        """The message arrived, whatever another sender of it was told."""
-        self._connection.execute(
+    def done(self, message_id: int) -> bool:
+        """The message arrived, whatever another sender of it was told; False: that was known."""
+        changed = self._connection.execute(
             OUTBOX.update()
-            .where(OUTBOX.c.id == message_id)
+            .where(OUTBOX.c.id == message_id, OUTBOX.c.state != "done")
             .values(state="done", done_at=self._now, reason=None, lease_until=None)
         )
+        return changed.rowcount == 1
 
     def later(self, message_id: int, seconds: float, reason: str) -> None:
         """The message is tried again after `seconds`."""
@@ -209,6 +211,59 @@ class MessageStore:
             if head.tracking_number
             else None,
             completes_order=OrderStore(self._connection, self._now).is_complete(head.order_id),
+        )
+
+    def tell_ready(self, fulfillment_order_id: int) -> None:
+        """Queues that a fulfillment order waits for its customer, for its channel."""
+        query = (
+            sa.select(CHANNEL.c.name)
+            .join(ORDER, ORDER.c.channel_id == CHANNEL.c.id)
+            .join(FULFILLMENT, FULFILLMENT.c.order_id == ORDER.c.id)
+            .where(FULFILLMENT.c.id == fulfillment_order_id)
+        )
+        channel = self._connection.execute(query).scalar_one()
+        payload = {"fulfillment_order": fulfillment_order_id}
+        OrderStore(self._connection, self._now).enqueue(
+            "ready", channel, f"fulfillment:{fulfillment_order_id}", payload
+        )
+
+    def ready(self, fulfillment_order_id: int) -> ReadyNotice | None:
+        """What waits for the customer of a fulfillment order; None: it does not wait any more."""
+        head = self._connection.execute(
+            sa.select(
+                FULFILLMENT.c.order_id,
+                FULFILLMENT.c.location_id,
+                ORDER.c.external_id,
+                CHANNEL.c.name.label("channel"),
+                LOCATION.c.code,
+            )
+            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
+            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+            .where(FULFILLMENT.c.id == fulfillment_order_id, _IS_READY)
+        ).one_or_none()
+        if head is None:
+            return None
+        # What was ready before counts too: a channel may have a word for the whole only.
+        units = sa.func.sum(FULFILLMENT_LINE.c.units).label("units")
+        lines = self._connection.execute(
+            sa.select(LINE.c.external_id, units)
+            .join(FULFILLMENT_LINE, FULFILLMENT_LINE.c.order_line_id == LINE.c.id)
+            .join(FULFILLMENT, FULFILLMENT.c.id == FULFILLMENT_LINE.c.fulfillment_order_id)
+            .where(
+                FULFILLMENT.c.order_id == head.order_id,
+                FULFILLMENT.c.location_id == head.location_id,
+                _IS_READY,
+                FULFILLMENT_LINE.c.units > 0,
+            )
+            .group_by(LINE.c.id, LINE.c.external_id)
+            .order_by(LINE.c.id)
+        ).all()
+        return ReadyNotice(
+            channel=head.channel,
+            order=head.external_id,
+            location=head.code,
+            lines=tuple(FulfillmentLine(order_line=line.external_id, units=int(line.units)) for line in lines),
         )
 
     def location_of(self, fulfillment_order_id: int) -> int | None:

@@ -50,12 +50,13 @@ class LineRow:
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """What happened to a fulfillment order. `by` empty: the hub itself."""
+    """What happened to a fulfillment order. `by` empty: the hub itself. `location`: where, if it is not its own."""
 
     kind: StepKind
     by: str
     reason: str
     at: datetime
+    location: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +179,15 @@ class OrderPageStore:
             units[row.id][row.sku] = int(row.units)
         steps: dict[int, list[StepRow]] = defaultdict(list)
         events = (
-            sa.select(FULFILLMENT_EVENT)
+            sa.select(FULFILLMENT_EVENT, LOCATION.c.code)
             .join(FULFILLMENT, FULFILLMENT.c.id == FULFILLMENT_EVENT.c.fulfillment_order_id)
+            .join(LOCATION, LOCATION.c.id == FULFILLMENT_EVENT.c.location_id, isouter=True)
             .where(mine)
             .order_by(FULFILLMENT_EVENT.c.id)
         )
         for row in self._connection.execute(events):
-            steps[row.fulfillment_order_id].append(StepRow(StepKind(row.kind), row.by, row.reason, row.recorded_at))
+            step = StepRow(StepKind(row.kind), row.by, row.reason, row.recorded_at, row.code)
+            steps[row.fulfillment_order_id].append(step)
         parts = (
             sa.select(FULFILLMENT, LOCATION.c.code)
             .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)

@@ -262,8 +262,9 @@ class OrderStore:
 
     def _declined(self, order_id: int) -> set[int]:
         """Locations that would not do a part of this order, or where nobody came for it: they are not asked again."""
+        where = sa.func.coalesce(FULFILLMENT_EVENT.c.location_id, FULFILLMENT.c.location_id)
         query = (
-            sa.select(FULFILLMENT.c.location_id)
+            sa.select(where)
             .join(FULFILLMENT_EVENT, FULFILLMENT_EVENT.c.fulfillment_order_id == FULFILLMENT.c.id)
             .where(FULFILLMENT.c.order_id == order_id, FULFILLMENT_EVENT.c.kind.in_(DECLINES))
         )

@@ -1,7 +1,7 @@
 """What a location has to do, in SQL: its queue, its pick lists, and where things lie there."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,8 +22,9 @@ from nervure.store.orders import (
     PERSON,
     RELEASED_STATES,
 )
+from nervure.store.routing import OFFER
 from nervure.store.statements import CLAIM, LEVEL, chunks, insert_new
-from schemas.fulfillment import AT_LOCATION, FulfillmentState, StepKind
+from schemas.fulfillment import AT_LOCATION, FulfillmentState, OfferState, StepKind
 from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod
 
@@ -58,7 +59,12 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One fulfillment order as its location sees it. `name`, `contact`: personal data, which expires."""
+    """One fulfillment order as a location sees it.
+
+    `channel_knows` that it waits for its customer; False: it could not be told, None: it was not tried yet.
+    `offered_to`: so many other locations may accept it too. `is_asked`: another location holds the units until this one
+    accepts; `accept_by` is its own then.
+    """
 
     number: int
     state: FulfillmentState
@@ -74,6 +80,9 @@ class Job:
     carrier: str | None
     tracking_number: str | None
     pickup_code: str | None
+    offered_to: int
+    channel_knows: bool | None
+    is_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +167,38 @@ class PickingStore:
         return [(row.sku, row.title or row.own_title, row.units) for row in self._connection.execute(query)]
 
     def jobs(self, location: str) -> list[Job]:
-        """What a location has to do: what it must accept soonest first, then the oldest order."""
+        """What a location has to do, or may accept: what it must accept soonest first, then the oldest order."""
         query = self._jobs().where(
             LOCATION.c.code == location,
             FULFILLMENT.c.state.in_(sorted(AT_LOCATION)),
             ORDER.c.state.in_(RELEASED_STATES),
             CHANNEL.c.is_gated.is_(False),
         )
-        jobs = [_as_job(row) for row in self._connection.execute(query)]
+        jobs = [_as_job(row) for row in self._connection.execute(query)] + self._asked(location)
         return sorted(jobs, key=lambda job: (job.accept_by is None, job.accept_by or job.placed_at, job.number))
+
+    def _asked(self, location: str, number: int | None = None) -> list[Job]:
+        """What a location is offered while another one holds the units."""
+        there = LOCATION.alias("there")
+        query = (
+            self._jobs()
+            .add_columns(OFFER.c.accept_by.label("answer_by"))
+            .join(OFFER, OFFER.c.fulfillment_order_id == FULFILLMENT.c.id)
+            .join(there, there.c.id == OFFER.c.location_id)
+            .where(
+                there.c.code == location,
+                OFFER.c.state == OfferState.OPEN.value,
+                FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
+                ORDER.c.state.in_(RELEASED_STATES),
+                CHANNEL.c.is_gated.is_(False),
+            )
+        )
+        if number is not None:
+            query = query.where(FULFILLMENT.c.id == number)
+        return [
+            replace(_as_job(row), location=location, accept_by=row.answer_by, is_asked=True)
+            for row in self._connection.execute(query)
+        ]
 
     def to_put_back(self, location: str) -> list[Job]:
         """What was canceled after its goods had been taken from the shelf, and does not lie there again."""
@@ -184,6 +216,34 @@ class PickingStore:
         """One fulfillment order of a location of ours; None: there is none."""
         row = self._connection.execute(self._jobs().where(FULFILLMENT.c.id == number)).one_or_none()
         return None if row is None else _as_job(row)
+
+    def job_at(self, number: int, location: str) -> Job | None:
+        """One fulfillment order that a location has, or is offered, under this number; None: neither."""
+        found = self.job(number)
+        if found is not None and found.location == location:
+            return found
+        return next(iter(self._asked(location, number)), None)
+
+    def offers(self, number: int) -> list[tuple[str, str, datetime]]:
+        """To whom else a fulfillment order was offered, as (location, state, to be accepted by), the best first."""
+        query = (
+            sa.select(LOCATION.c.code, OFFER.c.state, OFFER.c.accept_by)
+            .join(LOCATION, LOCATION.c.id == OFFER.c.location_id)
+            .where(OFFER.c.fulfillment_order_id == number)
+            .order_by(OFFER.c.rank)
+        )
+        return [(row.code, row.state, row.accept_by) for row in self._connection.execute(query)]
+
+    def instead(self, number: int, location: str) -> int | None:
+        """The number under which a location does what was offered to it under another; None: it does not."""
+        moved = FULFILLMENT.alias("moved")
+        query = (
+            sa.select(moved.c.id)
+            .join(FULFILLMENT, FULFILLMENT.c.moved_to_id == moved.c.id)
+            .join(LOCATION, LOCATION.c.id == moved.c.location_id)
+            .where(FULFILLMENT.c.id == number, LOCATION.c.code == location)
+        )
+        return self._connection.execute(query).scalar_one_or_none()
 
     def ready(self) -> list[Job]:
         """What waits for its customer anywhere, the oldest first."""
@@ -221,17 +281,26 @@ class PickingStore:
             .where(FULFILLMENT_LINE.c.fulfillment_order_id == FULFILLMENT.c.id)
             .scalar_subquery()
         )
-        is_told = (
-            sa.select(FULFILLMENT_EVENT.c.id)
+
+        def has(kind: StepKind) -> sa.Exists:
+            its = FULFILLMENT_EVENT.c.fulfillment_order_id == FULFILLMENT.c.id
+            return sa.select(FULFILLMENT_EVENT.c.id).where(its, FULFILLMENT_EVENT.c.kind == kind.value).exists()
+
+        offered_to = (
+            sa.select(sa.func.count())
+            .select_from(OFFER)
             .where(
-                FULFILLMENT_EVENT.c.fulfillment_order_id == FULFILLMENT.c.id,
-                FULFILLMENT_EVENT.c.kind == StepKind.TOLD.value,
+                OFFER.c.fulfillment_order_id == FULFILLMENT.c.id,
+                OFFER.c.state == OfferState.OPEN.value,
+                FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
             )
-            .exists()
+            .correlate(FULFILLMENT)
+            .scalar_subquery()
         )
         return (
             sa.select(
                 FULFILLMENT,
+                offered_to.label("offered_to"),
                 LOCATION.c.code,
                 CHANNEL.c.name.label("channel"),
                 ORDER.c.external_id,
@@ -239,7 +308,8 @@ class PickingStore:
                 ORDER.c.delivery_method,
                 ORDER.c.placed_at,
                 units.label("units"),
-                is_told.label("is_told"),
+                has(StepKind.TOLD).label("is_told"),
+                sa.case((has(StepKind.NOTIFIED), 1), (has(StepKind.NOT_NOTIFIED), 0)).label("channel_knows"),
             )
             .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
             .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
@@ -280,4 +350,6 @@ def _as_job(row: sa.Row[*tuple[Any, ...]]) -> Job:
         carrier=row.carrier,
         tracking_number=row.tracking_number,
         pickup_code=row.pickup_code,
+        offered_to=int(row.offered_to),
+        channel_knows=None if row.channel_knows is None else bool(row.channel_knows),
     )

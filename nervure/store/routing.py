@@ -18,6 +18,7 @@ from nervure.orders.routing import Candidate
 from nervure.orders.rules import Goal, Routing, Site, Way, terms, way
 from nervure.store import tables
 from nervure.store.statements import chunks
+from schemas.fulfillment import OfferState
 from schemas.locations import Coordinates, LocationKind
 from schemas.orders import DeliveryMethod
 from schemas.routing import LocationRouting, RoutingSettings
@@ -29,6 +30,7 @@ POINT = tables.of(tables.StockPointRow)
 POINT_LOCATION = tables.of(tables.StockPointLocationRow)
 FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
 ITEM = tables.of(tables.ItemRow)
+OFFER = tables.of(tables.FulfillmentOfferRow)
 
 NAME = "routing"
 NOT_FOUND_DAYS = 90
@@ -56,6 +58,7 @@ class RoutingStore:
         body = {
             "settings": routing.settings.model_dump(mode="json") if routing.settings else None,
             "locations": {code: one.model_dump(mode="json") for code, one in sorted(routing.locations.items())},
+            "offer_to": routing.offer_to,
         }
         made = {"sqlite": sqlite, "postgresql": postgresql}[self._connection.dialect.name].insert(SETTING)
         self._connection.execute(
@@ -102,6 +105,7 @@ class RoutingStore:
                 row.rank,
                 _distance(row, destination),
                 terms(routing, site, goal, self._now),
+                row.kind == LocationKind.STORE and row.accept_seconds is not None,
             )
             for row, site in zip(rows, sites, strict=True)
         ]
@@ -160,9 +164,14 @@ class RoutingStore:
         return counted
 
     def _not_found(self) -> dict[int, float]:
-        """By location, the share of its fulfillment orders that another location had to do instead."""
+        """By location, the share of its fulfillment orders that another location had to do instead.
+
+        One that was offered to several, and that another one accepted first, is nobody's fault.
+        """
+        was_faster = OFFER.c.fulfillment_order_id == FULFILLMENT.c.id, OFFER.c.state == OfferState.ACCEPTED.value
+        missed = sa.case((~sa.select(OFFER.c.id).where(*was_faster).exists(), FULFILLMENT.c.moved_to_id))
         query = (
-            sa.select(FULFILLMENT.c.location_id, sa.func.count(), sa.func.count(FULFILLMENT.c.moved_to_id))
+            sa.select(FULFILLMENT.c.location_id, sa.func.count(), sa.func.count(missed))
             .where(FULFILLMENT.c.created_at >= self._now - timedelta(days=NOT_FOUND_DAYS))
             .group_by(FULFILLMENT.c.location_id)
         )
@@ -185,6 +194,7 @@ def _read(body: str) -> Routing:
     return Routing(
         RoutingSettings.model_validate_json(json.dumps(read["settings"])) if read.get("settings") else None,
         {code: LocationRouting.model_validate_json(json.dumps(one)) for code, one in read.get("locations", {}).items()},
+        read.get("offer_to", 1),
     )
 
 

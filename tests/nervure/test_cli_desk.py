@@ -42,7 +42,7 @@ def test_a_parcel_and_a_pickup_go_through_the_desk(shell: Shell) -> None:
     shown = said(shell, "desk", "show", "1")
     assert "1 at WH: packed, ship, boutique order #1" in shown
     assert "A-1 MUG - - 2 2" in shown
-    assert "accepted Ana -" in shown
+    assert "accepted WH Ana -" in shown
     said(shell, "desk", "pick", "2")
     said(shell, "desk", "pack", "2", "--unscanned")
     code = said(shell, "desk", "ready", "2").removeprefix("ready, code ")

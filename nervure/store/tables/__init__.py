@@ -18,6 +18,7 @@ from nervure.store.tables.desk import (
     DeskSignInRow,
     DeskUserRow,
     FulfillmentEventRow,
+    FulfillmentOfferRow,
     FulfillmentPickRow,
     ShelfRow,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "DeskUserRow",
     "FulfillmentEventRow",
     "FulfillmentLineRow",
+    "FulfillmentOfferRow",
     "FulfillmentOrderRow",
     "FulfillmentPickRow",
     "GoodsReturnLineRow",

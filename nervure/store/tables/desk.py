@@ -2,20 +2,24 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import SQLModel
 
 from nervure.store.tables.fields import own_id, ref, time
 
 
 class FulfillmentEventRow(SQLModel, table=True):
-    """One step of a fulfillment order, never changed. `by` empty: the hub itself. `reason`: why, or of what."""
+    """One step of a fulfillment order, never changed. `by` empty: the hub itself. `reason`: why, or of what.
+
+    `location_id`: where it happened, if that is not the location that the order is at.
+    """
 
     __tablename__ = "fulfillment_event"
     __table_args__ = (
         CheckConstraint(
             "kind IN ('offered', 'accepted', 'rejected', 'timed_out', 'waits', 'picking', 'packed', 'ready', 'told',"
-            " 'wrong_code', 'shipped', 'handed_over', 'unclaimed', 'reduced', 'canceled', 'put_back')",
+            " 'wrong_code', 'shipped', 'handed_over', 'unclaimed', 'reduced', 'canceled', 'put_back', 'taken', 'lacks',"
+            " 'withdrawn', 'notified', 'not_notified')",
             name="kind",
         ),
         CheckConstraint("kind <> 'rejected' OR reason <> ''", name="reason"),
@@ -27,6 +31,46 @@ class FulfillmentEventRow(SQLModel, table=True):
     by: str
     reason: str
     recorded_at: datetime = time()
+    location_id: int | None = ref("location", nullable=True)
+
+
+class FulfillmentOfferRow(SQLModel, table=True):
+    """A fulfillment order offered to a location that does not hold its units: the first to accept gets them.
+
+    It can be accepted while it is open and the fulfillment order is allocated. `rank`: by what the location costs, the
+    cheapest being 1. `accept_by`: until when it must accept.
+    """
+
+    __tablename__ = "fulfillment_offer"
+    __table_args__ = (
+        UniqueConstraint("fulfillment_order_id", "location_id"),
+        CheckConstraint(
+            "state IN ('open', 'accepted', 'declined', 'expired', 'taken', 'lacking', 'withdrawn')", name="state"
+        ),
+        CheckConstraint("(state = 'open') = (ended_at IS NULL)", name="ended"),
+        Index(
+            "ix_fulfillment_offer_open",
+            "location_id",
+            sqlite_where=text("state = 'open'"),
+            postgresql_where=text("state = 'open'"),
+        ),
+        Index(
+            "ix_fulfillment_offer_accepted",
+            "fulfillment_order_id",
+            unique=True,
+            sqlite_where=text("state = 'accepted'"),
+            postgresql_where=text("state = 'accepted'"),
+        ),
+    )
+
+    id: int | None = own_id()
+    fulfillment_order_id: int = ref("fulfillment_order")
+    location_id: int = ref("location")
+    rank: int
+    state: str
+    made_at: datetime = time()
+    accept_by: datetime = time()
+    ended_at: datetime | None = time(nullable=True)
 
 
 class FulfillmentPickRow(SQLModel, table=True):

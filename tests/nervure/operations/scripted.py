@@ -32,7 +32,7 @@ from nervure.store.reports import OpenTask, ReportStore
 from schemas.capabilities import Capabilities
 from schemas.documents import Fact, Heard, RawDocument, Translation
 from schemas.dropship import DropShipOrder, FeedVerdict, SupplierReply
-from schemas.fulfillment import Shipment
+from schemas.fulfillment import ReadyNotice, Shipment
 from schemas.levels import LevelAnswer, LevelKey, LevelWrite, WriteOutcome
 from schemas.orders import Order, Return
 from schemas.publications import ChannelListing, ChannelPlace, DriftPolicy
@@ -81,6 +81,8 @@ class ScriptedShop(FakeShop):
     sinces: list[datetime] = field(default_factory=list)
     shipments: dict[str, Shipment] = field(default_factory=dict)
     accepted: list[tuple[str, dict[str, bool]]] = field(default_factory=list)
+    ready: list[ReadyNotice] = field(default_factory=list)
+    has_a_word_for_ready: bool = True
 
     def pull_orders(self, since: datetime) -> Iterator[Page]:
         self._call()
@@ -127,6 +129,11 @@ class ScriptedShop(FakeShop):
     def push_shipment(self, shipment: Shipment) -> None:
         self._call()
         self.shipments[shipment.external_id] = shipment
+
+    def push_ready(self, notice: ReadyNotice) -> bool:
+        self._call()
+        self.ready.append(notice)
+        return self.has_a_word_for_ready
 
     def units(self) -> dict[str, int]:
         """What it shows, by listing."""

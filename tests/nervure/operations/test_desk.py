@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from nervure.invariants import check_all
-from nervure.operations import desk, giving_up
+from nervure.operations import desk, giving_up, offers
 from nervure.operations.counts import show
 from nervure.operations.desk import Actor, DeskRefusedError, UnknownFulfillmentError, WrongCodeError
 from nervure.operations.hub import Hub
@@ -90,7 +90,7 @@ def test_a_parcel_goes_through_every_step_once_and_each_names_who_did_it(both: D
     number = ordered(hub, "1", {"BOLT": 2, "PAIR": 1})
     parcel = Parcel(carrier="Colissimo", tracking_number="6A1")
     course: list[Callable[[], bool]] = [
-        lambda: desk.accept(hub, number, BO),
+        lambda: offers.accept(hub, number, BO)[0],
         lambda: desk.start_picking(hub, number, BO),
         lambda: desk.pack(hub, number, BO, unscanned=True),
         lambda: desk.send(hub, number, BO, parcel=parcel, shipped_at=at(9)),
@@ -216,7 +216,7 @@ def test_a_store_sees_only_what_is_its_own(both: Database) -> None:
     number = ordered(hub, "1", {"BOLT": 1})
     before = rows(hub)
     for step in (
-        desk.accept,
+        offers.accept,
         desk.start_picking,
         desk.pack,
         desk.make_ready,
@@ -226,7 +226,7 @@ def test_a_store_sees_only_what_is_its_own(both: Database) -> None:
         with pytest.raises(UnknownFulfillmentError, match="there is no fulfillment order 1 at 'lyon'"):
             step(hub, number, ANA)
     with pytest.raises(UnknownFulfillmentError, match="there is no fulfillment order 77"):
-        desk.accept(hub, 77)
+        offers.accept(hub, 77)
     assert rows(hub) == before
 
 
@@ -235,11 +235,11 @@ def test_what_is_not_paid_yet_waits(both: Database) -> None:
     hear(hub, "shop", order_of(an_order("1", {"BOLT": 1}, state=OrderState.AWAITING_PAYMENT)))
     [number] = numbers_of(hub, "1")
     with pytest.raises(DeskRefusedError, match="waits for its payment or its acceptance"):
-        desk.accept(hub, number, BO)
+        offers.accept(hub, number, BO)
     with looking(hub) as world:
         assert PickingStore(world.connection, world.now).jobs("paris") == []
     hear(hub, "shop", order_of(an_order("1", {"BOLT": 1}, minute=1)))
-    assert desk.accept(hub, number, BO)
+    assert offers.accept(hub, number, BO)[0]
 
 
 def test_a_customer_who_cancels_gets_nothing_and_the_goods_are_put_back(both: Database) -> None:
@@ -293,7 +293,7 @@ def test_what_is_not_accepted_in_time_is_served_from_elsewhere(both: Database) -
     limits(hub, "paris", accept_seconds=600)
     number, other = ordered(hub, "1", {"BOLT": 2}), ordered(hub, "2", {"BOLT": 1})
     assert giving_up.keep_times(hub) == (2, 0, 0)
-    assert desk.accept(hub, other, BO)
+    assert offers.accept(hub, other, BO)[0]
     advance(hub, 599)
     assert giving_up.keep_times(hub) == (0, 0, 0)
     advance(hub, 1)
@@ -304,7 +304,7 @@ def test_what_is_not_accepted_in_time_is_served_from_elsewhere(both: Database) -
         assert world.served("2") == {("2-1", "paris", "accepted"): 1}
     assert steps(hub, number) == [("offered", "", ""), ("timed_out", "", ""), ("canceled", "", "")]
     with pytest.raises(DeskRefusedError, match="is canceled"):
-        desk.accept(hub, number, BO)
+        offers.accept(hub, number, BO)
     all_holds(hub)
 
 
@@ -323,7 +323,7 @@ def test_what_nobody_else_has_stays_and_somebody_is_told(both: Database) -> None
     assert (task.kind, task.about) == ("not_accepted", "shop, order #1")
     assert task.text == "paris did not accept fulfillment order 1 in time, and nobody else has its units"
     assert steps(hub, number) == [("offered", "", ""), ("waits", "", "")]
-    assert desk.accept(hub, number, BO)
+    assert offers.accept(hub, number, BO)[0]
     assert tasks(hub) == []
     all_holds(hub)
 
@@ -439,7 +439,7 @@ def test_what_nobody_fetches_is_for_sale_again_and_the_order_waits_for_a_person(
 def test_what_is_being_picked_is_not_moved_and_what_is_accepted_may_be(both: Database) -> None:
     hub = hub_on(both)
     number = ordered(hub, "1", {"BOLT": 2})
-    desk.accept(hub, number, BO)
+    offers.accept(hub, number, BO)
     moved, is_new = move_fulfillment(hub, number, "lyon")
     assert is_new
     desk.start_picking(hub, moved, ANA)

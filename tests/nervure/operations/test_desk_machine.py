@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from nervure.invariants import check_all
-from nervure.operations import desk, giving_up
-from nervure.operations.desk import Actor, DeskRefusedError, WrongCodeError
+from nervure.operations import desk, giving_up, offers
+from nervure.operations.desk import Actor, DeskRefusedError, UnknownFulfillmentError, WrongCodeError
 from nervure.operations.hub import Hub
 from nervure.orders.intake import take_in
+from nervure.orders.rules import Routing
 from nervure.store.audit import AuditStore
 from nervure.store.database import Database, open_database
 from nervure.store.orders import FULFILLMENT, FULFILLMENT_EVENT, LOCATION
+from nervure.store.routing import OFFER, RoutingStore
 from schemas.fulfillment import RejectReason
+from schemas.locations import LocationKind
 from schemas.orders import OrderState
 from tests.conftest import copy_of
 from tests.nervure.operations.scripted import ScriptedShop, advance, looking, scripted_hub
@@ -39,7 +42,12 @@ class DeskMachine(RuleBasedStateMachine):
         with self.hub.database.write() as connection:
             world = World(connection)
             merchant(world, bolt_paris=6, bolt_lyon=6, nut_paris=6, nut_lyon=6)
-            connection.execute(LOCATION.update().values(accept_seconds=600.0, hold_pickup_seconds=1200.0))
+            world.location("nice", kind=LocationKind.STORE)
+            world.channel("shop", {"web": ["paris", "lyon", "nice"]})
+            for sku, units in (("BOLT", 5), ("NUT", 4)):
+                world.receive(sku, "nice", units)
+            connection.execute(LOCATION.update().values(kind="store", accept_seconds=600.0, hold_pickup_seconds=1200.0))
+            RoutingStore(connection, world.now).put(Routing(None, {}, 3))
         self.orders: dict[str, int] = {}
         self.minute = 0.0
 
@@ -128,11 +136,64 @@ class DeskMachine(RuleBasedStateMachine):
     def go_on(self, choice: int, kind: str) -> None:
         number, state, _ = self.one(choice)
         step, before = {
-            "accepted": (lambda: desk.accept(self.hub, number, ANA), ["allocated"]),
+            "accepted": (lambda: offers.accept(self.hub, number, ANA)[0], ["allocated"]),
             "picking": (lambda: desk.start_picking(self.hub, number, ANA), ["allocated", "accepted"]),
             "packed": (lambda: desk.pack(self.hub, number, ANA, unscanned=True), ["picking"]),
         }[kind]
         assert self.answered(step) == self.foretold(state, kind, before)
+
+    @precondition(lambda self: self.orders)
+    @rule(choice=some, place=st.sampled_from(["paris", "lyon", "nice"]), twice=st.booleans())
+    def answer_for_a_place(self, choice: int, place: str, twice: bool) -> None:
+        """Whoever is asked may be the first; whoever was not finds nothing."""
+        number, state, _ = self.one(choice)
+        holder, offer = self.offer_to(number, place)
+        answer = self.accepted(number, place)
+        if isinstance(answer, str):
+            if holder == place:
+                assert (state, answer in {"taken", "state"}) == ("canceled", True)
+            elif offer is None:
+                assert answer == "unknown"
+            elif (offer, state) == ("open", "allocated"):
+                assert (answer, self.offer_to(number, place)) == ("lacks", (holder, "lacking"))
+            else:
+                assert answer in {"taken", "too_late", "withdrawn"}
+            return
+        done, there = answer
+        assert holder == place or offer in {"open", "accepted"}
+        if done and holder != place:
+            assert (state, offer, self.offer_to(number, place)[1]) == ("allocated", "open", "accepted")
+            assert self.offer_to(there, place)[0] == place
+        if twice:
+            assert self.accepted(number, place) == (False, there)
+
+    def accepted(self, number: int, place: str) -> tuple[bool, int] | str:
+        """What a place that accepts is answered, or the kind of refusal."""
+        try:
+            return offers.accept(self.hub, number, Actor("Bo", place))
+        except UnknownFulfillmentError:
+            return "unknown"
+        except DeskRefusedError as refused:
+            return refused.kind
+
+    @precondition(lambda self: self.orders)
+    @rule(choice=some, place=st.sampled_from(["lyon", "nice"]), reason=st.sampled_from(RejectReason))
+    def decline(self, choice: int, place: str, reason: RejectReason) -> None:
+        number, state, _ = self.one(choice)
+        holder, offer = self.offer_to(number, place)
+        if holder == place or offer is None:
+            return
+        answer = self.answered(lambda: giving_up.reject(self.hub, number, reason, Actor("Bo", place)))
+        is_open = offer == "open" and state == "allocated"
+        assert answer == ("done" if is_open else "known" if offer == "declined" else "refused")
+
+    def offer_to(self, number: int, place: str) -> tuple[str, str | None]:
+        """Where a fulfillment order is, and what became of its offer to a place."""
+        with looking(self.hub) as world:
+            where = sa.select(LOCATION.c.code).join(FULFILLMENT).where(FULFILLMENT.c.id == number)
+            mine = sa.select(OFFER.c.state).join(LOCATION, LOCATION.c.id == OFFER.c.location_id)
+            mine = mine.where(OFFER.c.fulfillment_order_id == number, LOCATION.c.code == place)
+            return str(world.connection.execute(where).scalar()), world.connection.execute(mine).scalar()
 
     @precondition(lambda self: self.orders)
     @rule(choice=some)
@@ -210,8 +271,9 @@ class DeskMachine(RuleBasedStateMachine):
     @invariant()
     def each_step_is_noted_once(self) -> None:
         with looking(self.hub) as world:
+            here = FULFILLMENT_EVENT.c.location_id.is_(None)
             events = world.connection.execute(
-                sa.select(FULFILLMENT_EVENT.c.fulfillment_order_id, FULFILLMENT_EVENT.c.kind)
+                sa.select(FULFILLMENT_EVENT.c.fulfillment_order_id, FULFILLMENT_EVENT.c.kind).where(here)
             ).all()
             once = Counter(
                 (number, kind) for number, kind in events if kind not in {"rejected", "wrong_code", "reduced"}
@@ -223,6 +285,36 @@ class DeskMachine(RuleBasedStateMachine):
                 assert (state in {"shipped", "handed_over", "canceled"}) == any(
                     once[number, kind] for kind in ("shipped", "handed_over", "canceled")
                 )
+
+    @invariant()
+    def each_offer_has_one_answer_and_each_order_one_taker(self) -> None:
+        """An offer begins with one event, and ends with one; what was accepted elsewhere is done elsewhere."""
+        ends = {
+            "accepted": None,
+            "declined": "rejected",
+            "expired": "timed_out",
+            "taken": "taken",
+            "lacking": "lacks",
+            "withdrawn": "withdrawn",
+        }
+        with looking(self.hub) as world:
+            event = FULFILLMENT_EVENT.c
+            told: dict[tuple[int, int], list[str]] = {}
+            rows = sa.select(event.fulfillment_order_id, event.location_id, event.kind).where(
+                event.location_id.is_not(None)
+            )
+            for number, location, kind in world.connection.execute(rows.order_by(event.id)):
+                told.setdefault((number, location), []).append(kind)
+            offered = world.connection.execute(
+                sa.select(OFFER, FULFILLMENT.c.state.label("now"), FULFILLMENT.c.moved_to_id).join(FULFILLMENT)
+            ).all()
+            assert told.keys() == {(one.fulfillment_order_id, one.location_id) for one in offered}
+            for one in offered:
+                end = None if one.state == "open" else ends[one.state]
+                expected = ["offered"] if end is None else ["offered", end]
+                assert told[one.fulfillment_order_id, one.location_id] == expected
+                if one.state == "accepted":
+                    assert (one.now, one.moved_to_id is None) == ("canceled", False)
 
 
 def test_any_history_at_the_desk_on_sqlite_keeps_every_number() -> None:
@@ -265,7 +357,7 @@ def test_of_steps_taken_at_once_one_wins_and_the_others_are_told(postgresql: Dat
         with looking(hub) as world:
             [number] = world.fulfillment_numbers(str(turn))
         answers = at_once(
-            [lambda: desk.accept(hub, number, ANA)] * 3  # noqa: B023 - runs at once
+            [lambda: offers.accept(hub, number, ANA)[0]] * 3  # noqa: B023 - runs at once
             + [lambda: giving_up.reject(hub, number, RejectReason.OTHER, ANA)] * 3  # noqa: B023 - runs at once
             + [lambda: desk.send(hub, number, ANA, shipped_at=at(1))] * 3  # noqa: B023 - runs at once
         )

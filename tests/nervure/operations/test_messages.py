@@ -7,16 +7,18 @@ import pytest
 import sqlalchemy as sa
 
 from connectors.errors import CredentialsError, RefusedError, ThrottledError, UnavailableError
+from nervure.operations import desk, giving_up, messages
 from nervure.operations.hub import Hub
 from nervure.operations.messages import send_messages, send_to
-from nervure.operations.staff import ship_fulfillment
+from nervure.operations.staff import receive, ship_fulfillment
 from nervure.store.database import Database
-from nervure.store.messages import LEASE_SECONDS
+from nervure.store.handling import HandlingStore
+from nervure.store.messages import LEASE_SECONDS, MessageStore
 from nervure.store.orders import OUTBOX
 from schemas.fulfillment import Parcel, Shipment
 from schemas.orders import OrderState
 from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub, tasks
-from tests.nervure.world import START, Bought, an_order, at, capable, must_hold
+from tests.nervure.world import START, Bought, a_pickup, an_order, at, capable, must_hold
 
 
 def shipped(database: Database, shop: ScriptedShop, **capabilities: object) -> Hub:
@@ -116,6 +118,97 @@ def test_one_failing_message_holds_back_no_other(filled: Database) -> None:
         ship_fulfillment(hub, number)
     assert send_messages(hub) == 2
     assert [one.order for one in market.shipments.values()] == ["2"]
+
+
+def fetched(database: Database, shop: ScriptedShop, **capabilities: object) -> tuple[Hub, int]:
+    """A pickup of two bolts that waits for its customer in lyon."""
+    declared = {"till": capable(**{"can_push_ready": True} | capabilities)}
+    hub = scripted_hub(database, {"shop": ScriptedShop(), "till": shop}, capabilities=declared)
+    hear(hub, "till", order_of(a_pickup("1", {"BOLT": 2}, "counter", channel="till")))
+    with looking(hub) as world:
+        [number] = world.fulfillment_numbers("1")
+    desk.start_picking(hub, number)
+    desk.pack(hub, number, unscanned=True)
+    assert [desk.make_ready(hub, number)[0] for _ in range(2)] == [True, False]
+    return hub, number
+
+
+def last_steps(hub: Hub, number: int) -> list[tuple[str, str]]:
+    with looking(hub) as world:
+        events = HandlingStore(world.connection, world.now).events(number)
+    return [(event.kind.value, event.reason) for event in events if event.kind.value not in {"picking", "packed"}]
+
+
+def test_a_channel_is_told_once_that_a_pickup_is_ready(both: Database) -> None:
+    shop = ScriptedShop()
+    hub, number = fetched(both, shop)
+    assert [send_messages(hub) for _ in range(3)] == [1, 0, 0]
+    [notice] = shop.ready
+    assert (notice.channel, notice.order, notice.location) == ("till", "1", "lyon")
+    assert [(line.order_line, line.units) for line in notice.lines] == [("1-1", 2)]
+    assert last_steps(hub, number) == [("ready", ""), ("notified", "")]
+
+
+def test_a_ready_notice_is_tried_again_and_noted_once(both: Database) -> None:
+    shop = ScriptedShop(error=UnavailableError("down"))
+    hub, number = fetched(both, shop)
+    for _ in range(3):
+        assert send_messages(hub) == 1
+        advance(hub, outbox(hub)[0][2])
+    shop.error = None
+    # Another window holds the same message: its lease had run out while its call was under way.
+    with both.write() as connection:
+        [message] = MessageStore(connection, hub.clock.now()).lease("till", 9)
+    messages._send(hub, message)
+    messages._send(hub, message)
+    assert outbox(hub)[0][:2] == ("done", 4)
+    assert last_steps(hub, number) == [("ready", ""), ("notified", "")]
+
+
+def test_a_refused_ready_notice_is_seen_at_the_desk_and_at_the_office(both: Database) -> None:
+    shop = ScriptedShop(error=RefusedError("order 1 was archived"))
+    hub, number = fetched(both, shop)
+    assert send_messages(hub) == 1
+    assert [(task.kind, task.subject, task.text) for task in tasks(hub)] == [
+        ("message_refused", f"ready:fulfillment:{number}", "order 1 was archived")
+    ]
+    assert last_steps(hub, number) == [("ready", ""), ("not_notified", "order 1 was archived")]
+    assert outbox(hub)[0][:2] == ("dead", 1)
+
+
+@pytest.mark.parametrize("has_a_word", [True, False], ids=["not declared", "not set up"])
+def test_a_channel_that_cannot_be_told_is_seen_at_the_desk(filled: Database, has_a_word: bool) -> None:
+    shop = ScriptedShop(has_a_word_for_ready=has_a_word)
+    hub, number = fetched(filled, shop, can_push_ready=not has_a_word)
+    assert send_messages(hub) == 1
+    assert (shop.asked, outbox(hub)[0][0]) == (0 if has_a_word else 1, "done")
+    assert last_steps(hub, number) == [("ready", ""), ("not_notified", "")]
+    assert tasks(hub) == []
+
+
+def test_what_waits_no_more_is_not_told(filled: Database) -> None:
+    shop = ScriptedShop()
+    hub, number = fetched(filled, shop)
+    giving_up.return_to_sale(hub, number)
+    assert send_messages(hub) == 1
+    assert (shop.ready, outbox(hub)[0][0]) == ([], "done")
+    assert "notified" not in [kind for kind, _ in last_steps(hub, number)]
+
+
+def test_the_second_part_of_a_pickup_tells_the_whole(filled: Database) -> None:
+    shop = ScriptedShop()
+    hub = scripted_hub(filled, {"till": shop}, capabilities={"till": capable(can_push_ready=True)})
+    hear(hub, "till", order_of(a_pickup("1", {"BOLT": 3}, "counter", channel="till")))
+    receive(hub, "BOLT", "lyon", 1, document="D1")
+    with looking(hub) as world:
+        numbers = world.fulfillment_numbers("1")
+    assert len(numbers) == 2, "two were there, one came later"
+    for number in numbers:
+        desk.start_picking(hub, number)
+        desk.pack(hub, number, unscanned=True)
+        desk.make_ready(hub, number)
+        send_messages(hub)
+    assert [[line.units for line in notice.lines] for notice in shop.ready] == [[2], [3]]
 
 
 def test_a_slow_channel_gives_back_what_it_had_no_time_for(filled: Database) -> None:

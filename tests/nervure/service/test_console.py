@@ -5,10 +5,11 @@ import re
 
 import pytest
 
-from nervure.operations import desk
+from nervure.operations import giving_up, offers
 from nervure.operations.desk import Actor
 from nervure.operations.hub import Hub
 from nervure.orders.rules import Routing
+from nervure.store.orders import LOCATION
 from nervure.store.routing import RoutingStore
 from schemas.locations import Address
 from schemas.orders import Delivery, DeliveryMethod
@@ -72,7 +73,7 @@ def test_an_order_shows_its_lines_its_steps_and_its_reasons_in_euros(hub: Hub, c
     jane_buys(hub, client)
     with looking(hub) as world:
         [number] = world.connection.exec_driver_sql("SELECT id FROM fulfillment_order").scalars().all()
-    desk.accept(hub, number, Actor(by="ana", location="lyon"))
+    offers.accept(hub, number, Actor(by="ana", location="lyon"))
     read = shown(client, "/order?channel=shop&name=1")
     assert "placed 2026-03-02 09:00 UTC · ship to 69003 FR" in read
     assert "sku title ordered canceled served short BOLT" in read
@@ -81,6 +82,16 @@ def test_an_order_shows_its_lines_its_steps_and_its_reasons_in_euros(hub: Hub, c
     assert "6.00 euros, of that 0.00 for splitting; no plan is cheaper." in read
     assert "lyon chosen 2 6.00 handling 1.00, shipping 5.00 paris outranked" in read
     assert not [word for word in PERSONAL if word in read]
+
+
+def test_an_order_shows_to_whom_else_it_was_offered(hub: Hub, client: Client) -> None:
+    with hub.database.write() as connection:
+        connection.execute(LOCATION.update().values(kind="store", accept_seconds=600.0))
+        RoutingStore(connection, hub.clock.now()).put(Routing(None, {}, 2))
+    jane_buys(hub, client)
+    giving_up.keep_times(hub)
+    read = shown(client, "/order?channel=shop&name=1")
+    assert re.search(r"1 lyon allocated 2 BOLT .* offered .* offered at paris", read)
 
 
 def test_without_costs_the_reasons_are_sentences(hub: Hub, client: Client) -> None:

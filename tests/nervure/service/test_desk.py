@@ -14,8 +14,8 @@ def test_a_parcel_is_accepted_picked_and_packed(hub: Hub, client: Client) -> Non
     hear(hub, "shop", order_of(an_order("1", {"BOLT": 2})))
     assert client.post("/shelves", json={"sku": "BOLT", "location": "paris", "shelf": "B-2"}).status_code == 200
     path = "/fulfillment-orders/1"
-    assert client.post(f"{path}/accepted", json={"by": "Bo"}).json() == {"changed": True}
-    assert client.post(f"{path}/accepted", json={"by": "Bo"}).json() == {"changed": False}
+    assert client.post(f"{path}/accepted", json={"by": "Bo"}).json() == {"changed": True, "number": 1}
+    assert client.post(f"{path}/accepted", json={"by": "Bo"}).json() == {"changed": False, "number": 1}
     assert client.post(f"{path}/picking", json={"by": "Bo"}).json() == {"changed": True}
     assert client.post(f"{path}/scans", json={"scanned": "BOLT"}).json() == {"sku": "BOLT"}
     early = client.post(f"{path}/packed", json={"by": "Bo"})

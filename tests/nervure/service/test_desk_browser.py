@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from nervure.operations import desk, giving_up
+from nervure.operations import desk, giving_up, offers
 from nervure.operations.desk import Actor
 from nervure.operations.desk_users import add_user
 from nervure.operations.hub import Hub
+from nervure.operations.messages import send_messages
 from nervure.operations.staff import receive
+from nervure.orders.rules import Routing
 from nervure.service.app import create_app
 from nervure.store.catalogue import ITEM
 from nervure.store.orders import LOCATION
+from nervure.store.routing import RoutingStore
 from schemas.locations import Address
 from schemas.orders import Customer, Delivery, DeliveryMethod
 from tests.nervure.operations.scripted import hear, looking, order_of
@@ -80,7 +83,7 @@ def a_day(hub: Hub) -> None:
     hear(hub, "till", order_of(pickup))
     for name in ("1003", "1004"):
         hear(hub, "shop", order_of(an_order(name, {"NUT": 3}, delivery=home)))
-    desk.accept(hub, 4, Actor("Ana", "lyon"))
+    offers.accept(hub, 4, Actor("Ana", "lyon"))
     giving_up.keep_times(hub)
 
 
@@ -134,6 +137,10 @@ def test_a_day_at_the_desk(hub: Hub, tmp_path: Path) -> None:
         page.press("Prête au retrait")
         shown = page.text()
         page.looks("to_tell_fr")
+        send_messages(hub)
+        page.press("FR")
+        assert "La boutique n'a pas pu être prévenue : prévenez le client vous-même." in page.text()
+        page.looks("not_notified_fr")
         page.press("Client prévenu")
         page.type("code", "000000x")
         page.press("Remettre")
@@ -169,6 +176,60 @@ def test_a_day_at_the_desk(hub: Hub, tmp_path: Path) -> None:
         assert world.served("1002") == {("1002-1", "lyon", "handed_over"): 2}
         assert world.lines("1003") == {"1003-1": (3, 1, 2)}
         assert world.on_hand("NUT", "lyon") == 20 - 2 - 2
+        must_hold(world)
+
+
+def test_an_offer_goes_to_the_first_of_several_stores(hub: Hub, tmp_path: Path) -> None:
+    """Lyon and paris are asked; paris holds the units. Lyon is faster once, and once too late."""
+    with hub.database.write() as connection:
+        connection.execute(LOCATION.update().values(kind="store", accept_seconds=3600.0))
+        connection.execute(
+            LOCATION.update().where(LOCATION.c.code == "lyon").values(name="Lyon Bellecour", time_zone="Europe/Paris")
+        )
+        connection.execute(ITEM.update().where(ITEM.c.sku == "BOLT").values(gtin=BOLT, title="Hex bolt M8 × 40"))
+        RoutingStore(connection, hub.clock.now()).put(Routing(None, {}, 3))
+    add_user(hub, "lyon", "Ana", "correct horse")
+    for place in ("paris", "lyon"):
+        receive(hub, "BOLT", place, 20, document=f"D-{place}")
+    near_paris = Address(country="FR", postal_code="75002", city="Paris", lines=("1 rue de la Paix",))
+    home = Delivery(method=DeliveryMethod.SHIP, address=near_paris)
+    for name in ("1001", "1002"):
+        made = an_order(name, {"BOLT": 2}, delivery=home).model_copy(update={"customer": JANE})
+        hear(hub, "shop", order_of(made))
+    giving_up.keep_times(hub)
+    with served(hub) as url, browser(tmp_path / "profile", width=820, height=1000) as page:
+        page.open(f"{url}/desk?at=lyon")
+        for name, text in (("place", "lyon"), ("name", "Ana"), ("password", "correct horse")):
+            page.type(name, text)
+        page.press("Sign in")
+        assert "Offered: first to accept" in page.text()
+        assert "one other store has it too" in page.text()
+        page.looks("offers")
+        page.press("#1001")
+        assert "Jane Doe" not in page.text()
+        page.looks("offer")
+        page.press("Accept")
+        assert "Done." in page.text()
+        assert "Jane Doe" in page.text(), "now it is theirs"
+        page.looks("offer_accepted")
+        page.press("FR")
+        page.press("← Toutes les commandes")
+        page.press("#1002")
+        page.looks("offer_fr")
+        offers.accept(hub, 2, Actor("Bo", "paris"))
+        page.press("Accepter")
+        assert "Un autre magasin l'a acceptée avant vous." in page.text()
+        page.looks("offer_too_late_fr")
+        page.press("Toutes les commandes")
+        assert "#1002" not in page.text()
+        page.looks("offers_after_fr")
+        page.press("#1001")
+        page.press("Commencer la préparation")
+        page.scan(BOLT)
+        assert "Compté : BOLT" in page.text()
+    with looking(hub) as world:
+        assert world.served("1001") == {("1001-1", "lyon", "picking"): 2}
+        assert world.served("1002") == {("1002-1", "paris", "accepted"): 2}
         must_hold(world)
 
 

@@ -6,11 +6,14 @@ from typing import Any
 import httpx
 import pytest
 
+from nervure.operations import giving_up
 from nervure.operations.desk_users import add_user
 from nervure.operations.hub import Hub
+from nervure.orders.rules import Routing
 from nervure.service.desk_texts import TEXTS, wanted
 from nervure.store.handling import HandlingStore
-from nervure.store.orders import FULFILLMENT_EVENT
+from nervure.store.orders import FULFILLMENT_EVENT, LOCATION
+from nervure.store.routing import RoutingStore
 from schemas.locations import Address
 from schemas.orders import Customer, Delivery, DeliveryMethod
 from tests.nervure.operations.scripted import hear, looking, order_of
@@ -142,6 +145,61 @@ def test_a_sign_in_needs_a_form_too_and_gives_a_new_token(client: Client) -> Non
     [cookie] = [one for one in answer.headers.get_list("set-cookie") if one.startswith("nervure_desk=")]
     for part in ("HttpOnly", "SameSite=strict", "Path=/desk"):
         assert part in cookie
+
+
+def offered_to_two(hub: Hub) -> None:
+    """An order that paris holds, and that lyon may accept as well."""
+    with hub.database.write() as connection:
+        connection.execute(LOCATION.update().values(kind="store", accept_seconds=600.0))
+        RoutingStore(connection, hub.clock.now()).put(Routing(None, {}, 2))
+    bought(hub)
+    giving_up.keep_times(hub)
+
+
+def test_an_offer_is_seen_by_all_and_accepted_by_one(hub: Hub, client: Client) -> None:
+    offered_to_two(hub)
+    paris, lyon = Tablet(client).sign_in("paris"), Tablet(client).sign_in("lyon")
+    for tablet in (paris, lyon):
+        page = tablet.get("/desk").text
+        assert "Offered: first to accept" in page
+        assert "one other store has it too" in page
+        assert "Item BOLT" in tablet.get("/desk/orders/1").text
+    asked = lyon.get("/desk/orders/1").text
+    assert "Jane Doe" not in asked, "who is asked does not learn for whom it is"
+    assert "paris" not in asked
+    assert "Jane Doe" in paris.get("/desk/orders/1").text
+    assert lyon.post("/desk/orders/1/accept").headers["location"] == "/desk/orders/1?note=done"
+    assert lyon.get("/desk/orders/1?note=done").headers["location"] == "/desk/orders/2?note=done"
+    mine = lyon.get("/desk/orders/2?note=done").text
+    assert "Done." in mine
+    assert "Jane Doe" in mine
+    assert lyon.post("/desk/orders/1/accept").headers["location"] == "/desk/orders/1?note=before"
+    late = paris.post("/desk/orders/1/accept")
+    assert late.status_code == 409
+    assert "Another store has accepted it first." in late.text
+    assert "another store was faster" in paris.get("/desk/orders/1").text
+    assert "#1" not in paris.get("/desk").text
+
+
+def test_who_is_asked_too_late_reads_why(hub: Hub, client: Client) -> None:
+    offered_to_two(hub)
+    paris, lyon = Tablet(client).sign_in("paris"), Tablet(client, "fr").sign_in("lyon")
+    paris.post("/desk/orders/1/accept")
+    late = lyon.post("/desk/orders/1/accept")
+    assert late.status_code == 409
+    assert "Un autre magasin l&#39;a acceptée avant vous." in late.text
+    assert lyon.get("/desk/orders/1").status_code == 404
+
+
+def test_a_store_that_is_asked_may_decline(hub: Hub, client: Client) -> None:
+    offered_to_two(hub)
+    lyon = Tablet(client).sign_in("lyon")
+    assert lyon.post("/desk/orders/1/reject", reason="").status_code == 409, "it needs a reason"
+    answer = lyon.post("/desk/orders/1/reject", reason="no_time", **{"keeps:BOLT": "0"})
+    assert answer.headers["location"] == "/desk/orders/1?note=gone"
+    page = lyon.get("/desk/orders/1?note=gone")
+    assert (page.status_code, "It is not yours any more" in page.text) == (200, True)
+    assert "#1" not in lyon.get("/desk").text
 
 
 def test_a_location_never_sees_what_is_anothers(hub: Hub, client: Client) -> None:

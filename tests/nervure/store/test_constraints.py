@@ -65,6 +65,8 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_fulfillment_line_units": [{"units": -1}],
     "ck_fulfillment_event_kind": [{"kind": "lost"}],
     "ck_fulfillment_event_reason": [{"kind": "rejected"}],
+    "ck_fulfillment_offer_ended": [{"state": "open"}, {"ended_at": None}],
+    "ck_fulfillment_offer_state": [{"state": "lost"}],
     "ck_fulfillment_pick_units": [{"units": -1}],
     "ck_call_budget_counts": [{"failures": -1}, {"probes": -1}],
     "ck_sales_pace_units": [{"units_per_day": -1.0}],
@@ -187,6 +189,17 @@ def at_the_desk(world: World, place: Place, line: int) -> None:
         by="",
         reason="",
         recorded_at=START,
+    )
+    added(
+        world,
+        tables.FulfillmentOfferRow,
+        fulfillment_order_id=fulfillment,
+        location_id=place.location_id,
+        rank=1,
+        state="accepted",
+        made_at=START,
+        accept_by=START,
+        ended_at=START,
     )
     pick = {"fulfillment_line_id": line, "item_id": place.item_id, "units": 1}
     world.connection.execute(of(tables.FulfillmentPickRow).insert().values(**pick))
@@ -331,7 +344,13 @@ def test_a_row_cannot_stand_twice(full: World, name: str) -> None:
         for column in its_columns
         if column not in columns and isinstance(copy[column], str)
     }
-    apart = {"sequence": 99} if name == "uq_stock_movement_cause_key" else {}
+    lyon = full.place("BOLT", "lyon").location_id
+    distinct: dict[str, dict[str, object]] = {
+        "uq_stock_movement_cause_key": {"sequence": 99},
+        "uq_fulfillment_offer_fulfillment_order_id_location_id": {"state": "open", "ended_at": None},
+        "ix_fulfillment_offer_accepted": {"location_id": lyon},
+    }
+    apart = distinct.get(name, {})
     with pytest.raises(IntegrityError) as refused, full.connection.begin_nested():
         full.connection.execute(table.insert().values(copy | others | apart))
     found = violated(refused.value)
