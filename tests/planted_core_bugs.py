@@ -30,7 +30,7 @@ FACTS = "tests/nervure/operations/test_facts.py"
 SETTLING = "tests/nervure/orders/test_settling.py"
 DESK = "tests/nervure/operations/test_desk.py -k sqlite"
 OFFERS = "tests/nervure/operations/test_offers.py -k sqlite"
-SENDING = "tests/nervure/operations/test_messages.py -k ready"
+SENDING = "tests/nervure/operations/test_messages.py"
 DESK_PAGES = "tests/nervure/service/test_desk_pages.py"
 DESK_USERS = "tests/nervure/operations/test_desk_users.py -k sqlite"
 SHIPPING = "tests/nervure/orders/test_shipping.py"
@@ -1255,16 +1255,14 @@ BUGS = (
         SENDING,
     ),
     Bug(
-        "desk: what waits for its payment is offered",
-        "nervure/store/offering.py",
-        """                ORDER.c.state.in_(RELEASED_STATES),
-                CHANNEL.c.is_gated.is_(False),
-            )
-            .order_by(FULFILLMENT.c.id)""",
-        """                CHANNEL.c.is_gated.is_(False),
-            )
-            .order_by(FULFILLMENT.c.id)""",
-        DESK,
+        "desk: what waits for its payment is shown where it was offered",
+        "nervure/store/picking.py",
+        """                FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
+                ORDER.c.state.in_(RELEASED_STATES),
+""",
+        """                FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
+""",
+        OFFERS,
     ),
     Bug(
         "desk: a part that a customer takes is taken from all that lies there",

@@ -382,7 +382,8 @@ def deal_out(
 ) -> dict[FulfillmentLineState, int]:
     """Deals units of skus out to the lines of these skus, the first line first."""
     skus = PickingStore(connection, now).skus_of([line.item_id for line in lines])
-    unknown = sorted(units.keys() - set(skus.values()))
+    # None of what is not here (any more) is what stands here.
+    unknown = sorted(sku for sku in units.keys() - set(skus.values()) if units[sku])
     if unknown:
         raise DeskRefusedError(f"{unknown[0]!r} is not in this fulfillment order", "not_here", unknown[0])
     left = dict(units)

@@ -199,6 +199,16 @@ def test_what_is_not_found_is_lost_there_and_asks_for_a_count(both: Database) ->
     all_holds(hub)
 
 
+def test_to_keep_none_of_an_article_twice_is_to_say_it_once(both: Database) -> None:
+    hub = hub_on(both)
+    number = ordered(hub, "1", {"BOLT": 1, "NUT": 1})
+    assert giving_up.reject(hub, number, RejectReason.OTHER, BO, keeps={"BOLT": 0})
+    assert not giving_up.reject(hub, number, RejectReason.OTHER, BO, keeps={"BOLT": 0})
+    with pytest.raises(DeskRefusedError, match="'BOLT' is not in this fulfillment order"):
+        giving_up.reject(hub, number, RejectReason.OTHER, BO, keeps={"BOLT": 1})
+    all_holds(hub)
+
+
 def test_a_part_of_a_kit_that_is_not_found_is_counted_not_guessed(both: Database) -> None:
     hub = hub_on(both)
     number = ordered(hub, "1", {"PAIR": 1})
