@@ -45,6 +45,13 @@ from nervure.store.tables.serials import SerialClaimRow, SerialRow
 from nervure.store.tables.shadow import ShadowDayRow
 from nervure.store.tables.skus import ItemAliasRow, ItemEventRow
 from nervure.store.tables.stock import ClaimRow, SafetyStockRow, StockLevelRow, StockMovementRow, StockObservationRow
+from nervure.store.tables.substitution import (
+    LineCutRow,
+    OfferOptionRow,
+    ShortfallOfferRow,
+    SubstitutionGroupRow,
+    SubstitutionMemberRow,
+)
 from nervure.store.tables.suppliers import SupplierFeedRow, SupplierOfferRow
 from nervure.store.tables.transfers import TransferArrivalRow, TransferLineRow, TransferRow
 
@@ -75,9 +82,11 @@ __all__ = [
     "ItemEventRow",
     "ItemRow",
     "KitComponentRow",
+    "LineCutRow",
     "ListingRow",
     "LocationRow",
     "LotRow",
+    "OfferOptionRow",
     "OrderLineRow",
     "OrderPersonRow",
     "OutboxRow",
@@ -100,12 +109,15 @@ __all__ = [
     "SerialRow",
     "ShadowDayRow",
     "ShelfRow",
+    "ShortfallOfferRow",
     "ShortfallRow",
     "StockLevelRow",
     "StockMovementRow",
     "StockObservationRow",
     "StockPointLocationRow",
     "StockPointRow",
+    "SubstitutionGroupRow",
+    "SubstitutionMemberRow",
     "SupplierFeedRow",
     "SupplierOfferRow",
     "TaskRow",
