@@ -27,7 +27,7 @@ def upgrade() -> None:
     with op.batch_alter_table("shortfall") as table:
         table.add_column(sa.Column("look_at", Utc(), nullable=True))
     _create_groups()
-    _create_offers()
+    _create_proposals()
     _create_options()
     _create_cuts()
 
@@ -56,17 +56,15 @@ def _create_groups() -> None:
         sa.Column("rank", sa.Integer(), nullable=False),
         sa.Column("price", ExactDecimal(), nullable=True),
         sa.CheckConstraint("rank >= 0", name=op.f("ck_substitution_member_rank")),
-        sa.ForeignKeyConstraint(
-            ["group_id"], ["substitution_group.id"], name=op.f("fk_substitution_member_group_id")
-        ),
+        sa.ForeignKeyConstraint(["group_id"], ["substitution_group.id"], name=op.f("fk_substitution_member_group_id")),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_substitution_member_item_id")),
         sa.PrimaryKeyConstraint("group_id", "item_id", name=op.f("pk_substitution_member")),
     )
 
 
-def _create_offers() -> None:
+def _create_proposals() -> None:
     op.create_table(
-        "shortfall_offer",
+        "proposal",
         sa.Column("id", BigId, autoincrement=True, nullable=False),
         sa.Column("order_line_id", BigId, nullable=False),
         sa.Column("units", sa.Integer(), nullable=False),
@@ -77,35 +75,31 @@ def _create_offers() -> None:
         sa.Column("ended_at", Utc(), nullable=True),
         sa.Column("ended_by", sa.String(), nullable=False),
         sa.Column("chosen_key", sa.String(), nullable=True),
-        sa.CheckConstraint("units > 0", name=op.f("ck_shortfall_offer_units")),
-        sa.CheckConstraint(
-            "state IN ('open', 'chosen', 'expired', 'withdrawn')", name=op.f("ck_shortfall_offer_state")
-        ),
-        sa.CheckConstraint("(state = 'open') = (ended_at IS NULL)", name=op.f("ck_shortfall_offer_ended")),
-        sa.CheckConstraint(
-            "(state = 'chosen') = (chosen_key IS NOT NULL)", name=op.f("ck_shortfall_offer_chosen")
-        ),
-        sa.ForeignKeyConstraint(["order_line_id"], ["order_line.id"], name=op.f("fk_shortfall_offer_order_line_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_shortfall_offer")),
-        sa.UniqueConstraint("token", name=op.f("uq_shortfall_offer_token")),
+        sa.CheckConstraint("units > 0", name=op.f("ck_proposal_units")),
+        sa.CheckConstraint("state IN ('open', 'chosen', 'expired', 'withdrawn')", name=op.f("ck_proposal_state")),
+        sa.CheckConstraint("(state = 'open') = (ended_at IS NULL)", name=op.f("ck_proposal_ended")),
+        sa.CheckConstraint("(state = 'chosen') = (chosen_key IS NOT NULL)", name=op.f("ck_proposal_chosen")),
+        sa.ForeignKeyConstraint(["order_line_id"], ["order_line.id"], name=op.f("fk_proposal_order_line_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_proposal")),
+        sa.UniqueConstraint("token", name=op.f("uq_proposal_token")),
     )
     is_open = sa.text("state = 'open'")
     op.create_index(
-        "uq_shortfall_offer_open",
-        "shortfall_offer",
+        "uq_proposal_open",
+        "proposal",
         ["order_line_id"],
         unique=True,
         sqlite_where=is_open,
         postgresql_where=is_open,
     )
-    op.create_index("ix_shortfall_offer_line", "shortfall_offer", ["order_line_id"])
+    op.create_index("ix_proposal_line", "proposal", ["order_line_id"])
 
 
 def _create_options() -> None:
     op.create_table(
-        "offer_option",
+        "proposal_option",
         sa.Column("id", BigId, autoincrement=True, nullable=False),
-        sa.Column("offer_id", BigId, nullable=False),
+        sa.Column("proposal_id", BigId, nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
@@ -118,31 +112,31 @@ def _create_options() -> None:
         sa.Column("reservation_id", BigId, nullable=True),
         sa.CheckConstraint(
             "kind IN ('variant', 'higher_model', 'pickup', 'later', 'lower_model', 'cancel')",
-            name=op.f("ck_offer_option_kind"),
+            name=op.f("ck_proposal_option_kind"),
         ),
         sa.CheckConstraint(
             "(kind IN ('variant', 'higher_model', 'lower_model')) = (item_id IS NOT NULL)",
-            name=op.f("ck_offer_option_item"),
+            name=op.f("ck_proposal_option_item"),
         ),
-        sa.CheckConstraint("(kind = 'pickup') = (location_id IS NOT NULL)", name=op.f("ck_offer_option_place")),
-        sa.CheckConstraint("(kind = 'later') = (expected_on IS NOT NULL)", name=op.f("ck_offer_option_day")),
+        sa.CheckConstraint("(kind = 'pickup') = (location_id IS NOT NULL)", name=op.f("ck_proposal_option_place")),
+        sa.CheckConstraint("kind <> 'later' OR expected_on IS NOT NULL", name=op.f("ck_proposal_option_day")),
         sa.CheckConstraint(
-            "(kind IN ('later', 'cancel')) = (reservation_id IS NULL)", name=op.f("ck_offer_option_held")
+            "(kind IN ('later', 'cancel')) = (reservation_id IS NULL)", name=op.f("ck_proposal_option_held")
         ),
         *(
-            sa.ForeignKeyConstraint([column], [f"{table}.id"], name=op.f(f"fk_offer_option_{column}"))
+            sa.ForeignKeyConstraint([column], [f"{table}.id"], name=op.f(f"fk_proposal_option_{column}"))
             for column, table in (
-                ("offer_id", "shortfall_offer"),
+                ("proposal_id", "proposal"),
                 ("item_id", "item"),
                 ("listing_id", "listing"),
                 ("location_id", "location"),
                 ("reservation_id", "reservation"),
             )
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_offer_option")),
-        sa.UniqueConstraint("offer_id", "key", name=op.f("uq_offer_option_offer_id_key")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_proposal_option")),
+        sa.UniqueConstraint("proposal_id", "key", name=op.f("uq_proposal_option_proposal_id_key")),
     )
-    op.create_index(op.f("ix_offer_option_reservation_id"), "offer_option", ["reservation_id"])
+    op.create_index(op.f("ix_proposal_option_reservation_id"), "proposal_option", ["reservation_id"])
 
 
 def _create_cuts() -> None:
@@ -150,7 +144,7 @@ def _create_cuts() -> None:
         "line_cut",
         sa.Column("id", BigId, autoincrement=True, nullable=False),
         sa.Column("order_line_id", BigId, nullable=False),
-        sa.Column("offer_id", BigId, nullable=False),
+        sa.Column("proposal_id", BigId, nullable=False),
         sa.Column("units", sa.Integer(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("substitute_line_id", BigId, nullable=True),
@@ -165,18 +159,18 @@ def _create_cuts() -> None:
             sa.ForeignKeyConstraint([column], [f"{table}.id"], name=op.f(f"fk_line_cut_{column}"))
             for column, table in (
                 ("order_line_id", "order_line"),
-                ("offer_id", "shortfall_offer"),
+                ("proposal_id", "proposal"),
                 ("substitute_line_id", "order_line"),
             )
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_line_cut")),
-        sa.UniqueConstraint("offer_id", name=op.f("uq_line_cut_offer_id")),
+        sa.UniqueConstraint("proposal_id", name=op.f("uq_line_cut_proposal_id")),
     )
     op.create_index(op.f("ix_line_cut_order_line_id"), "line_cut", ["order_line_id"])
 
 
 def downgrade() -> None:
-    for name in ("line_cut", "offer_option", "shortfall_offer", "substitution_member", "substitution_group"):
+    for name in ("line_cut", "proposal_option", "proposal", "substitution_member", "substitution_group"):
         op.drop_table(name)
     with op.batch_alter_table("shortfall") as table:
         table.drop_column("look_at")

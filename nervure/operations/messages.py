@@ -1,4 +1,4 @@
-"""Sending what the outbox holds: shipments and acceptances to channels, orders to suppliers."""
+"""Sending what the outbox holds: shipments, acceptances and cancellations to channels, orders to suppliers."""
 
 import logging
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from connectors.errors import ConnectorError, FatalError, RefusedError, ThrottledError
 from nervure.operations.hub import Hub
+from nervure.operations.shortfalls import take_refusal as refuse_cancellation
 from nervure.operations.suppliers import send_drop_ship, take_refusal
 from nervure.store.database import Connection
 from nervure.store.messages import LEASE_SECONDS, Message, MessageStore
@@ -52,6 +53,7 @@ def _send(hub: Hub, message: Message) -> None:
         "shipment": _shipment,
         "accept_order": _acceptance,
         "drop_ship": _drop_ship,
+        "cancellation": _cancellation,
     }
     try:
         kinds[message.kind](hub, message)
@@ -78,6 +80,9 @@ def _bury(hub: Hub, message: Message, reason: str) -> None:
             return
         if message.kind == "drop_ship":
             take_refusal(hub, connection, int(message.payload["fulfillment_order"]))
+        if message.kind == "cancellation":
+            refuse_cancellation(hub, connection, int(message.payload["proposal"]), reason)
+            return
         OrderStore(connection, now).open_task("message_refused", f"{message.kind}:{message.reference}", reason)
 
     hub.database.run(work)
@@ -86,12 +91,18 @@ def _bury(hub: Hub, message: Message, reason: str) -> None:
 def _shipment(hub: Hub, message: Message) -> None:
     with hub.database.read() as connection:
         shipment = MessageStore(connection, hub.clock.now()).shipment(int(message.payload["fulfillment_order"]))
+    if not shipment.lines:
+        return  # its channel has canceled there what the substitutes in this parcel took the place of
     if hub.accounts[message.target].record.capabilities.can_push_shipments:
         hub.connection(message.target).push_shipment(shipment)
 
 
 def _acceptance(hub: Hub, message: Message) -> None:
     hub.connection(message.target).accept_order(message.payload["order"], message.payload["lines"])
+
+
+def _cancellation(hub: Hub, message: Message) -> None:
+    hub.connection(message.target).push_cancellation(message.payload["order"], message.payload["lines"])
 
 
 def _drop_ship(hub: Hub, message: Message) -> None:

@@ -47,8 +47,8 @@ from nervure.store.tables.skus import ItemAliasRow, ItemEventRow
 from nervure.store.tables.stock import ClaimRow, SafetyStockRow, StockLevelRow, StockMovementRow, StockObservationRow
 from nervure.store.tables.substitution import (
     LineCutRow,
-    OfferOptionRow,
-    ShortfallOfferRow,
+    ProposalOptionRow,
+    ProposalRow,
     SubstitutionGroupRow,
     SubstitutionMemberRow,
 )
@@ -86,12 +86,13 @@ __all__ = [
     "ListingRow",
     "LocationRow",
     "LotRow",
-    "OfferOptionRow",
     "OrderLineRow",
     "OrderPersonRow",
     "OutboxRow",
     "PolicyChangeRow",
     "PolicyRow",
+    "ProposalOptionRow",
+    "ProposalRow",
     "PublicationAnswerRow",
     "PublicationRow",
     "PurchaseLineRow",
@@ -109,7 +110,6 @@ __all__ = [
     "SerialRow",
     "ShadowDayRow",
     "ShelfRow",
-    "ShortfallOfferRow",
     "ShortfallRow",
     "StockLevelRow",
     "StockMovementRow",

@@ -142,7 +142,7 @@ class ShortfallRow(SQLModel, table=True):
     """Units of an accepted line that no location can serve.
 
     `backorder_units` of them were sold beyond what is there on purpose, promised until the end of `promised_on` (UTC);
-    `is_overdue`: that day has passed, and a person was told. `look_at`: when it is looked next for what could be offered
+    `is_overdue`: that day has passed, and a person was told. `look_at`: when it is looked next for what could be had
     instead; NULL: now.
     """
 

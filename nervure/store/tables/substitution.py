@@ -40,14 +40,14 @@ class SubstitutionMemberRow(SQLModel, table=True):
     price: Decimal | None = Field(default=None, sa_column=Column(ExactDecimal, nullable=True))
 
 
-class ShortfallOfferRow(SQLModel, table=True):
+class ProposalRow(SQLModel, table=True):
     """What a customer may choose from for `units` of an order line that cannot be served; a line has one open at most.
 
     It ends once: `chosen`, `expired` when nobody answered in time, or `withdrawn` when the units came by themselves.
     `token`: who shows it may choose, and nothing else. `ended_by`: who chose; empty: the hub itself.
     """
 
-    __tablename__ = "shortfall_offer"
+    __tablename__ = "proposal"
     __table_args__ = (
         UniqueConstraint("token"),
         CheckConstraint("units > 0", name="units"),
@@ -55,13 +55,13 @@ class ShortfallOfferRow(SQLModel, table=True):
         CheckConstraint("(state = 'open') = (ended_at IS NULL)", name="ended"),
         CheckConstraint("(state = 'chosen') = (chosen_key IS NOT NULL)", name="chosen"),
         Index(
-            "uq_shortfall_offer_open",
+            "uq_proposal_open",
             "order_line_id",
             unique=True,
             sqlite_where=text("state = 'open'"),
             postgresql_where=text("state = 'open'"),
         ),
-        Index("ix_shortfall_offer_line", "order_line_id"),
+        Index("ix_proposal_line", "order_line_id"),
     )
 
     id: int | None = own_id()
@@ -76,26 +76,24 @@ class ShortfallOfferRow(SQLModel, table=True):
     chosen_key: str | None = None
 
 
-class OfferOptionRow(SQLModel, table=True):
-    """One option of an offer. Its units are held by its reservation, where it needs any; `position` from 1.
+class ProposalOptionRow(SQLModel, table=True):
+    """One option of a proposal. Its units are held by its reservation, where it needs any; `position` from 1.
 
     `due`: what the customer pays on top for all its units, below 0: gets back; NULL: it is not known.
     """
 
-    __tablename__ = "offer_option"
+    __tablename__ = "proposal_option"
     __table_args__ = (
-        UniqueConstraint("offer_id", "key"),
-        CheckConstraint(
-            "kind IN ('variant', 'higher_model', 'pickup', 'later', 'lower_model', 'cancel')", name="kind"
-        ),
+        UniqueConstraint("proposal_id", "key"),
+        CheckConstraint("kind IN ('variant', 'higher_model', 'pickup', 'later', 'lower_model', 'cancel')", name="kind"),
         CheckConstraint("(kind IN ('variant', 'higher_model', 'lower_model')) = (item_id IS NOT NULL)", name="item"),
         CheckConstraint("(kind = 'pickup') = (location_id IS NOT NULL)", name="place"),
-        CheckConstraint("(kind = 'later') = (expected_on IS NOT NULL)", name="day"),
+        CheckConstraint("kind <> 'later' OR expected_on IS NOT NULL", name="day"),
         CheckConstraint("(kind IN ('later', 'cancel')) = (reservation_id IS NULL)", name="held"),
     )
 
     id: int | None = own_id()
-    offer_id: int = ref("shortfall_offer")
+    proposal_id: int = ref("proposal")
     position: int
     key: str
     kind: str
@@ -116,7 +114,7 @@ class LineCutRow(SQLModel, table=True):
 
     __tablename__ = "line_cut"
     __table_args__ = (
-        UniqueConstraint("offer_id"),
+        UniqueConstraint("proposal_id"),
         CheckConstraint("units > 0", name="units"),
         CheckConstraint("reason IN ('substituted', 'canceled')", name="reason"),
         CheckConstraint("(reason = 'substituted') = (substitute_line_id IS NOT NULL)", name="substitute"),
@@ -124,7 +122,7 @@ class LineCutRow(SQLModel, table=True):
 
     id: int | None = own_id()
     order_line_id: int = ref("order_line", index=True)
-    offer_id: int = ref("shortfall_offer")
+    proposal_id: int = ref("proposal")
     units: int
     reason: str
     substitute_line_id: int | None = ref("order_line", nullable=True)
