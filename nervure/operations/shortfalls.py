@@ -153,7 +153,7 @@ def _open(
     number = store.open(short.line_id, short.units, secrets.token_urlsafe(32), expires_at)
     if number is None:
         return None
-    held = _hold(connection, hub.clock.now(), short, number, wanted, expires_at + HELD_ON)
+    held = _hold(connection, hub.clock.now(), short, number, wanted, until=expires_at + HELD_ON)
     if not held:
         store.forget(number)
         return None
@@ -162,7 +162,7 @@ def _open(
 
 
 def _hold(
-    connection: Connection, now: datetime, short: Short, number: int, wanted: Sequence[Option], until: datetime
+    connection: Connection, now: datetime, short: Short, number: int, wanted: Sequence[Option], *, until: datetime
 ) -> list[tuple[Option, int | None]]:
     """The options whose units could be held, each with its reservation: all that it needs, or nothing."""
     store = ReservationStore(connection, now)
