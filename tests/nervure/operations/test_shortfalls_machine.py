@@ -218,7 +218,7 @@ LEFT = ("shipped", "handed_over")
 @pytest.mark.requirement("R02")
 def test_any_history_of_shortfalls_accounts_for_every_unit_on_sqlite() -> None:
     few = settings(max_examples=12, stateful_step_count=25)
-    run_state_machine_as_test(ShortfallMachine, settings=few)  # type: ignore[no-untyped-call]  # hypothesis has no types
+    run_state_machine_as_test(ShortfallMachine, settings=few)
 
 
 @pytest.mark.postgresql
@@ -232,4 +232,4 @@ def test_any_history_of_shortfalls_accounts_for_every_unit_on_postgresql(
             return database
 
     few = settings(max_examples=3, stateful_step_count=12)
-    run_state_machine_as_test(OnPostgresql, settings=few)  # type: ignore[no-untyped-call]  # hypothesis has no types
+    run_state_machine_as_test(OnPostgresql, settings=few)
