@@ -185,7 +185,7 @@ class RelatedAuditStore(RowAuditStore):
                     PROPOSAL.c.order_line_id != CUT.c.order_line_id,
                     PROPOSAL.c.state != "chosen",
                     PROPOSAL.c.units != CUT.c.units,
-                    LINE.c.units_canceled < CUT.c.units,
+                    sa.and_(CUT.c.known_at.is_(None), LINE.c.units_canceled < CUT.c.units),
                     sa.and_(
                         CUT.c.substitute_line_id.is_not(None),
                         instead.c.substitutes_id.is_distinct_from(CUT.c.order_line_id),
