@@ -357,6 +357,7 @@ CHANNEL = Channel(
         committed_included=False,
         decrements_at=DecrementMoment.ORDER,
         restocks_on_cancel=True,
+        withdraws_units=True,
         write_mode=WriteMode.LAST_WRITER_WINS,
         confirmation=Confirmation.IMPORT_REPORT,
         has_webhooks=False,

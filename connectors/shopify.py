@@ -370,6 +370,7 @@ CHANNEL = Channel(
         committed_included=False,
         decrements_at=DecrementMoment.ORDER,
         restocks_on_cancel=True,
+        withdraws_units=True,
         write_mode=WriteMode.COMPARE_AND_SET,
         confirmation=Confirmation.ANSWER,
         has_webhooks=True,

@@ -9,9 +9,9 @@ import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from connectors.records import ChannelSettings, SupplierSettings
 from connectors.registry import channels as known_channels
@@ -21,6 +21,7 @@ from schemas.base import Code
 from schemas.locations import Location, LocationKind
 from schemas.publications import DriftPolicy
 from schemas.routing import LocationRouting, RoutingSettings
+from schemas.substitution import AtDeadline, Consent
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -90,6 +91,29 @@ class PromotionSection(_Section):
     days: int = Field(default=3, ge=1)
 
 
+class ShortfallSection(_Section):
+    """What may become of units of an accepted order that cannot be served: by itself, by asking, or not at all.
+
+    `at_deadline`: what happens when the customer has not answered within `answer_hours`.
+    """
+
+    variant: Consent = Consent.NEVER
+    higher_model: Consent = Consent.NEVER
+    pickup: Consent = Consent.NEVER
+    later: Consent = Consent.NEVER
+    lower_model: Consent = Consent.NEVER
+    cancel: Consent = Consent.NEVER
+    answer_hours: float = Field(default=48.0, gt=0, le=24 * 31)
+    at_deadline: AtDeadline = AtDeadline.WAIT
+    most_substitutes: int = Field(default=3, ge=1, le=20)
+
+    @model_validator(mode="after")
+    def _can_be_done(self) -> Self:
+        if self.at_deadline is AtDeadline.CANCEL and self.cancel is Consent.NEVER:
+            raise ValueError('at_deadline = "cancel" needs cancel to be "ask" or "auto"')
+        return self
+
+
 class ChannelSection(_Section):
     """One account: what every platform has here, the platform's own settings in `account`.
 
@@ -97,7 +121,8 @@ class ChannelSection(_Section):
     a listing whose sku is unknown becomes an item. `needs_cutover`: nothing is sent to a new channel before
     `nervure cutover go`; False: the account is empty, or the hub has been its only master before. `mode` shadow:
     it is read and sent nothing, until `nervure promote`.
-    `drift`: what is done about a number that somebody else changed on the channel.
+    `drift`: what is done about a number that somebody else changed on the channel. `shortfalls`: what may become of
+    units that cannot be served.
     """
 
     platform: str
@@ -110,6 +135,7 @@ class ChannelSection(_Section):
     mode: Literal["live", "shadow"] = "live"
     promotion: PromotionSection = PromotionSection()
     zero_guard: ZeroGuardSection = ZeroGuardSection()
+    shortfalls: ShortfallSection = ShortfallSection()
     account: ChannelSettings
 
 

@@ -42,6 +42,7 @@ class Capabilities(Canonical):
 
     `restocks_on_cancel`: the platform puts the units of a canceled order back on its own number.
     `throttles_by_operation`: a 429 is about that operation alone, not about all calls of the credential.
+    `withdraws_units`: it can be told that some units of a line will not be delivered, and pays them back.
     `must_accept_orders`: an order is not ours until every line was accepted.
     `can_push_ready`: it can be told that an order waits for its customer.
     `write_batch`: rows in one write call; `read_batch`: numbers that one call reads back. Periods are seconds between
@@ -61,6 +62,7 @@ class Capabilities(Canonical):
     can_read_levels: bool = True
     can_push_shipments: bool = True
     can_push_ready: bool = False
+    withdraws_units: bool = False
     write_batch: int = Field(gt=0)
     throttles_by_operation: bool = False
     read_batch: int = Field(default=100, gt=0)

@@ -1,4 +1,4 @@
-"""`nervure import`: items, locations and opening stock from files."""
+"""`nervure import`: items, locations, opening stock and substitutes from files."""
 
 import csv
 from collections import Counter
@@ -16,6 +16,7 @@ from nervure.clock import SystemClock
 from nervure.operations.import_items import ItemLoader
 from nervure.operations.import_locations import LocationLoader
 from nervure.operations.import_stock import StockLoader
+from nervure.operations.import_substitutes import SubstituteLoader
 from nervure.operations.imports import Listener, Loader, Outcome, Verdict, load, open_table, unread_columns
 from nervure.operations.setup import write_locations, write_master_data
 from nervure.operations.sheets import Sheet
@@ -25,7 +26,7 @@ from nervure.store.migrations import upgrade
 
 SHOWN_CHANGES = 20
 
-app = group("Items, locations and opening stock from CSV or XLSX files.")
+app = group("Items, locations, opening stock and substitutes from CSV or XLSX files.")
 
 FileArgument = Annotated[Path, typer.Argument(help="A CSV file, or an XLSX workbook whose first sheet is read.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and write nothing.")]
@@ -66,6 +67,17 @@ def import_locations(
         # The settings' channels may name locations that this very file brings: they are not written here.
         database.run(lambda connection: write_locations(connection, found, SystemClock().now()))
         load_file(database, file, LocationLoader({one.code for one in found.locations}), refused, writes=not dry_run)
+
+
+@app.command("substitutes")
+def import_substitutes(
+    file: FileArgument, *, dry_run: DryRunOption = False, refused: RefusedOption = None, settings: SettingsOption = None
+) -> None:
+    """Write which items may take each other's place, by group: one row for each member, each group whole."""
+    found = load_settings(settings)
+    with _database(found) as database:
+        _write_settings(database, found)
+        load_file(database, file, SubstituteLoader(), refused, writes=not dry_run)
 
 
 @contextmanager

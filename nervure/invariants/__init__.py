@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from nervure.invariants import (
+    choices_kept,
     claims_left,
     claims_within_stock,
     constraints_hold,
@@ -23,6 +24,7 @@ from nervure.invariants import (
 from nervure.invariants.violation import Look, Violation
 
 RULES: tuple[Callable[[Look], Iterator[Violation]], ...] = (
+    choices_kept.check,
     claims_left.check,
     claims_within_stock.check,
     constraints_hold.check,

@@ -20,6 +20,7 @@ from connectors.transport import Runtime, Send, cut
 from nervure.clock import Clock
 from nervure.inventory.counts import CountLimits
 from nervure.operations.calls import Guard, shared_credential
+from nervure.orders.options import ShortfallPolicy
 from nervure.orders.work import Desk
 from nervure.publication.shadow import Promotion
 from nervure.publication.zero_guard import ZeroGuard
@@ -50,6 +51,7 @@ class Account:
     drift: DriftPolicy = DriftPolicy.REPAIR
     zero_guard: ZeroGuard = field(default_factory=ZeroGuard)
     promotion: Promotion = field(default_factory=Promotion)
+    shortfalls: ShortfallPolicy = field(default_factory=ShortfallPolicy)
 
     @property
     def order_period(self) -> timedelta:

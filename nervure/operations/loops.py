@@ -17,6 +17,7 @@ from nervure.operations.readback import check_confirmed, pause_seconds
 from nervure.operations.reservations import expire_reservations
 from nervure.operations.restores import beat
 from nervure.operations.shadow import take_sample
+from nervure.operations.shortfalls import keep_proposals, make_proposals
 from nervure.operations.suppliers import pull_offers, pull_replies
 from nervure.operations.webhooks import callback_url
 from nervure.operations.windows import RETRY_PAUSE_SECONDS, Loops, Turn, Window
@@ -44,6 +45,7 @@ REPLIES_PERIOD_SECONDS = 30.0
 AGING_PERIOD_SECONDS = 15.0
 EXPIRY_PERIOD_SECONDS = 5.0
 DESK_PERIOD_SECONDS = 5.0
+PROPOSE_PERIOD_SECONDS = 5.0
 LOTS_PERIOD_SECONDS = 60.0
 TASKS_PERIOD_SECONDS = 15.0
 BEAT_PERIOD_SECONDS = 15.0
@@ -259,6 +261,7 @@ def sweeping(window: Window) -> Loops:
         "desk": partial(_keep_times, window),
         "lots": partial(_lots, window),
         "reservations": partial(_expire, window),
+        "shortfalls": partial(_propose, window),
         "pace": partial(_measure_pace, window),
         "tasks": partial(_close_tasks, window),
     }
@@ -358,6 +361,14 @@ def _expire(window: Window) -> float:
     count = expire_reservations(window.hub)
     window.tally.count("reservations", "expired", count)
     return EXPIRY_PERIOD_SECONDS
+
+
+def _propose(window: Window) -> float:
+    window.tally.count("shortfalls", "proposed, or done at once", make_proposals(window.hub))
+    unanswered, served = keep_proposals(window.hub)
+    window.tally.count("shortfalls", "not answered in time", unanswered)
+    window.tally.count("shortfalls", "proposals that nobody needs any more", served)
+    return PROPOSE_PERIOD_SECONDS
 
 
 def _keep_times(window: Window) -> float:

@@ -1,4 +1,4 @@
-"""Sending what the outbox holds: shipments, pickups that are ready and acceptances to channels, orders to suppliers."""
+"""Sending what the outbox holds: shipments, ready pickups, acceptances and cancellations to channels, orders to suppliers."""
 
 import logging
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from connectors.errors import ConnectorError, FatalError, RefusedError, ThrottledError
 from nervure.operations.hub import Hub
+from nervure.operations.shortfalls import take_refusal as refuse_cancellation
 from nervure.operations.suppliers import send_drop_ship, take_refusal
 from nervure.store.database import Connection
 from nervure.store.handling import HandlingStore
@@ -55,6 +56,7 @@ def _send(hub: Hub, message: Message) -> None:
         "ready": _ready,
         "accept_order": _acceptance,
         "drop_ship": _drop_ship,
+        "cancellation": _cancellation,
     }
     try:
         step = kinds[message.kind](hub, message)
@@ -90,6 +92,9 @@ def _bury(hub: Hub, message: Message, reason: str) -> None:
         if message.kind == "ready":
             number = int(message.payload["fulfillment_order"])
             HandlingStore(connection, now).note(number, StepKind.NOT_NOTIFIED, reason=reason)
+        if message.kind == "cancellation":
+            refuse_cancellation(hub, connection, int(message.payload["proposal"]), reason)
+            return
         OrderStore(connection, now).open_task("message_refused", f"{message.kind}:{message.reference}", reason)
 
     hub.database.run(work)
@@ -98,6 +103,8 @@ def _bury(hub: Hub, message: Message, reason: str) -> None:
 def _shipment(hub: Hub, message: Message) -> None:
     with hub.database.read() as connection:
         shipment = MessageStore(connection, hub.clock.now()).shipment(int(message.payload["fulfillment_order"]))
+    if not shipment.lines:
+        return  # its channel has canceled there what the substitutes in this parcel took the place of
     if hub.accounts[message.target].record.capabilities.can_push_shipments:
         hub.connection(message.target).push_shipment(shipment)
 
@@ -115,6 +122,10 @@ def _ready(hub: Hub, message: Message) -> StepKind | None:
 
 def _acceptance(hub: Hub, message: Message) -> None:
     hub.connection(message.target).accept_order(message.payload["order"], message.payload["lines"])
+
+
+def _cancellation(hub: Hub, message: Message) -> None:
+    hub.connection(message.target).push_cancellation(message.payload["order"], message.payload["lines"])
 
 
 def _drop_ship(hub: Hub, message: Message) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
@@ -16,10 +16,11 @@ from nervure.operations.import_items import ItemLoader
 from nervure.operations.import_stock import StockLoader
 from nervure.operations.imports import take_whole
 from nervure.operations.restores import notice
+from nervure.orders.options import ShortfallPolicy
 from nervure.orders.rules import Routing
 from nervure.publication.shadow import Promotion
 from nervure.publication.zero_guard import ZeroGuard
-from nervure.settings import ChannelSection, LocationSection, Settings, SettingsError
+from nervure.settings import ChannelSection, LocationSection, Settings, SettingsError, ShortfallSection
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, open_database
 from nervure.store.imports import ImportStore
@@ -28,6 +29,7 @@ from nervure.store.migrations import upgrade
 from nervure.store.routing import RoutingStore
 from nervure.store.scope import ScopeStore
 from schemas.locations import Location, LocationKind
+from schemas.substitution import OptionKind
 
 
 @contextmanager
@@ -55,6 +57,7 @@ def open_hub(settings: Settings, clock: Clock) -> Iterator[Hub]:
                     drift=section.drift,
                     promotion=Promotion(**section.promotion.model_dump()),
                     zero_guard=ZeroGuard(**section.zero_guard.model_dump()),
+                    shortfalls=_shortfall_policy(section.shortfalls),
                 )
                 for section in settings.channels
             },
@@ -74,6 +77,15 @@ def open_hub(settings: Settings, clock: Clock) -> Iterator[Hub]:
         database.run(lambda connection: write_master_data(connection, settings, clock.now()))
         notice(hub)
         yield hub
+
+
+def _shortfall_policy(section: ShortfallSection) -> ShortfallPolicy:
+    return ShortfallPolicy(
+        {kind: getattr(section, kind.value) for kind in OptionKind},
+        timedelta(hours=section.answer_hours),
+        section.at_deadline,
+        section.most_substitutes,
+    )
 
 
 class _Wires:

@@ -36,7 +36,7 @@ def take_in(order: Order, capabilities: Capabilities, desk: Desk) -> bool:
     if known is None:
         return False
     before = {line.external_id: line for line in ([] if known.is_new else desk.orders.lines(known.id))}
-    _put_lines(known, order, desk, bound, before)
+    before = _put_lines(known, order, desk, bound, before)
     if order.state is OrderState.CANCELED:
         for state in desk.orders.lines(known.id):
             desk.orders.cancel_units(state.id, state.units_ordered)
@@ -48,27 +48,77 @@ def take_in(order: Order, capabilities: Capabilities, desk: Desk) -> bool:
 
 def _put_lines(
     known: KnownOrder, order: Order, desk: Desk, bound: Mapping[str, BoundListing], before: Mapping[str, LineState]
-) -> None:
-    """Writes lines as stated. What is not goods moves money only; what was goods once stays goods."""
+) -> dict[str, LineState]:
+    """Writes lines as stated. What is not goods moves money only; what was goods once stays goods.
+
+    Answers the lines that were there before; one that the hub had made, and that the channel states now, was not.
+    """
     goods: list[tuple[OrderLine, BoundListing, int, int]] = []
     money: list[OrderLine] = []
+    there = dict(before)
+    cuts = desk.orders.untold_cuts(known.id) if before else {}
+    told: dict[int, int] = {}
     for line in order.lines:
-        earlier = before.get(line.external_id)
         listing = bound.get(line.listing_external_id or "")
+        earlier = before.get(line.external_id) or _made_by_us(line, listing, desk, there)
         if listing is None and earlier is not None:
             listing = BoundListing(earlier.listing_id, earlier.item_id)
         if listing is None:
             money.append(line)
-        else:
-            goods.append((line, listing, *_ordered_and_canceled(earlier, line, is_tie=known.is_tie)))
+            continue
+        ordered, canceled = _ordered_and_canceled(earlier, line, is_tie=known.is_tie)
+        cut = cuts.get(earlier.id, 0) if earlier is not None else 0
+        if earlier is not None and cut:
+            stated = ordered - (line.units - line.units_canceled)
+            canceled = max(canceled, _with_cut(earlier, stated, cut))
+            if stated >= earlier.units_canceled:
+                told[earlier.id] = earlier.listing_id
+        goods.append((line, listing, ordered, canceled))
     desk.orders.put_lines(known.id, goods)
     if money:
         desk.orders.put_money_lines(known.id, money)
-    if known.is_tie:
-        return  # of two statements of one instant nobody knows whether the other took this line away or added it
-    stated = {line.external_id for line in order.lines}
-    for gone in (line for line in before.values() if line.external_id not in stated):
-        desk.orders.cancel_units(gone.id, gone.units_ordered)
+    if not known.is_tie:  # of two statements of one instant nobody knows whether the other took a line away or added it
+        told |= _cancel_what_is_gone(order, desk, before, cuts)
+    if told:
+        desk.orders.told_cuts(told)
+        # Whoever canceled there may have put the units back on its shelf: our number is sent again.
+        desk.orders.channel_may_have_restocked(order.channel, set(told.values()))
+    return there
+
+
+def _made_by_us(
+    line: OrderLine, listing: BoundListing | None, desk: Desk, there: dict[str, LineState]
+) -> LineState | None:
+    """The substitute that a person added on the channel, as the hub had asked: the same units are not sold twice.
+
+    It is the channel's line from now on, and was not there before.
+    """
+    for name, one in there.items():
+        if listing is not None and not one.is_stated and one.item_id == listing.item_id:
+            desk.orders.name_line(one.id, line.external_id)
+            del there[name]
+            return one
+    return None
+
+
+def _cancel_what_is_gone(
+    order: Order, desk: Desk, before: Mapping[str, LineState], cuts: Mapping[int, int]
+) -> dict[int, int]:
+    """Lines that the channel states no more; answers those of which the hub had given units up, with their listing."""
+    named = {line.external_id for line in order.lines}
+    gone = [line for line in before.values() if line.external_id not in named and line.is_stated]
+    for line in gone:
+        desk.orders.cancel_units(line.id, line.units_ordered)
+    return {line.id: line.listing_id for line in gone if line.id in cuts}
+
+
+def _with_cut(known: LineState, stated: int, cut: int) -> int:
+    """Units canceled of a line of which the hub gave `cut` up, where the channel states so many as canceled.
+
+    As long as it states fewer than were known it has not heard of the cut. What it opens again beyond that is open.
+    """
+    before = known.units_canceled - cut
+    return stated + cut if stated < before else max(stated, known.units_canceled)
 
 
 def counts(order: Order, capabilities: Capabilities) -> bool:

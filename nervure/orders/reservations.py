@@ -8,7 +8,7 @@ from nervure.inventory.availability import Parts
 from nervure.inventory.claims import lock_shelves, sum_demand, take_all
 from nervure.inventory.stock import Against, ClaimKind, Place, Take
 from nervure.orders.reseating import reseat
-from nervure.orders.routing import Candidate, Pick, Wanted, route
+from nervure.orders.routing import Candidate, Pick, Plan, Wanted, route
 from nervure.orders.settling import rebalance
 from nervure.orders.work import ClaimRepository, Desk, Hold, LineState
 from schemas.fulfillment import FulfillmentState
@@ -144,6 +144,22 @@ def take_over(
         if may_allocate and line.units_open > line.units_served
     ]
     candidates = [one for one in desk.orders.candidates(order_id) if one.terms.dropped is None]
+    shares, chosen = allot(order_id, desk, wanted, holds, candidates)
+    used: Counter[int] = Counter()
+    for hold, _, units in shares:
+        used[hold.claim_id] += units
+    if chosen.picks:
+        desk.orders.explain(order_id, {code: f"{why}; held for it before" for code, why in chosen.reasons.items()})
+    # Facts may have taken what was held: then the newest promise there is served elsewhere, which may be this one.
+    rebalance({hold.place for hold, _, _ in shares}, desk)
+    reseat({hold.place for hold, _, _ in shares}, desk)
+    return {hold.place.item_id for hold in holds if used[hold.claim_id] < hold.units}
+
+
+def allot(
+    order_id: int, desk: Desk, wanted: Sequence[Wanted], holds: Sequence[Hold], candidates: Sequence[Candidate]
+) -> tuple[list[tuple[Hold, int, int]], Plan]:
+    """Ends the holds and gives what is wanted of them to an order: (hold, fulfillment line id, units), and why so."""
     # One lock for everything that is touched from here on, so that nobody waits for another in a circle.
     levels = desk.stock.lock_sellable(
         {hold.place for hold in holds}
@@ -158,15 +174,7 @@ def take_over(
     chosen = route(wanted, usable, held, costs=desk.orders.costs())
     shares = _share_out(order_id, desk, chosen.picks, {line.line_id: line for line in wanted}, fit)
     desk.stock.take_over(order_id, holds, shares)
-    used: Counter[int] = Counter()
-    for hold, _, units in shares:
-        used[hold.claim_id] += units
-    if chosen.picks:
-        desk.orders.explain(order_id, {code: f"{why}; held for it before" for code, why in chosen.reasons.items()})
-    # Facts may have taken what was held: then the newest promise there is served elsewhere, which may be this one.
-    rebalance({hold.place for hold, _, _ in shares}, desk)
-    reseat({hold.place for hold, _, _ in shares}, desk)
-    return {hold.place.item_id for hold in holds if used[hold.claim_id] < hold.units}
+    return shares, chosen
 
 
 def _share_out(

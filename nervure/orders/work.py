@@ -42,7 +42,8 @@ class LineState:
     """Where one order line stands. `units_served` are in fulfillment orders, whatever their state.
 
     `units_backordered` of those that are short were sold beyond what is there on purpose; `is_overdue`: the day on
-    which they were promised has passed.
+    which they were promised has passed. `is_stated` False: the hub made the line, in the place of another one's units,
+    and the channel does not know it.
     """
 
     id: int
@@ -55,6 +56,7 @@ class LineState:
     units_short: int
     units_backordered: int = 0
     is_overdue: bool = False
+    is_stated: bool = True
 
     @property
     def units_open(self) -> int:
@@ -192,6 +194,15 @@ class OrderRepository(Protocol):
         """Notes the lines of an order that move money only."""
 
     def cancel_units(self, line_id: int, units_canceled: int) -> None: ...
+
+    def untold_cuts(self, order_id: int) -> Mapping[int, int]:
+        """Units by line that the hub gave up and the channel still states as open."""
+
+    def told_cuts(self, line_ids: Collection[int]) -> None:
+        """The channel states now what the hub gave up of these lines: nobody has to tell it any more."""
+
+    def name_line(self, line_id: int, external_id: str) -> None:
+        """The channel states a line that the hub had made, under a name of its own."""
 
     def candidates(self, order_id: int) -> list[Candidate]:
         """The locations that may serve an order, dropped ones too; for a pickup the one where the customer comes."""

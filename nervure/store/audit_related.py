@@ -1,4 +1,4 @@
-"""Rows of other tables beside each other: corrections, counts, serial numbers, orders, recipes and transfers."""
+"""Rows of other tables beside each other: corrections, counts, serials, orders, choices, recipes and transfers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,10 +8,14 @@ import sqlalchemy as sa
 from nervure.store import tables
 from nervure.store.audit_rows import KEY, RowAudit, RowAuditStore, as_row, with_names_of_level
 from nervure.store.catalogue import ITEM
-from nervure.store.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, LISTING, LOCATION, ORDER, SHORTFALL, TASK
+from nervure.store.holds import RESERVATION
+from nervure.store.orders import CUT, FULFILLMENT, FULFILLMENT_LINE, LINE, LISTING, LOCATION, ORDER, SHORTFALL, TASK
+from nervure.store.proposals import OPTION
 from nervure.store.serial_claims import SERIAL, SERIAL_CLAIM
+from nervure.store.shortfalls import PROPOSAL
 from nervure.store.statements import KIT, LEVEL, MOVEMENT, OBSERVATION
 from nervure.store.transfers import TRANSFER, TRANSFER_LINE
+from schemas.substitution import OptionKind
 
 CYCLE_COUNT = tables.of(tables.CycleCountRow)
 CYCLE_COUNT_LINE = tables.of(tables.CycleCountLineRow)
@@ -165,6 +169,68 @@ class RelatedAuditStore(RowAuditStore):
         )
         for row in self.stream(told):
             yield as_row("order_line", row, "somebody was told of a shortfall that is not there", "a shortfall")
+
+    def choices(self) -> Iterator[RowAudit]:
+        """What was given up, put in its place or held for a choice, and does not fit together."""
+        instead = LINE.alias("instead")
+        names = (ITEM.c.sku.label("at_sku"), sa.literal("").label("at_code"))
+        cuts = (
+            sa.select(CUT.c.id, CUT.c.units, *names)
+            .join(PROPOSAL, PROPOSAL.c.id == CUT.c.proposal_id)
+            .join(LINE, LINE.c.id == CUT.c.order_line_id)
+            .join(ITEM, ITEM.c.id == LINE.c.item_id)
+            .join(instead, instead.c.id == CUT.c.substitute_line_id, isouter=True)
+            .where(
+                sa.or_(
+                    PROPOSAL.c.order_line_id != CUT.c.order_line_id,
+                    PROPOSAL.c.state != "chosen",
+                    PROPOSAL.c.units != CUT.c.units,
+                    sa.and_(CUT.c.known_at.is_(None), LINE.c.units_canceled < CUT.c.units),
+                    sa.and_(
+                        CUT.c.substitute_line_id.is_not(None),
+                        instead.c.substitutes_id.is_distinct_from(CUT.c.order_line_id),
+                    ),
+                )
+            )
+        )
+        for row in self.stream(cuts):
+            yield as_row("line_cut", row, "is not what was chosen", "the units of a choice, canceled on its line")
+        is_cut = sa.select(CUT.c.id).where(
+            CUT.c.substitute_line_id == LINE.c.id, CUT.c.order_line_id == LINE.c.substitutes_id
+        )
+        lines = (
+            sa.select(LINE.c.id, LINE.c.units_ordered.label("units"), *names)
+            .join(ITEM, ITEM.c.id == LINE.c.item_id)
+            .where(LINE.c.substitutes_id.is_not(None), ~is_cut.exists())
+        )
+        for row in self.stream(lines):
+            yield as_row("order_line", row, "takes the place of units that were not given up", "units given up for it")
+        gives_up = ~sa.or_(OPTION.c.kind == OptionKind.PICKUP.value, OPTION.c.kind == OptionKind.LATER.value)
+        uncut = (
+            sa.select(PROPOSAL.c.id, PROPOSAL.c.units, *names)
+            .join(OPTION, sa.and_(OPTION.c.proposal_id == PROPOSAL.c.id, OPTION.c.key == PROPOSAL.c.chosen_key))
+            .join(LINE, LINE.c.id == PROPOSAL.c.order_line_id)
+            .join(ITEM, ITEM.c.id == LINE.c.item_id)
+            .where(gives_up, ~sa.select(CUT.c.id).where(CUT.c.proposal_id == PROPOSAL.c.id).exists())
+        )
+        for row in self.stream(uncut):
+            yield as_row("proposal", row, "was chosen, and no units were given up", "the units that it is about")
+        is_chosen = sa.and_(PROPOSAL.c.state == "chosen", PROPOSAL.c.chosen_key == OPTION.c.key)
+        holds = (
+            sa.select(OPTION.c.id, PROPOSAL.c.units, *names)
+            .join(PROPOSAL, PROPOSAL.c.id == OPTION.c.proposal_id)
+            .join(LINE, LINE.c.id == PROPOSAL.c.order_line_id)
+            .join(ITEM, ITEM.c.id == LINE.c.item_id)
+            .join(RESERVATION, RESERVATION.c.id == OPTION.c.reservation_id)
+            .where(
+                sa.or_(
+                    sa.and_(PROPOSAL.c.state != "open", RESERVATION.c.state == "held"),
+                    is_chosen != (RESERVATION.c.state == "consumed"),
+                )
+            )
+        )
+        for row in self.stream(holds):
+            yield as_row("proposal_option", row, "holds units, or gave them, otherwise than was chosen", "as chosen")
 
     def recipes(self) -> Iterator[RowAudit]:
         """Kits without parts."""

@@ -80,8 +80,10 @@ class BackorderStore:
             came.update(self._connection.execute(query).scalars())
         return {item for item, parts in parts_of.items() if parts.keys() <= came}
 
-    def allowance(self, order_line_id: int) -> Allowance | None:
-        """How far a line may be sold beyond what is there; nobody else uses it up before this transaction ends."""
+    def allowance(self, order_line_id: int, *, locked: bool = True) -> Allowance | None:
+        """How far a line may be sold beyond what is there; nobody else uses it up before this transaction ends, unless
+        it is only looked at (`locked` False).
+        """
         line = self._connection.execute(
             sa.select(LINE.c.item_id, ORDER.c.channel_id)
             .join(ORDER, ORDER.c.id == LINE.c.order_id)
@@ -95,9 +97,9 @@ class BackorderStore:
                 sa.or_(POLICY.c.channel_id.is_(None), POLICY.c.channel_id == line.channel_id),
             )
             .order_by(POLICY.c.id)
-            .with_for_update()
         )
-        policies = [policy_of(row) for row in self._connection.execute(query)]
+        rows = self._connection.execute(query.with_for_update() if locked else query)
+        policies = [policy_of(row) for row in rows]
         if not policies:
             return None
         recipe = sa.select(KIT.c.part_id, KIT.c.units).where(KIT.c.kit_id == line.item_id)
@@ -135,6 +137,21 @@ class BackorderStore:
         )
         if sold != known.backorder_units:
             self._log(order_line_id, sold - known.backorder_units, promised_on)
+
+    def agree_on(self, order_line_id: int, day: date) -> None:
+        """The customer waits for all missing units of a line until the end of this day (UTC): they are a backorder."""
+        known = self._connection.execute(
+            sa.select(SHORTFALL.c.units, SHORTFALL.c.backorder_units)
+            .where(SHORTFALL.c.order_line_id == order_line_id)
+            .with_for_update()
+        ).one()
+        self._connection.execute(
+            SHORTFALL.update()
+            .where(SHORTFALL.c.order_line_id == order_line_id)
+            .values(backorder_units=known.units, promised_on=day, is_overdue=False)
+        )
+        if known.units != known.backorder_units:
+            self._log(order_line_id, known.units - known.backorder_units, day)
 
     def _log(self, order_line_id: int, units: int, promised_on: date | None) -> None:
         line = self._connection.execute(

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from nervure.store import tables
 from nervure.store.orders import (
     CHANNEL,
+    DELIVERY,
     FULFILLMENT,
     FULFILLMENT_EVENT,
     FULFILLMENT_LINE,
@@ -83,7 +84,7 @@ class HandlingStore:
                 LOCATION.c.code,
                 LOCATION.c.kind,
                 LOCATION.c.hold_pickup_seconds,
-                ORDER.c.delivery_method,
+                DELIVERY,
                 sa.and_(ORDER.c.state.in_(RELEASED_STATES), CHANNEL.c.is_gated.is_(False)).label("may_be_done"),
             )
             .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
@@ -98,7 +99,7 @@ class HandlingStore:
             order,
             row.code,
             FulfillmentState(row.state),
-            DeliveryMethod(row.delivery_method),
+            DeliveryMethod(row.delivery),
             may_be_done=bool(row.may_be_done),
             accept_by=row.accept_by,
             pickup_until=row.pickup_until,
@@ -155,7 +156,7 @@ class HandlingStore:
         return int(made.scalar_one())
 
     def split_off(self, fulfillment_order_id: int, units: Mapping[int, int]) -> tuple[int, dict[int, int]]:
-        copied = ["order_id", "location_id", "state", "created_at", "pickup_until", "pickup_code"]
+        copied = ["order_id", "location_id", "state", "created_at", "pickup_until", "pickup_code", "delivery_method"]
         whole = sa.select(*(FULFILLMENT.c[name] for name in copied)).where(FULFILLMENT.c.id == fulfillment_order_id)
         part = self._connection.execute(
             FULFILLMENT.insert().from_select(copied, whole).returning(FULFILLMENT.c.id)

@@ -89,8 +89,13 @@ class IncomingStore:
         query = sa.select(LOCATION).where(LOCATION.c.kind.not_in(NOT_PROMISED_FROM)).order_by(LOCATION.c.id)
         return [row.id for row in self._connection.execute(query) if is_fresh(row.as_of, row.ttl_seconds, self._now)]
 
-    def owed(self, part_ids: Collection[int], location_ids: Collection[int]) -> Mapping[int, int]:
-        """Units of each part that accepted orders lack and one of these locations may serve."""
+    def owed(
+        self, part_ids: Collection[int], location_ids: Collection[int], *, before: tuple[int, int] | None = None
+    ) -> Mapping[int, int]:
+        """Units of each part that accepted orders lack and one of these locations may serve.
+
+        `before`: an order and a line of it; only what is served before that line counts.
+        """
         pool = (
             sa.select(POINT_LOCATION.c.location_id)
             .join(POINT, POINT.c.id == POINT_LOCATION.c.stock_point_id)
@@ -105,6 +110,10 @@ class IncomingStore:
             .correlate(ORDER)
         )
         part = sa.func.coalesce(KIT.c.part_id, LINE.c.item_id)
+        comes_first: sa.ColumnElement[bool] = sa.true()
+        if before is not None:
+            order, line = before
+            comes_first = sa.or_(ORDER.c.id < order, sa.and_(ORDER.c.id == order, LINE.c.id < line))
         found: dict[int, int] = {}
         for batch in chunks(sorted(part_ids)):
             kits = sa.select(KIT.c.kit_id).where(KIT.c.part_id.in_(batch))
@@ -119,6 +128,7 @@ class IncomingStore:
                     LINE.c.item_id.in_(batch) | LINE.c.item_id.in_(kits),
                     part.in_(batch),
                     pool.exists(),
+                    comes_first,
                 )
                 .group_by(part)
             )

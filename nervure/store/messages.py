@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.store.orders import (
     CHANNEL,
+    CUT,
     FULFILLMENT,
     FULFILLMENT_LINE,
     LINE,
@@ -194,11 +195,20 @@ class MessageStore:
             .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
             .where(FULFILLMENT.c.id == fulfillment_order_id)
         ).one()
+        bought = LINE.alias("bought")
+        is_known = sa.select(CUT.c.id).where(CUT.c.substitute_line_id == LINE.c.id, CUT.c.known_at.is_not(None))
+        # A substitute that the channel does not know is told as the line whose place it takes, while that is there.
         lines = self._connection.execute(
-            sa.select(LINE.c.external_id, FULFILLMENT_LINE.c.units)
+            sa.select(
+                sa.case((LINE.c.is_stated, LINE.c.external_id), else_=bought.c.external_id).label("name"),
+                sa.func.sum(FULFILLMENT_LINE.c.units).label("units"),
+            )
             .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
+            .join(bought, bought.c.id == LINE.c.substitutes_id, isouter=True)
             .where(FULFILLMENT_LINE.c.fulfillment_order_id == fulfillment_order_id, FULFILLMENT_LINE.c.units > 0)
-            .order_by(LINE.c.id)
+            .where(sa.or_(LINE.c.is_stated, ~is_known.exists()))
+            .group_by("name")
+            .order_by(sa.func.min(LINE.c.id))
         ).all()
         return Shipment(
             external_id=f"nervure-{fulfillment_order_id}",
@@ -206,7 +216,7 @@ class MessageStore:
             order=head.external_id,
             location=head.code,
             shipped_at=head.ended_at,
-            lines=tuple(FulfillmentLine(order_line=line.external_id, units=line.units) for line in lines),
+            lines=tuple(FulfillmentLine(order_line=line.name, units=int(line.units)) for line in lines),
             parcel=Parcel(carrier=head.carrier or "", tracking_number=head.tracking_number)
             if head.tracking_number
             else None,

@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.orders import FULFILLMENT, LOCATION, ORDER
+from nervure.store.orders import DELIVERY, FULFILLMENT, LOCATION, ORDER
 from nervure.store.routing import is_fresh
 from schemas.fulfillment import FulfillmentState
 from schemas.orders import DeliveryMethod
@@ -54,7 +54,7 @@ class MoveStore:
                 FULFILLMENT.c.location_id,
                 FULFILLMENT.c.state,
                 FULFILLMENT.c.moved_to_id,
-                ORDER.c.delivery_method,
+                DELIVERY,
                 instead.c.location_id.label("instead_at"),
             )
             .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
@@ -65,7 +65,7 @@ class MoveStore:
             order,
             row.location_id,
             FulfillmentState(row.state),
-            DeliveryMethod(row.delivery_method),
+            DeliveryMethod(row.delivery),
             row.moved_to_id,
             row.instead_at,
         )

@@ -40,6 +40,7 @@ FULFILLMENT_LINE = tables.of(tables.FulfillmentLineRow)
 FULFILLMENT_EVENT = tables.of(tables.FulfillmentEventRow)
 SHORTFALL = tables.of(tables.ShortfallRow)
 TASK = tables.of(tables.TaskRow)
+CUT = tables.of(tables.LineCutRow)
 RETURN = tables.of(tables.GoodsReturnRow)
 RETURN_LINE = tables.of(tables.GoodsReturnLineRow)
 OUTBOX = tables.of(tables.OutboxRow)
@@ -48,6 +49,9 @@ LISTING = tables.of(tables.ListingRow)
 LOCATION = tables.of(tables.LocationRow)
 POINT = tables.of(tables.StockPointRow)
 POINT_LOCATION = tables.of(tables.StockPointLocationRow)
+
+DELIVERY = sa.func.coalesce(FULFILLMENT.c.delivery_method, ORDER.c.delivery_method).label("delivery")
+"""How a part of an order goes: as the order does, unless its customer agreed on another way."""
 
 IS_NAMED = (
     sa.select(POINT_LOCATION.c.location_id)
@@ -63,6 +67,9 @@ DECLINES = (StepKind.REJECTED.value, StepKind.TIMED_OUT.value, StepKind.UNCLAIME
 """After one of these steps the location is not asked again for the order."""
 
 _OVER = (OrderState.COMPLETED.value, OrderState.CANCELED.value)
+
+TOLD_BY_HAND = ("substituted", "refund")
+"""Tasks for what a person must tell the channel of an order line, until the channel says it."""
 
 RELEASED_STATES = (OrderState.OPEN.value, OrderState.COMPLETED.value)
 """Only these orders may be sent: others wait for a payment or an acceptance, and may have no address yet."""
@@ -195,6 +202,7 @@ class OrderStore:
                 row.units or 0,
                 row.backorder_units or 0,
                 is_overdue=bool(row.is_overdue),
+                is_stated=bool(row.is_stated),
             )
             for row in self._connection.execute(query)
         ]
@@ -240,6 +248,31 @@ class OrderStore:
     def cancel_units(self, line_id: int, units_canceled: int) -> None:
         self._connection.execute(LINE.update().where(LINE.c.id == line_id).values(units_canceled=units_canceled))
 
+    def untold_cuts(self, order_id: int) -> dict[int, int]:
+        query = (
+            sa.select(CUT.c.order_line_id, sa.func.sum(CUT.c.units))
+            .join(LINE, LINE.c.id == CUT.c.order_line_id)
+            .where(LINE.c.order_id == order_id, CUT.c.known_at.is_(None))
+            .group_by(CUT.c.order_line_id)
+        )
+        return {line: int(units) for line, units in self._connection.execute(query)}
+
+    def told_cuts(self, line_ids: Collection[int]) -> None:
+        told = (
+            CUT.update()
+            .where(CUT.c.order_line_id.in_(sorted(line_ids)), CUT.c.known_at.is_(None))
+            .values(known_at=self._now)
+            .returning(CUT.c.order_line_id, CUT.c.proposal_id)
+        )
+        for line, proposal in self._connection.execute(told).all():
+            for kind in TOLD_BY_HAND:
+                self.close_task(kind, f"order_line:{line}:proposal:{proposal}")
+
+    def name_line(self, line_id: int, external_id: str) -> None:
+        self._connection.execute(
+            LINE.update().where(LINE.c.id == line_id).values(external_id=external_id, is_stated=True)
+        )
+
     # -- where -------------------------------------------------------------------------------------------------
 
     def candidates(self, order_id: int) -> list[Candidate]:
@@ -251,7 +284,7 @@ class OrderStore:
         goal = Goal(DeliveryMethod(order.delivery_method), order.country, order.postal_code, order.placed_at)
         question = Question(order.channel_id, goal, order.stock_point)
         few = self._routing.candidates(question, with_suppliers=not order.is_gated)
-        declined = self._declined(order_id)
+        declined = self.declined(order_id)
         return [one for one in few if one.location_id not in declined]
 
     def costs(self) -> Costs:
@@ -260,7 +293,7 @@ class OrderStore:
     def grams_of(self, item_ids: Collection[int]) -> dict[int, int]:
         return self._routing.grams_of(item_ids)
 
-    def _declined(self, order_id: int) -> set[int]:
+    def declined(self, order_id: int) -> set[int]:
         """Locations that would not do a part of this order, or where nobody came for it: they are not asked again."""
         where = sa.func.coalesce(FULFILLMENT_EVENT.c.location_id, FULFILLMENT.c.location_id)
         query = (

@@ -13,6 +13,7 @@ from nervure.store.catalogue import ITEM
 from nervure.store.handling import PICK
 from nervure.store.orders import (
     CHANNEL,
+    DELIVERY,
     FULFILLMENT,
     FULFILLMENT_EVENT,
     FULFILLMENT_LINE,
@@ -305,7 +306,7 @@ class PickingStore:
                 CHANNEL.c.name.label("channel"),
                 ORDER.c.external_id,
                 ORDER.c.number.label("order_number"),
-                ORDER.c.delivery_method,
+                DELIVERY,
                 ORDER.c.placed_at,
                 units.label("units"),
                 has(StepKind.TOLD).label("is_told"),
@@ -341,7 +342,7 @@ def _as_job(row: sa.Row[*tuple[Any, ...]]) -> Job:
         location=row.code,
         channel=row.channel,
         order=row.order_number or row.external_id,
-        delivery=DeliveryMethod(row.delivery_method),
+        delivery=DeliveryMethod(row.delivery),
         placed_at=row.placed_at,
         accept_by=row.accept_by if row.state == FulfillmentState.ALLOCATED.value else None,
         pickup_until=row.pickup_until,

@@ -136,7 +136,7 @@ class ReportStore:
     def _about(self, subject: str) -> str:
         """A task's subject, with names instead of internal ids."""
         match subject.split(":"):
-            case ["order_line", line]:
+            case ["order_line", line, *_]:
                 query = (
                     sa.select(CHANNEL.c.name, ORDER.c.number, ORDER.c.external_id, ITEM.c.sku)
                     .join(ORDER, ORDER.c.channel_id == CHANNEL.c.id)

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -33,6 +33,7 @@ ITEM = tables.of(tables.ItemRow)
 OFFER = tables.of(tables.FulfillmentOfferRow)
 
 NAME = "routing"
+_NO_PICKUP = (LocationKind.SUPPLIER.value, LocationKind.IN_TRANSIT.value, LocationKind.CONSIGNEE.value)
 NOT_FOUND_DAYS = 90
 """So far back it is looked how often a location did not find what it was to send."""
 
@@ -109,6 +110,24 @@ class RoutingStore:
             )
             for row, site in zip(rows, sites, strict=True)
         ]
+
+    def pickup_places(self, goal: Goal, near: int | None = None) -> list[Candidate]:
+        """Every place of ours where customers collect and that is open, the nearest first.
+
+        Near to where the order goes, or to the location `near`, where the customer meant to come.
+        """
+        query = sa.select(LOCATION).where(LOCATION.c.can_pickup.is_(True), LOCATION.c.kind.not_in(_NO_PICKUP))
+        rows = self._connection.execute(query.order_by(LOCATION.c.id)).all()
+        here = next((row for row in rows if row.id == near), None)
+        target = locate(goal.country, goal.postal_code) if here is None else _place(here)
+        ways = self.ways([row.id for row in rows], replace(goal, method=DeliveryMethod.PICKUP))
+        found = [
+            Candidate(row.id, row.code, is_supplier=False, rank=rank, distance_km=_distance(row, target))
+            for rank, row in enumerate(rows)
+            if row.id in ways and row.id != near and is_fresh(row.as_of, row.ttl_seconds, self._now)
+        ]
+        unknown = float("inf")
+        return sorted(found, key=lambda one: (unknown if one.distance_km is None else one.distance_km, one.code))
 
     def is_gated(self, channel_id: int) -> bool:
         """Whether a channel has not gone live yet."""
@@ -198,9 +217,12 @@ def _read(body: str) -> Routing:
     )
 
 
-def _distance(row: Row[*tuple[Any, ...]], destination: Coordinates | None) -> float | None:
+def _place(row: Row[*tuple[Any, ...]]) -> Coordinates | None:
     if row.latitude is None or row.longitude is None:
-        place = locate(row.country, row.postal_code)
-    else:
-        place = Coordinates(latitude=row.latitude, longitude=row.longitude)
+        return locate(row.country, row.postal_code)
+    return Coordinates(latitude=row.latitude, longitude=row.longitude)
+
+
+def _distance(row: Row[*tuple[Any, ...]], destination: Coordinates | None) -> float | None:
+    place = _place(row)
     return None if destination is None or place is None else distance_km(place, destination)

@@ -18,6 +18,7 @@ from nervure.store.serial_claims import SERIAL
 from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL
 
 EVENT = tables.of(tables.ItemEventRow)
+MEMBER = tables.of(tables.SubstitutionMemberRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,7 @@ class SkuStore:
         self._connection.execute(
             ALIAS.update().where(ALIAS.c.item_id == from_id).values(item_id=into_id, is_merged=True)
         )
+        self._repoint_groups(into_id, from_id)
         kits = self._repoint_kits(into_id, from_id)
         gtin = self._connection.execute(sa.select(ITEM.c.gtin).where(ITEM.c.id == from_id)).scalar_one()
         self._connection.execute(ITEM.update().where(ITEM.c.id == from_id).values(kind="kit", gtin=None))
@@ -195,6 +197,12 @@ class SkuStore:
         log_recipes(self._connection, self._now, {from_id, *kits})
         self._connection.execute(CHANGE.insert().values(item_id=into_id, changed_at=self._now))
         return rebound
+
+    def _repoint_groups(self, into_id: int, from_id: int) -> None:
+        """What may take the place of the one may take that of the other; an item stands in no group twice."""
+        there = sa.select(MEMBER.c.group_id).where(MEMBER.c.item_id == into_id)
+        self._connection.execute(MEMBER.delete().where(MEMBER.c.item_id == from_id, MEMBER.c.group_id.in_(there)))
+        self._connection.execute(MEMBER.update().where(MEMBER.c.item_id == from_id).values(item_id=into_id))
 
     def _repoint_kits(self, into_id: int, from_id: int) -> set[int]:
         uses = {

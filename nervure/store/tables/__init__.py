@@ -46,6 +46,13 @@ from nervure.store.tables.serials import SerialClaimRow, SerialRow
 from nervure.store.tables.shadow import ShadowDayRow
 from nervure.store.tables.skus import ItemAliasRow, ItemEventRow
 from nervure.store.tables.stock import ClaimRow, SafetyStockRow, StockLevelRow, StockMovementRow, StockObservationRow
+from nervure.store.tables.substitution import (
+    LineCutRow,
+    ProposalOptionRow,
+    ProposalRow,
+    SubstitutionGroupRow,
+    SubstitutionMemberRow,
+)
 from nervure.store.tables.suppliers import SupplierFeedRow, SupplierOfferRow
 from nervure.store.tables.transfers import TransferArrivalRow, TransferLineRow, TransferRow
 
@@ -77,6 +84,7 @@ __all__ = [
     "ItemEventRow",
     "ItemRow",
     "KitComponentRow",
+    "LineCutRow",
     "ListingRow",
     "LocationRow",
     "LotRow",
@@ -85,6 +93,8 @@ __all__ = [
     "OutboxRow",
     "PolicyChangeRow",
     "PolicyRow",
+    "ProposalOptionRow",
+    "ProposalRow",
     "PublicationAnswerRow",
     "PublicationRow",
     "PurchaseLineRow",
@@ -108,6 +118,8 @@ __all__ = [
     "StockObservationRow",
     "StockPointLocationRow",
     "StockPointRow",
+    "SubstitutionGroupRow",
+    "SubstitutionMemberRow",
     "SupplierFeedRow",
     "SupplierOfferRow",
     "TaskRow",

@@ -60,13 +60,18 @@ class OrderPersonRow(SQLModel, table=True):
 
 
 class OrderLineRow(SQLModel, table=True):
-    """`units_ordered` = units in fulfillment orders + canceled + open shortfall, once the order counts."""
+    """`units_ordered` = units in fulfillment orders + canceled + open shortfall, once the order counts.
+
+    `substitutes_id`: the line whose units it takes the place of. `is_stated` false: the hub made it, and the channel
+    does not know it (yet).
+    """
 
     __tablename__ = "order_line"
     __table_args__ = (
         UniqueConstraint("order_id", "external_id"),
         CheckConstraint("units_ordered > 0", name="ordered"),
         CheckConstraint("units_canceled BETWEEN 0 AND units_ordered", name="canceled"),
+        CheckConstraint("is_stated OR substitutes_id IS NOT NULL", name="stated"),
     )
 
     id: int | None = own_id()
@@ -80,13 +85,15 @@ class OrderLineRow(SQLModel, table=True):
     unit_price: Decimal = amount()
     line_total: Decimal = amount()
     tax_amount: Decimal = amount()
+    substitutes_id: int | None = ref("order_line", nullable=True)
+    is_stated: bool = True
 
 
 class FulfillmentOrderRow(SQLModel, table=True):
     """`moved_to_id`: the fulfillment order that does it at another location instead; this one is canceled.
 
     `accept_by`: until when the location must have accepted it. `pickup_until`: how long it is held for who says
-    `pickup_code`.
+    `pickup_code`. `delivery_method`: how this part goes, where that is another way than its order's.
     """
 
     __tablename__ = "fulfillment_order"
@@ -112,6 +119,7 @@ class FulfillmentOrderRow(SQLModel, table=True):
     accept_by: datetime | None = time(nullable=True)
     pickup_until: datetime | None = time(nullable=True)
     pickup_code: str | None = None
+    delivery_method: str | None = None
 
 
 class FulfillmentLineRow(SQLModel, table=True):
@@ -134,7 +142,8 @@ class ShortfallRow(SQLModel, table=True):
     """Units of an accepted line that no location can serve.
 
     `backorder_units` of them were sold beyond what is there on purpose, promised until the end of `promised_on` (UTC);
-    `is_overdue`: that day has passed, and a person was told.
+    `is_overdue`: that day has passed, and a person was told. `look_at`: when it is looked next for what could be had
+    instead; NULL: now.
     """
 
     __tablename__ = "shortfall"
@@ -159,6 +168,7 @@ class ShortfallRow(SQLModel, table=True):
     backorder_units: int = 0
     promised_on: date | None = None
     is_overdue: bool = False
+    look_at: datetime | None = time(nullable=True)
 
 
 class GoodsReturnRow(SQLModel, table=True):

@@ -1,5 +1,6 @@
 """A merchant to whom everything has happened once, and a copy of the database in which nothing is forbidden."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -19,12 +20,16 @@ from nervure.operations.reservations import (
     release_reservation,
 )
 from nervure.operations.serials import Box, Unit, name_serials, receive_serials, track
+from nervure.operations.shortfalls import choose_for, make_proposals
 from nervure.operations.staff import receive, ship_fulfillment
 from nervure.operations.transfers import Arrival, Dispatch
+from nervure.orders.options import ShortfallPolicy
 from nervure.store.database import Database
 from nervure.store.migrations import METADATA
+from nervure.store.substitution import SubstitutionStore
 from schemas.orders import OrderState
 from schemas.stock import Condition
+from schemas.substitution import Consent, Member, OptionKind, Relation, SubstitutionGroup
 from tests.nervure.operations.scripted import ScriptedShop, advance, looking, scripted_hub
 from tests.nervure.world import START, Bought, World, a_return, a_till_sale, an_order, at, merchant
 
@@ -41,6 +46,7 @@ def fill(database: Database) -> Hub:
         world.receive("SCREW", "paris", 6)
         world.move("SCREW", "paris", 2, condition=Condition.DAMAGED)
         _orders(world)
+    _choices(hub)
     _carts(hub)
     _goods(hub)
     _serials(hub)
@@ -60,6 +66,24 @@ def _orders(world: World) -> None:
     world.take_in(an_order("later", {"NUT": 1}, state=OrderState.AWAITING_PAYMENT))
     world.take_in(a_till_sale("ticket", {"BOLT": 1, "PAIR": 1}, "counter", channel="till"))
     world.take_back(a_return("back", {"PAIR": 1}, minute=3, point="web"))
+
+
+def _choices(hub: Hub) -> None:
+    """Of what is short, a substitute was chosen for one order, nothing yet for another one, and one was paid back."""
+    members = (Member(sku="CAM"), Member(sku="SCREW"))
+    said = dict.fromkeys((OptionKind.VARIANT, OptionKind.CANCEL), Consent.ASK)
+    account = replace(hub.accounts["shop"], shortfalls=ShortfallPolicy(said))
+    hub.accounts = {**hub.accounts, "shop": account}
+    with hub.database.write() as connection:
+        world = World(connection)
+        group = SubstitutionGroup(name="small", relation=Relation.VARIANT, members=members)
+        SubstitutionStore(connection).put(group, world.catalogue.item_ids(["CAM", "SCREW"]))
+        world.receive("CAM", "paris", 9)
+        for name, units in (("short-2", 2), ("short-3", 1)):
+            world.take_in(an_order(name, {"SCREW": units}))
+    for order, option in (("short", "variant:CAM"), ("short-2", "cancel")):
+        make_proposals(hub)
+        choose_for(hub, "shop", order, option, by="Ana")
 
 
 def _carts(hub: Hub) -> None:

@@ -37,6 +37,7 @@ ROWS: tuple[type[SQLModel], ...] = (
     tables.ReservationRow,
     tables.ReservationLineRow,
     tables.SerialClaimRow,
+    tables.LineCutRow,
 )
 
 SEALED = {"stock_movement", "claim", "stock_observation"}

@@ -81,6 +81,7 @@ GOODS = "goods_accounted"
 CLAIMS, CONSERVED = "claims_within_stock", "units_conserved"
 ACCOUNTED, PUBLISHED = "lines_accounted", "every_listing_published"
 PLANTED = {
+    "choices_kept",
     "claims_left",
     "constraints_hold",
     "corrections_fit",

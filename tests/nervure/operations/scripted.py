@@ -83,6 +83,7 @@ class ScriptedShop(FakeShop):
     accepted: list[tuple[str, dict[str, bool]]] = field(default_factory=list)
     ready: list[ReadyNotice] = field(default_factory=list)
     has_a_word_for_ready: bool = True
+    canceled: list[tuple[str, dict[str, int]]] = field(default_factory=list)
 
     def pull_orders(self, since: datetime) -> Iterator[Page]:
         self._call()
@@ -125,6 +126,10 @@ class ScriptedShop(FakeShop):
     def accept_order(self, order_external_id: str, accepted_lines: Mapping[str, bool]) -> None:
         self._call()
         self.accepted.append((order_external_id, dict(accepted_lines)))
+
+    def push_cancellation(self, order_external_id: str, lines: Mapping[str, int]) -> None:
+        self._call()
+        self.canceled.append((order_external_id, dict(lines)))
 
     def push_shipment(self, shipment: Shipment) -> None:
         self._call()

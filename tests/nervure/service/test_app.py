@@ -305,6 +305,8 @@ STAFF_CALLS = (
     ("POST", "/fulfillment-orders/1/returned-to-sale"),
     ("POST", "/fulfillment-orders/1/put-back"),
     ("POST", "/promise"),
+    ("GET", "/orders/shop/1/options"),
+    ("POST", "/orders/shop/1/options"),
 )
 
 
@@ -327,6 +329,7 @@ NAMED = {
     "/reservations/CART-1": "/reservations/{reference}",
     "/reservations/CART-1/order": "/reservations/{reference}/order",
     "/serials/A": "/serials/{text}",
+    "/orders/shop/1/options": "/orders/{channel}/{order}/options",
 }
 
 
@@ -342,7 +345,8 @@ def test_every_call_is_public_on_purpose_or_needs_the_token(hub: Hub) -> None:
         )
         for method, path in STAFF_CALLS
     }
-    assert calls - named == {("GET", "/health"), ("POST", "/webhooks/{channel}")}
+    by_link = {("GET", "/proposals/{token}"), ("POST", "/proposals/{token}")}
+    assert calls - named == {("GET", "/health"), ("POST", "/webhooks/{channel}")} | by_link
 
 
 def test_nobodys_name_is_told_or_logged(hub: Hub, client: Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """The database itself refuses what the rules forbid, whoever writes it: each CHECK and UNIQUE constraint once."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -59,6 +60,24 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_inbox_state": [{"state": "lost"}],
     "ck_inbox_reason": [{"state": "dead"}],
     "ck_order_line_ordered": [{"units_ordered": 0, "units_canceled": 0}],
+    "ck_order_line_stated": [{"is_stated": False}],
+    "ck_substitution_group_relation": [{"relation": "twin"}],
+    "ck_substitution_group_price_same": [{"price_same": "free"}],
+    "ck_substitution_group_price_up": [{"price_up": "free"}],
+    "ck_substitution_group_price_down": [{"price_down": "free"}],
+    "ck_substitution_member_rank": [{"rank": -1}],
+    "ck_proposal_units": [{"units": 0}],
+    "ck_proposal_state": [{"state": "lost", "ended_at": START}],
+    "ck_proposal_ended": [{"ended_at": START}, {"state": "expired"}],
+    "ck_proposal_chosen": [{"chosen_key": "cancel"}, {"state": "chosen", "ended_at": START}],
+    "ck_proposal_option_kind": [{"kind": "gift", "reservation_id": 1}],
+    "ck_proposal_option_item": [{"kind": "variant", "reservation_id": 1}, {"item_id": 1}],
+    "ck_proposal_option_place": [{"location_id": 1}],
+    "ck_proposal_option_day": [{"kind": "later"}],
+    "ck_proposal_option_held": [{"reservation_id": 1}],
+    "ck_line_cut_units": [{"units": 0}],
+    "ck_line_cut_reason": [{"reason": "lost"}],
+    "ck_line_cut_substitute": [{"reason": "substituted"}, {"substitute_line_id": 1}],
     "ck_order_line_canceled": [{"units_canceled": -1}, {"units_canceled": 99}],
     "ck_fulfillment_order_state": [{"state": "lost"}],
     "ck_fulfillment_order_pickup_code": [{"state": "ready_for_pickup"}],
@@ -169,6 +188,7 @@ def everything(world: World) -> None:
     world.connection.execute(of(tables.ShadowDayRow).insert().values(channel_id=shop, day=START.date(), **day))
     added(world, tables.HubLifeRow, id=1, beat=1, beat_at=START)
     at_the_desk(world, place, line)
+    proposed(world)
     goods_on_their_way(world, place)
     counted(world, place)
 
@@ -216,6 +236,33 @@ def at_the_desk(world: World, place: Place, line: int) -> None:
     world.connection.execute(of(tables.CallBudgetRow).insert().values(credential="shop", failures=0, probes=0))
     pace = {"item_id": place.item_id, "units_per_day": 1.0, "measured_at": START}
     world.connection.execute(of(tables.SalesPaceRow).insert().values(**pace))
+
+
+def proposed(world: World) -> None:
+    """A group of two, and a line of which the hub gave a unit up."""
+    rules = {"price_same": "as_paid", "price_up": "as_paid", "price_down": "never"}
+    group = added(world, tables.SubstitutionGroupRow, name="G", relation="variant", **rules)
+    items = world.catalogue.item_ids(["BOLT", "NUT"])
+    members = of(tables.SubstitutionMemberRow)
+    world.connection.execute(
+        members.insert(), [{"group_id": group, "item_id": one, "rank": 0} for one in items.values()]
+    )
+    [line] = [one.id for one in world.orders.lines(world.order_id("missing"))]
+    moments = {"opened_at": START, "expires_at": START}
+    made = added(
+        world, tables.ProposalRow, order_line_id=line, units=1, state="open", token="T", ended_by="", **moments
+    )
+    added(
+        world,
+        tables.ProposalOptionRow,
+        proposal_id=made,
+        position=1,
+        key="cancel",
+        kind="cancel",
+        reason="",
+        due=Decimal(0),
+    )
+    added(world, tables.LineCutRow, order_line_id=line, proposal_id=made, units=1, reason="canceled", cut_at=START)
 
 
 def goods_on_their_way(world: World, place: Place) -> None:
@@ -349,6 +396,7 @@ def test_a_row_cannot_stand_twice(full: World, name: str) -> None:
         "uq_stock_movement_cause_key": {"sequence": 99},
         "uq_fulfillment_offer_fulfillment_order_id_location_id": {"state": "open", "ended_at": None},
         "ix_fulfillment_offer_accepted": {"location_id": lyon},
+        "uq_proposal_token": {"state": "expired", "ended_at": START},
     }
     apart = distinct.get(name, {})
     with pytest.raises(IntegrityError) as refused, full.connection.begin_nested():
