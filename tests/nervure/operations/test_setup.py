@@ -249,15 +249,15 @@ def listed(hub: Hub) -> None:
         put_listings(hub, connection, [mug])
     settle(hub)
     with hub.database.write() as connection:
-        publications = World(connection).publications
-        flights = publications.launch("boutique", 9, "one")
-        publications.land([(flight, Landing(PublicationState.CONFIRMED)) for flight in flights], "one")
+        numbers = World(connection).flights
+        flights = numbers.launch("boutique", 9, "one")
+        numbers.land([(flight, Landing(PublicationState.CONFIRMED)) for flight in flights], "one")
 
 
 def published(hub: Hub) -> dict[str, dict[str, int]]:
     with hub.database.read() as connection:
         assert check_all(AuditStore(connection)) == []
-        return World(connection).publications.coverage()
+        return World(connection).states()
 
 
 @pytest.mark.requirement("R33")

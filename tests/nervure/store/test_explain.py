@@ -36,7 +36,7 @@ def shown(world: World) -> Numbers:
         for sku, item in world.catalogue.item_ids(SKUS).items()
         for point in store.points(item, None)
     }
-    numbers = world.publications.salable(set(points.values()))
+    numbers = world.salable.of(set(points.values()))
     return {name: numbers[key] for name, key in points.items()}
 
 
