@@ -16,17 +16,21 @@ from nervure.operations.import_items import ItemLoader
 from nervure.operations.import_stock import StockLoader
 from nervure.operations.imports import take_whole
 from nervure.operations.restores import notice
+from nervure.orders.costs import micros
 from nervure.orders.rules import Routing
+from nervure.publication.earned import Earning
 from nervure.publication.shadow import Promotion
 from nervure.publication.zero_guard import ZeroGuard
 from nervure.settings import ChannelSection, LocationSection, Settings, SettingsError
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, open_database
+from nervure.store.earned import EarnedStore
 from nervure.store.imports import ImportStore
 from nervure.store.inbox import InboxStore
 from nervure.store.migrations import upgrade
 from nervure.store.routing import RoutingStore
 from nervure.store.scope import ScopeStore
+from schemas.capabilities import WriteMode
 from schemas.locations import Location, LocationKind
 
 
@@ -55,6 +59,7 @@ def open_hub(settings: Settings, clock: Clock) -> Iterator[Hub]:
                     drift=section.drift,
                     promotion=Promotion(**section.promotion.model_dump()),
                     zero_guard=ZeroGuard(**section.zero_guard.model_dump()),
+                    earning=_earning(section),
                 )
                 for section in settings.channels
             },
@@ -74,6 +79,23 @@ def open_hub(settings: Settings, clock: Clock) -> Iterator[Hub]:
         database.run(lambda connection: write_master_data(connection, settings, clock.now()))
         notice(hub)
         yield hub
+
+
+def _earning(section: ChannelSection) -> Earning | None:
+    """How a channel earns its buffers; None where it does not, or where its platform refuses stale writes."""
+    said = section.earned
+    if section.buffer != "earned" or said is None:
+        return None
+    write_mode = known_channels()[section.platform].capabilities.write_mode
+    if write_mode is WriteMode.COMPARE_AND_SET and not said.also_compare_and_set:
+        return None
+    is_share = isinstance(said.margin, str)
+    return Earning(
+        cancellation=micros(said.cancellation_cost),
+        margin=None if isinstance(said.margin, str) else micros(said.margin),
+        margin_percent=int(str(said.margin).rstrip(" %")) if is_share else 0,
+        most_units=said.most_units,
+    )
 
 
 class _Wires:
@@ -117,6 +139,7 @@ def write_master_data(connection: Connection, settings: Settings, now: datetime)
             is_shadow=channel.mode == "shadow",
         )
     _keep_to(connection, settings, now)
+    EarnedStore(connection, now).keep_to([section.account.name for section in settings.channels if _earning(section)])
     if settings.hub.opening_stock is not None:
         take_whole(connection, settings.hub.opening_stock, StockLoader(skips_places_with_stock=True), now)
 

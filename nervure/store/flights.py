@@ -42,6 +42,14 @@ FLIGHT_SECONDS = 120
 """After this a write without a recorded answer is unknown and is read back."""
 
 
+# A write that did not arrive leaves its changes to the next one. How long the first number took says nothing of a sale.
+_CARRIED = sa.case(
+    (PUBLICATION.c.confirmed_revision == 0, sa.null()),
+    (PUBLICATION.c.confirmed_revision == PUBLICATION.c.sent_revision, PUBLICATION.c.noted_at),
+    else_=sa.func.coalesce(PUBLICATION.c.carried_at, PUBLICATION.c.noted_at),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Flight:
     """A number on its way: what the connector needs, and the fence under which its answer is recorded."""
@@ -101,6 +109,8 @@ class FlightStore:
                     sent_revision=PUBLICATION.c.revision,
                     sent_units=PUBLICATION.c.salable_quantity,
                     sent_at=self._now,
+                    carried_at=_CARRIED,
+                    noted_at=None,
                     receipt=None,
                     waits_for_orders_since=None,
                     check_at=None,

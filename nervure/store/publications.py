@@ -139,7 +139,7 @@ class PublicationStore:
             for change in changes
             if change.item_id is not None and change.stock_point_id is not None
         }
-        self._recompute(self._concerned(items, numbers, {key[0] for key in moved}), moved)
+        self._recompute(self._concerned(items, numbers, {key[0] for key in moved}), moved, _noted(changes))
         for batch in chunks([change.id for change in changes]):
             self._connection.execute(CHANGE.delete().where(CHANGE.c.id.in_(batch)))
         return len(changes)
@@ -173,7 +173,12 @@ class PublicationStore:
             found.update(self._connection.execute(query).scalars())
         return sorted(found)
 
-    def _recompute(self, publication_ids: Sequence[int], moved: Mapping[tuple[int, int], Sequence["Move"]]) -> None:
+    def _recompute(
+        self,
+        publication_ids: Sequence[int],
+        moved: Mapping[tuple[int, int], Sequence["Move"]],
+        noted: "_Noted",
+    ) -> None:
         rows: list[sa.Row[*tuple[Any, ...]]] = []
         for batch in chunks(publication_ids):
             query = (
@@ -204,6 +209,7 @@ class PublicationStore:
                     "publication": row.id,
                     "new_revision": row.revision + 1,
                     "units": units,
+                    "noted": min(noted.at(row.item_id), row.noted_at or self._now),
                     "rank": risk_rank(units, paces.get(row.item_id, 0.0), row.drops),
                     "known": known,
                     "waits": None if has_moved else row.waits_for_orders_since,
@@ -220,6 +226,7 @@ class PublicationStore:
                 .values(
                     revision=sa.bindparam("new_revision"),
                     salable_quantity=sa.bindparam("units"),
+                    noted_at=sa.bindparam("noted", type_=PUBLICATION.c.noted_at.type),
                     risk_rank=sa.bindparam("rank"),
                     channel_units=sa.bindparam("known"),
                     state=sa.bindparam("new_state"),
@@ -309,3 +316,22 @@ class PublicationStore:
         restless = [PublicationState.PENDING.value, PublicationState.SENT.value, PublicationState.UNKNOWN.value]
         query = sa.select(PUBLICATION.c.id).where(PUBLICATION.c.state.in_(restless), ~HELD).limit(1)
         return self._connection.execute(query).first() is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """When changes that are worked off together happened: the oldest of each item, and of all of them."""
+
+    oldest: datetime
+    of_items: Mapping[int, datetime]
+
+    def at(self, item_id: int) -> datetime:
+        return self.of_items.get(item_id, self.oldest)
+
+
+def _noted(changes: Sequence[sa.Row[*tuple[Any, ...]]]) -> _Noted:
+    of_items: dict[int, datetime] = {}
+    for change in changes:
+        if change.item_id is not None:
+            of_items[change.item_id] = min(change.changed_at, of_items.get(change.item_id, change.changed_at))
+    return _Noted(min(change.changed_at for change in changes), of_items)

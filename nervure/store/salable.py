@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.inventory.availability import salable_quantity, shown_of
+from nervure.inventory.availability import Terms, salable_quantity, shown_of
 from nervure.store.availability import pooled
 from nervure.store.falls import PUBLICATION
 from nervure.store.orders import LISTING, LOCATION, POINT, POINT_LOCATION
@@ -28,12 +28,24 @@ class SalableStore:
 
     def of(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
         """Salable quantity by (item, stock point): every reader's one way to it."""
+        return {one: shown_of(there, terms) for one, (there, terms) in self._facts(wanted).items()}
+
+    def kept_back(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
+        """What is shown by (item, stock point), and what a buffer keeps back from it."""
+        found = {}
+        for one, (there, terms) in self._facts(wanted).items():
+            shown = shown_of(there, terms)
+            found[one] = shown, shown_of(there, replace(terms, buffer_units=0)) - shown
+        return found
+
+    def _facts(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, Terms]]:
+        """What the pool of each stock point has of an item, and what holds for it there."""
         if not wanted:
             return {}
         units = pooled(self._connection, self._now, wanted, self._stale())
         channels = self._channels({point for _, point in wanted})
         terms = PolicyStore(self._connection, self._now).terms({(item, channels[point]) for item, point in wanted})
-        return {one: shown_of(units.get(one, 0), terms[one[0], channels[one[1]]]) for one in wanted}
+        return {one: (units.get(one, 0), terms[one[0], channels[one[1]]]) for one in wanted}
 
     def _stale(self) -> list[int]:
         """Locations whose units may not be promised now."""
