@@ -55,17 +55,15 @@ def look_elsewhere(store: EarnedStore, channel_ids: Sequence[int]) -> tuple[list
     """What sells beside each of these channels, in their order; and the prices of items in micros of a euro."""
     sold, prices = store.sold()
     recipes, neighbours = store.recipes(), store.neighbours()
-    heard = {channel: store.heard_after(channel) for one in channel_ids for channel in neighbours[one]}
     found = []
     for channel in channel_ids:
-        told = [seconds for other in neighbours[channel] for seconds in heard[other]]
-        published = store.published_after(channel)
-        is_measured = len(told) >= LEAST_SAMPLES and len(published) >= LEAST_SAMPLES
+        heard, published = store.heard_after(neighbours[channel]), store.published_after(channel)
+        is_measured = len(heard) >= LEAST_SAMPLES and len(published) >= LEAST_SAMPLES
         found.append(
             Elsewhere(
                 channel,
                 streams_beside(channel, neighbours[channel], sold, recipes, store.listed(channel)),
-                told_after(told, published) if is_measured else None,
+                told_after(heard, published) if is_measured else None,
             )
         )
     return found, prices

@@ -21,9 +21,9 @@ class BufferReport:
     """One channel in the last days.
 
     `lines` were sold, and `last` of them took the last units that it showed. `without` and `predicted`: lines that were
-    to be expected to be short, without a buffer and with those of then; as good as surely between `low` and `high`.
-    `realized` were. None: how long the channel is told was not measured. `kept_back` units are now, and at the present
-    pace `lost_per_day` units of items that show 0 for a buffer alone are not sold there.
+    to be expected to be sold when their units had gone, without a buffer and with those of then; in 95 of 100 cases
+    between `low` and `high`. `realized` were. None: how long the channel is told was not measured. `kept_back` units
+    are now, and at the present pace `lost_per_day` units of items that show 0 for a buffer alone are not sold there.
     """
 
     channel: str
@@ -73,7 +73,7 @@ def _report(name: str, elsewhere: Elsewhere, lines: Sequence[SoldLine], kept_bac
         predicted=predicted,
         low=low,
         high=high,
-        realized=sum(one.is_short for one in lines),
+        realized=sum(one.is_oversold for one in lines),
         kept_back=kept_back,
         lost_per_day=lost,
     )

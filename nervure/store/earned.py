@@ -22,7 +22,7 @@ from schemas.policies import PolicyKind
 
 LOOK_BACK_DAYS = 14
 SAMPLES = 500
-"""The newest so many orders of a channel, and answers to its numbers, say how long both take."""
+"""The newest so many orders elsewhere, and answers to a channel's numbers, say how long both take."""
 
 LONGEST_SECONDS = 3_600.0
 """What took longer was an outage or a pause: no buffer answers for that."""
@@ -137,12 +137,12 @@ class EarnedStore:
         query = sa.select(LISTING.c.item_id).where(LISTING.c.channel_id == channel_id, LISTING.c.item_id.is_not(None))
         return set(self._connection.execute(query).scalars())
 
-    def heard_after(self, channel_id: int) -> list[float]:
-        """Seconds from an order to the hub's hearing of it, of the newest orders of a channel."""
+    def heard_after(self, channel_ids: Collection[int]) -> list[float]:
+        """Seconds from an order to the hub's hearing of it, of the newest orders of these channels together."""
         query = (
             sa.select(ORDER.c.placed_at, ORDER.c.recorded_at)
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(ORDER.c.channel_id == channel_id, heard_since(self._now))
+            .where(ORDER.c.channel_id.in_(sorted(channel_ids)), heard_since(self._now))
             .order_by(ORDER.c.id.desc())
             .limit(SAMPLES)
         )

@@ -27,13 +27,13 @@ class SoldLine:
     """A line that a channel sold where it was known what it showed.
 
     `left`: units that it went on showing; below 0 it sold more than it showed. `buffer_units` were kept back then.
-    `is_short`: when the order was heard, units of it had gone.
+    `is_oversold`: units of it had gone when it was sold.
     """
 
     item_id: int
     left: int
     buffer_units: int
-    is_short: bool
+    is_oversold: bool
 
 
 class OversellStore:
@@ -42,6 +42,7 @@ class OversellStore:
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
+        self._oversold = self._find_oversold()
 
     def lines(self, channel_id: int) -> list[SoldLine]:
         """The lines of the last days, as far as a number of theirs had been confirmed before.
@@ -58,7 +59,30 @@ class OversellStore:
         for parts in seen.values():
             sold[parts[0].listing_id].append((parts[0].placed_at, int(parts[0].units)))
         kept = self._buffers(channel_id)
-        return [_sold_line(parts, answers, sold[parts[0].listing_id], kept) for parts in seen.values()]
+        return [
+            _sold_line(parts, answers, sold[parts[0].listing_id], kept, is_oversold=line in self._oversold)
+            for line, parts in seen.items()
+        ]
+
+    def _find_oversold(self) -> set[int]:
+        """The lines that were sold when their units had gone.
+
+        A line that is short when it is heard was only heard last. Who sold last of the orders that were heard by then
+        sold what had gone, as far as the platforms' clocks agree.
+        """
+        short = self._connection.execute(_SHORT.where(heard_since(self._now))).all()
+        found: set[int] = set()
+        for line in short:
+            later = (
+                sa.select(LINE.c.id)
+                .join(ORDER, ORDER.c.id == LINE.c.order_id)
+                .where(LINE.c.item_id == line.item_id, _IS_SENT)
+                .where(ORDER.c.placed_at > line.placed_at, ORDER.c.recorded_at <= line.recorded_at)
+                .order_by(ORDER.c.placed_at.desc(), LINE.c.id.desc())
+            )
+            sold_last = (one for one in self._connection.execute(later).scalars() if one not in found)
+            found.add(next(sold_last, line.id))
+        return found
 
     def _answers(self, ids: set[int]) -> dict[int, tuple[datetime, int]]:
         query = sa.select(ANSWER.c.id, ANSWER.c.answered_at, ANSWER.c.units).where(
@@ -102,8 +126,7 @@ _WAS_MEANT = (
     .correlate(LINE, SHORTFALL)
     .exists()
 )
-# A shortfall that was written with the order was there when it was heard; a later one has other reasons.
-_IS_SHORT = sa.and_(SHORTFALL.c.id.is_not(None), SHORTFALL.c.created_at == ORDER.c.recorded_at)
+_IS_SENT = ORDER.c.delivery_method != DeliveryMethod.HANDED_OVER.value
 _LINES = (
     sa.select(
         LINE.c.id,
@@ -112,19 +135,27 @@ _LINES = (
         LINE.c.units_ordered.label("units"),
         ORDER.c.placed_at,
         _NEWEST_ANSWER.label("answer_id"),
-        _IS_SHORT.label("is_short"),
     )
     .join(ORDER, ORDER.c.id == LINE.c.order_id)
     .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
     .join(PUBLICATION, PUBLICATION.c.listing_id == LINE.c.listing_id)
     .join(SHORTFALL, SHORTFALL.c.order_line_id == LINE.c.id, isouter=True)
     .where(
-        ORDER.c.delivery_method != DeliveryMethod.HANDED_OVER.value,
+        _IS_SENT,
         PUBLICATION.c.state != PublicationState.EXCLUDED.value,
         _NEWEST_ANSWER.is_not(None),
         sa.or_(SHORTFALL.c.id.is_(None), ~_WAS_MEANT),
     )
     .order_by(ORDER.c.placed_at, LINE.c.id)
+)
+# A shortfall that was written with the order was there when it was heard; a later one has other reasons.
+_SHORT = (
+    sa.select(LINE.c.id, LINE.c.item_id, ORDER.c.placed_at, ORDER.c.recorded_at)
+    .join(ORDER, ORDER.c.id == LINE.c.order_id)
+    .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+    .join(SHORTFALL, SHORTFALL.c.order_line_id == LINE.c.id)
+    .where(SHORTFALL.c.created_at == ORDER.c.recorded_at, ~_WAS_MEANT, _IS_SENT)
+    .order_by(ORDER.c.recorded_at, LINE.c.id)
 )
 
 
@@ -133,6 +164,8 @@ def _sold_line(
     answers: Mapping[int, tuple[datetime, int]],
     sold: Sequence[tuple[datetime, int]],
     kept: "Mapping[int | None, Sequence[tuple[datetime, Policy]]]",
+    *,
+    is_oversold: bool,
 ) -> SoldLine:
     line = parts[0]
     shown = sum(answers[row.answer_id][1] for row in parts)
@@ -141,7 +174,7 @@ def _sold_line(
     taken = sum(units for at, units in sold if since < at <= line.placed_at)
     in_force = [policy for whose in (None, line.item_id) for policy in _newest(kept.get(whose, ()), since)]
     buffer = buffer_of(in_force)
-    return SoldLine(line.item_id, shown - taken, buffer.units if buffer else 0, bool(line.is_short))
+    return SoldLine(line.item_id, shown - taken, buffer.units if buffer else 0, is_oversold)
 
 
 def _newest(changes: Sequence[tuple[datetime, Policy]], moment: datetime) -> list[Policy]:
