@@ -202,6 +202,27 @@ BUGS = (
         "tests/nervure/inventory/test_availability.py",
     ),
     Bug(
+        "a buffer that was earned goes over one that a person set",
+        "nervure/inventory/policies.py",
+        "if by_hand is None or earned is None or by_hand.item_id is not None:",
+        "if by_hand is None or earned is None:",
+        "tests/nervure/operations/test_buffers.py",
+    ),
+    Bug(
+        "a channel keeps back units for what it sells itself",
+        "nervure/operations/buffers.py",
+        "if item in listed and (one.channel_id, one.item_id) != (channel, item):",
+        "if item in listed:",
+        "tests/nervure/operations/test_buffers.py",
+    ),
+    Bug(
+        "orders of several units count as one unit each",
+        "nervure/publication/earned.py",
+        "(size * rate * found[units - size] for size, rate in stream.items() if size <= units)",
+        "(rate * found[units - 1] for rate in stream.values())",
+        "tests/nervure/publication/test_earned.py",
+    ),
+    Bug(
         "a share of a number is rounded up",
         "nervure/inventory/availability.py",
         "units * terms.share_percent // 100 - terms.buffer_units",

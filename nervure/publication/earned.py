@@ -161,7 +161,7 @@ def sentence(why: Mapping[str, Any]) -> str:
     return (
         f"{why['units_per_day']:.1f} a day sell elsewhere, told after {why['p50_seconds']:.0f} s (p95"
         f" {why['p95_seconds']:.0f} s): {why['chance']:.1%} beyond it, {why['chance_without']:.1%} without;"
-        f" {why['margin'] / MICROS:.2f} a sale and {why['cancellation'] / MICROS:.2f} a cancellation"
+        f" {why['margin'] / MICROS:.2f} € a sale and {why['cancellation'] / MICROS:.2f} € a cancellation"
         f" allow {why['risk']:.1%}"
     )
 

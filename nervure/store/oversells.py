@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -20,6 +21,9 @@ from nervure.store.statements import as_one, is_among
 from schemas.orders import DeliveryMethod
 from schemas.policies import PolicyKind
 from schemas.publications import PublicationState
+
+_KeptBack: TypeAlias = Mapping[int | None, Sequence[tuple[datetime, Policy]]]
+"""What was kept back since when, by item; None: of the whole channel. Less than 0 units: nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,8 @@ class OversellStore:
         )
         return {row.id: (row.answered_at, row.units) for row in self._connection.execute(query, as_one(sorted(ids)))}
 
-    def _buffers(self, channel_id: int) -> "Mapping[int | None, Sequence[tuple[datetime, Policy]]]":
-        """What was kept back when, by item; None: of the whole channel. 0 units: nothing any more."""
+    def _buffers(self, channel_id: int) -> _KeptBack:
+        """What a channel kept back since when."""
         found: dict[int | None, list[tuple[datetime, Policy]]] = defaultdict(list)
         query = (
             sa.select(POLICY_CHANGE)
@@ -163,7 +167,7 @@ def _sold_line(
     parts: Sequence[sa.Row[*tuple[object, ...]]],
     answers: Mapping[int, tuple[datetime, int]],
     sold: Sequence[tuple[datetime, int]],
-    kept: "Mapping[int | None, Sequence[tuple[datetime, Policy]]]",
+    kept: _KeptBack,
     *,
     is_oversold: bool,
 ) -> SoldLine:

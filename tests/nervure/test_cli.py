@@ -212,6 +212,19 @@ def test_status_fits_a_terminal_of_80_columns(shell: Shell) -> None:
     assert problem == "boutique: the key was refused, paused"
 
 
+def test_buffers_are_earned_and_reported(shell: Shell) -> None:
+    assert shell.says("buffers", "earn") == "0 buffers changed\n", "the settings do not say that any is earned"
+    with shell.hub() as hub, hub.database.write() as connection:
+        World(connection, hub.clock.now()).channel("shop", {"web": ["WH"]})
+    head, row = shell.says("buffers", "report", "--csv", "buffers.csv").splitlines()
+    assert head.split("  ")[0] == "channel"
+    assert row.split() == ["boutique", "?", "0", "0", "?", "?", "0", "0", "0.0"]
+    assert (shell.folder / "buffers.csv").read_text("utf-8").splitlines() == [
+        "channel,p50_seconds,p95_seconds,lines,last,without,predicted,low,high,realized,kept_back,lost_per_day",
+        "boutique,,,0,0,,,,,0,0,0",
+    ]
+
+
 def test_check_names_what_does_not_hold(shell: Shell) -> None:
     assert shell.says("check") == "everything holds\n"
     with shell.hub() as hub, hub.database.write() as connection:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from nervure.cli.explain import draw
 from nervure.clock import ManualClock
 from nervure.inventory.derivation import Total, tags_in
-from nervure.operations.buffers import earn_buffers
+from nervure.operations.buffers import earn_buffers, streams_beside
 from nervure.operations.explain import Wanted, explain
 from nervure.operations.hub import Hub
 from nervure.operations.oversells import report_buffers
@@ -18,7 +18,7 @@ from nervure.operations.publish import publish, refresh
 from nervure.operations.staff import receive
 from nervure.publication.earned import Earning, chance_beyond, smallest_buffer, told_after
 from nervure.store.database import Database
-from nervure.store.earned import EarnedStore
+from nervure.store.earned import EarnedStore, Sold
 from nervure.store.policy_log import POLICY_CHANGE
 from nervure.store.statements import CHANGE
 from schemas.policies import PolicyKind
@@ -104,6 +104,24 @@ def test_a_buffer_is_earned_from_what_sells_elsewhere_and_when_the_channel_is_to
     assert shows(hub, "market", "BOLT") == before, "the market sells it itself, and nobody beside it"
 
 
+def test_elsewhere_is_all_that_takes_the_same_stock_but_this_item_on_this_channel() -> None:
+    here, beside, apart = 1, 2, 3
+    bolt, nut, pair = 10, 11, 20
+    sold = [
+        Sold(here, bolt, 1, 0.5),
+        Sold(beside, bolt, 3, 0.25),
+        Sold(here, pair, 1, 0.125),
+        Sold(apart, bolt, 1, 9.0),
+    ]
+    recipes = {pair: {bolt: 2, nut: 1}}
+    assert streams_beside(here, {beside}, sold, recipes, {bolt, nut, pair}) == {
+        bolt: {3: 0.25, 2: 0.125},
+        nut: {1: 0.125},
+        pair: {1: 0.5, 2: 0.25},
+    }
+    assert streams_beside(here, {beside}, sold, recipes, {nut}) == {nut: {1: 0.125}}
+
+
 def test_what_did_not_change_is_neither_written_nor_computed_again(both: Database) -> None:
     hub = merchant_who_sells(both)
     earning(hub, DEAR, "shop")
@@ -178,8 +196,8 @@ def test_explain_says_why_and_what_would_be_without(filled: Database) -> None:
     [found] = [node for node in _nodes(number.tree) if node.label == "buffer earned by BOLT on shop"]
     [why] = found.parts
     assert why.label == (
-        "576.0 a day sell elsewhere, told after 70 s (p95 70 s): 1.2% beyond it, 37.3% without; 0.40 a sale and"
-        " 20.00 a cancellation allow 2.0%"
+        "576.0 a day sell elsewhere, told after 70 s (p95 70 s): 1.2% beyond it, 37.3% without; 0.40 € a sale and"
+        " 20.00 € a cancellation allow 2.0%"
     )
     [without] = explain(hub, Wanted("BOLT", channel="shop", left_out=("buffer",))).derivations
     assert (without.derived, without.units) == (number.derived + 2, number.derived)

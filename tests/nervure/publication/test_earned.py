@@ -147,8 +147,8 @@ def test_why_it_is_so_is_said_in_one_sentence() -> None:
     why = grounds(1, {1: 20 / 86_400}, told_after([2.0], [40.0, 80.0]), Stakes(12_000_000, 500_000))
     assert why["units"] == 1
     assert sentence(why) == (
-        "20.0 a day sell elsewhere, told after 42 s (p95 82 s): 0.0% beyond it, 1.4% without; 0.50 a sale and 12.00 a"
-        " cancellation allow 4.0%"
+        "20.0 a day sell elsewhere, told after 42 s (p95 82 s): 0.0% beyond it, 1.4% without; 0.50 € a sale and"
+        " 12.00 € a cancellation allow 4.0%"
     )
 
 
