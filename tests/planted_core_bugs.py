@@ -84,6 +84,7 @@ CLAIMS_SQL = "nervure/store/claims.py"
 STATEMENTS = "nervure/store/statements.py"
 ORDERS = "nervure/store/orders.py"
 NUMBERS = "nervure/store/publications.py"
+SENDING = "nervure/store/flights.py"
 SETTLE = "nervure/orders/settling.py"
 DRIFT = "nervure/store/drift.py"
 READ_BACK = "nervure/store/readback.py"
@@ -574,21 +575,21 @@ BUGS = (
     ),
     Bug(
         "a late answer of another flight is recorded",
-        NUMBERS,
+        SENDING,
         '            PUBLICATION.c.flight == sa.bindparam("answered_flight"),\n',
         "",
         FLIGHTS,
     ),
     Bug(
         "a late answer to an older revision is recorded",
-        NUMBERS,
+        SENDING,
         "            PUBLICATION.c.sent_revision == answered,\n",
         "",
         FLIGHTS,
     ),
     Bug(
         "an answer to an older number stops the newer one",
-        NUMBERS,
+        SENDING,
         "is_newest = PUBLICATION.c.revision == answered",
         "is_newest = sa.true()",
         FLIGHTS,
@@ -607,7 +608,7 @@ BUGS = (
     ),
     Bug(
         "a running import is taken for a lost write",
-        NUMBERS,
+        SENDING,
         "                PUBLICATION.c.receipt.is_(None),\n            ),\n        )",
         "            ),\n        )",
         FLIGHTS,
@@ -621,7 +622,7 @@ BUGS = (
     ),
     Bug(
         "a stale number is sent while an order waits in the inbox",
-        NUMBERS,
+        SENDING,
         "CHANNEL.c.orders_heard_until, _IS_ALL_UNDERSTOOD)",
         "CHANNEL.c.orders_heard_until)",
         FLIGHTS,
@@ -677,7 +678,7 @@ BUGS = (
     ),
     Bug(
         "an import that the platform forgot is asked for without end",
-        NUMBERS,
+        SENDING,
         """                "flight_until": later,
                 "receipt": None,
 """,
@@ -687,7 +688,7 @@ BUGS = (
     ),
     Bug(
         "a number is sent to a stock point that the settings do not name",
-        NUMBERS,
+        SENDING,
         "CHANNEL.c.is_gated.is_(False), IS_NAMED)",
         "CHANNEL.c.is_gated.is_(False))",
         SCOPE,
@@ -1037,7 +1038,7 @@ BUGS = (
     ),
     Bug(
         "what a person is asked about is sent when our number changes",
-        NUMBERS,
+        SENDING,
         "                PUBLICATION.c.drift_units.is_(None),\n",
         "",
         FLIGHTS,
