@@ -214,14 +214,15 @@ def test_status_fits_a_terminal_of_80_columns(shell: Shell) -> None:
 
 def test_buffers_are_earned_and_reported(shell: Shell) -> None:
     assert shell.says("buffers", "earn") == "0 buffers changed\n", "the settings do not say that any is earned"
-    with shell.hub() as hub, hub.database.write() as connection:
-        World(connection, hub.clock.now()).channel("shop", {"web": ["WH"]})
-    head, row = shell.says("buffers", "report", "--csv", "buffers.csv").splitlines()
+    channel = SETTINGS[SETTINGS.index("[[channels]]") : SETTINGS.index("[[suppliers]]")]
+    (shell.folder / "nervure.toml").write_text(SETTINGS + channel.replace("boutique", "outlet"), "utf-8")
+    head, row, _ = shell.says("buffers", "report", "--csv", "buffers.csv").splitlines()
     assert head.split("  ")[0] == "channel"
     assert row.split() == ["boutique", "?", "0", "0", "?", "?", "0", "0", "0.0"]
     assert (shell.folder / "buffers.csv").read_text("utf-8").splitlines() == [
         "channel,p50_seconds,p95_seconds,lines,last,without,predicted,low,high,realized,kept_back,lost_per_day",
         "boutique,,,0,0,,,,,0,0,0",
+        "outlet,,,0,0,,,,,0,0,0",
     ]
 
 
