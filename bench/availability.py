@@ -21,7 +21,7 @@ from nervure.inventory.stock import Place
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, Database, open_database
 from nervure.store.orders import POINT
-from nervure.store.publications import PublicationStore
+from nervure.store.salable import SalableStore
 from nervure.store.stock import StockStore
 from schemas.items import Item, ItemKind
 from schemas.locations import Location, LocationKind
@@ -93,7 +93,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def _ours(database: Database, items: "range | list[int]", point: int) -> int:
     with database.read() as connection:
-        numbers = PublicationStore(connection, NOW).salable({(item, point) for item in items})
+        numbers = SalableStore(connection, NOW).of({(item, point) for item in items})
     return len(numbers)
 
 

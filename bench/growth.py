@@ -23,8 +23,10 @@ from nervure.inventory.ledger import book
 from nervure.inventory.stock import Against, ClaimKind, Place
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, Database, open_database
+from nervure.store.flights import FlightStore
 from nervure.store.orders import LISTING, POINT
 from nervure.store.publications import PublicationStore
+from nervure.store.salable import SalableStore
 from nervure.store.statements import insert_rows
 from nervure.store.stock import StockStore
 from schemas.items import Item, ItemKind
@@ -171,7 +173,7 @@ class _Shop:
         wanted = {(place.item_id, self._point) for place in self._some(ASKED)}
         started = time.perf_counter()
         with self._database.read() as connection:
-            found = PublicationStore(connection, NOW).salable(wanted)
+            found = SalableStore(connection, NOW).of(wanted)
         return len(found) / (time.perf_counter() - started)
 
     def launch(self) -> float:
@@ -180,7 +182,7 @@ class _Shop:
         self.book(CHANGES)
         started = time.perf_counter()
         self._database.run(lambda connection: PublicationStore(connection, NOW).refresh())
-        sent = self._database.run(lambda connection: len(PublicationStore(connection, NOW).launch("shop", 250, "one")))
+        sent = self._database.run(lambda connection: len(FlightStore(connection, NOW).launch("shop", 250, "one")))
         seconds = time.perf_counter() - started
         assert 0 < sent <= CHANGES
         return sent / seconds

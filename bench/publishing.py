@@ -23,7 +23,9 @@ from connectors.transport import HttpRequest, HttpResponse
 from nervure.inventory.ledger import book
 from nervure.operations.hub import Account, Hub
 from nervure.operations.publish import publish, refresh
+from nervure.publication.coverage import Group
 from nervure.store.catalogue import CatalogueStore
+from nervure.store.coverage import CoverageStore
 from nervure.store.database import Connection, Database, open_database
 from nervure.store.publications import PublicationStore
 from nervure.store.stock import StockStore
@@ -195,8 +197,8 @@ def _publish(hub: Hub, shop: Shop, listings: int) -> Run:
 
 def _is_done(hub: Hub, listings: int) -> bool:
     with hub.database.read() as connection:
-        states = PublicationStore(connection, hub.clock.now()).coverage()[CHANNEL_NAME]
-    return states.get("confirmed", 0) == listings
+        [covered] = CoverageStore(connection, hub.clock.now()).channels([CHANNEL_NAME])
+    return covered.count(Group.CONFIRMED) == listings
 
 
 def _connector_alone(hub: Hub, shop: Shop) -> Run:

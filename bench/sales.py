@@ -130,9 +130,9 @@ class _Play:
 def _why(stack: Stack, seconds: float) -> str:
     """What was still to do when the run was ended."""
     world, hub = stack.world_status() or {}, stack.hub_status() or {"inbox": {}, "channels": []}
-    pending = {channel["name"]: channel["pending"] for channel in hub["channels"]}
+    in_flight = {channel["name"]: channel["in_flight"] for channel in hub["channels"]}
     told = {name: world.get(name) for name in ("opened", "finished")}
-    return f"sales: not at rest after {seconds:.0f} s; world {told}, inbox {hub['inbox']}, pending {pending}"
+    return f"sales: not at rest after {seconds:.0f} s; world {told}, inbox {hub['inbox']}, in flight {in_flight}"
 
 
 def _record(stack: Stack) -> Record:

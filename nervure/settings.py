@@ -114,6 +114,19 @@ class ShortfallSection(_Section):
         return self
 
 
+class EarnedSection(_Section):
+    """What buffers are earned for: euros that a cancellation costs, and the margin of a sale, in euros or as "30 %".
+
+    `most_units`: no buffer is higher. `also_compare_and_set`: also where the platform refuses a write that has not
+    heard its last sale.
+    """
+
+    cancellation_cost: Decimal = Field(gt=0)
+    margin: Annotated[Decimal, Field(ge=0)] | Annotated[str, Field(pattern=r"^(100|[0-9]{1,2}) ?%$")]
+    most_units: int = Field(default=10, ge=1, le=1_000)
+    also_compare_and_set: bool = False
+
+
 class ChannelSection(_Section):
     """One account: what every platform has here, the platform's own settings in `account`.
 
@@ -123,11 +136,14 @@ class ChannelSection(_Section):
     it is read and sent nothing, until `nervure promote`.
     `drift`: what is done about a number that somebody else changed on the channel. `shortfalls`: what may become of
     units that cannot be served.
+    `buffer`: set by hand, or earned as `earned` says; then `buffer_units` is the least that is kept back.
     """
 
     platform: str
     stock_points: dict[str, Annotated[tuple[Code, ...], Field(min_length=1)]]
     buffer_units: int = Field(default=0, ge=0)
+    buffer: Literal["set", "earned"] = "set"
+    earned: EarnedSection | None = None
     order_poll_seconds: float | None = Field(default=None, gt=0)
     creates_items: bool = False
     needs_cutover: bool = True
@@ -350,6 +366,11 @@ def _check_stock_points(settings: Settings, name: str) -> None:
     """A stock point stands for places from which something can be sold. The database alone knows those imported."""
     kinds = {location.code: location.kind for location in settings.locations}
     for channel in settings.channels:
+        if channel.buffer == "earned" and channel.earned is None:
+            raise SettingsError(
+                f"{name}: the buffer of channel {channel.account.name!r} is earned: say what for in [channels.earned],"
+                " cancellation_cost and margin"
+            )
         for point, codes in channel.stock_points.items():
             for code in codes:
                 where = f"{name}: stock point {point!r} of channel {channel.account.name!r} names location {code!r}"

@@ -53,6 +53,8 @@ can_pickup = true
 # url = "https://operator.example.com"
 # api_key = { env = "MIRAKL_KEY" }
 # stock_points = { account = ["WAREHOUSE"] }
+# buffer = "earned"                          # units kept back from it: worked out for each sku
+# earned = { cancellation_cost = 12.00, margin = "30 %" }
 
 # [[channels]]
 # name = "tills"

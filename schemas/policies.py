@@ -4,9 +4,13 @@ from enum import StrEnum
 
 
 class PolicyKind(StrEnum):
-    """BACKORDER and PREORDER allow sales beyond what is there; the others keep something back."""
+    """BACKORDER and PREORDER allow sales beyond what is there; the others keep something back.
+
+    EARNED is a buffer that the hub computes; nobody sets it by hand.
+    """
 
     BUFFER = "buffer"
+    EARNED = "earned"
     SHARE = "share"
     CAP = "cap"
     BACKORDER = "backorder"

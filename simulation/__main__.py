@@ -73,7 +73,7 @@ class DemoWorld:
         """Shoppers come once every shelf was filled for the first time."""
         while not self._stop.wait(0.5):
             status = self._ask("GET", "/status")
-            if status and status["quiet"] and all(c["confirmed"] and not c["pending"] for c in status["channels"]):
+            if status and status["quiet"] and all(c["confirmed"] and not c["in_flight"] for c in status["channels"]):
                 break
         self._opened.set()
         points = {name: list(account.stock_points) for name, account in self.world.accounts.items()}

@@ -10,7 +10,7 @@ shows one, and three must be sold before any is told: all the others must sell w
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,6 +30,9 @@ from simulation.trace import Trace
 UNITS = 2
 GOODS = 120
 HOURS = 1.0
+REST = timedelta(minutes=10)
+"""After the last shopper the platforms are heard and told for so long."""
+
 SHOPPERS_PER_HOUR = 6.0
 """Shoppers of one good on one channel."""
 
@@ -56,6 +59,21 @@ class Odds:
     realized: float
 
 
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What is played: so many units of each good, for so long, and what happens beside the shoppers.
+
+    `opened` and `closed` are called with the hub's life when the doors open, and when all has come to rest.
+    """
+
+    units: int = UNITS
+    buffer_units: int = 0
+    goods: int = field(default_factory=lambda: GOODS)
+    hours: float = field(default_factory=lambda: HOURS)
+    opened: Callable[[HubProcess, Agenda], None] = lambda hub, agenda: None
+    closed: Callable[[HubProcess, Agenda], None] = lambda hub, agenda: None
+
+
 def measure(runs: int, first_seed: int = 1) -> list[Odds]:
     """Plays some runs without and with a buffer."""
     rows: list[Odds] = []
@@ -63,20 +81,20 @@ def measure(runs: int, first_seed: int = 1) -> list[Odds]:
         for buffer_units in (0, 1):
             found: list[Sales] = []
             for seed in range(first_seed, first_seed + runs):
-                found += _play(copies, seed, buffer_units)
+                found += play(copies, seed, Market(buffer_units=buffer_units))
             rows += _odds(found, buffer_units)
     return rows
 
 
-def _play(copies: Copies, seed: int, buffer_units: int) -> list[Sales]:
+def play(copies: Copies, seed: int, market: Market) -> list[Sales]:
     """One run; answers what was sold of each good."""
 
     def stock_of(goods: Sequence[Good]) -> Stock:
-        return {(good.sku, WAREHOUSE.code): UNITS for good in goods if not good.parts}
+        return {(good.sku, WAREHOUSE.code): market.units for good in goods if not good.parts}
 
-    template = make_template(GOODS, seed, buffer_units=buffer_units, stock_of=stock_of)
+    template = make_template(market.goods, seed, buffer_units=market.buffer_units, stock_of=stock_of)
     agenda = Agenda(template.opens_at)
-    closes_at = template.opens_at + timedelta(hours=HOURS)
+    closes_at = template.opens_at + timedelta(hours=market.hours)
     weather = Weather(seed, forecast(seed, (), CHANNELS, opens_at=template.opens_at, ends_at=closes_at))
     world = template.world(agenda, {}, poll_seconds=None)
     goods = [good.sku for good in world.goods if not good.parts]
@@ -89,6 +107,7 @@ def _play(copies: Copies, seed: int, buffer_units: int) -> list[Sales]:
         hub.wires.on_answer = post.soon
         hub.start()
         post.start()
+        market.opened(hub, agenda)
 
         def buy(channel: str, sku: str) -> None:
             [point] = world.accounts[channel].stock_points
@@ -101,7 +120,8 @@ def _play(copies: Copies, seed: int, buffer_units: int) -> list[Sales]:
             for channel in CHANNELS:
                 for moment in _stream(chance, template.opens_at, closes_at):
                     agenda.at(moment, partial(buy, channel, sku))
-        agenda.pass_until(closes_at + timedelta(minutes=10))
+        agenda.pass_until(closes_at + REST)
+        market.closed(hub, agenda)
     for channel in CHANNELS:
         _note_told(channel, world.accounts[channel].emulator.shelf_log, sales)
     return list(sales.values())

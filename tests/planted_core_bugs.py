@@ -86,6 +86,7 @@ CLAIMS_SQL = "nervure/store/claims.py"
 STATEMENTS = "nervure/store/statements.py"
 ORDERS = "nervure/store/orders.py"
 NUMBERS = "nervure/store/publications.py"
+SENDING = "nervure/store/flights.py"
 SETTLE = "nervure/orders/settling.py"
 DRIFT = "nervure/store/drift.py"
 READ_BACK = "nervure/store/readback.py"
@@ -202,6 +203,27 @@ BUGS = (
         "return max(units + terms.beyond_units, 0)",
         "return units + terms.beyond_units",
         "tests/nervure/inventory/test_availability.py",
+    ),
+    Bug(
+        "a buffer that was earned goes over one that a person set",
+        "nervure/inventory/policies.py",
+        "if by_hand is None or earned is None or by_hand.item_id is not None:",
+        "if by_hand is None or earned is None:",
+        "tests/nervure/operations/test_buffers.py",
+    ),
+    Bug(
+        "a channel keeps back units for what it sells itself",
+        "nervure/operations/buffers.py",
+        "if item in listed and (one.channel_id, one.item_id) != (channel, item):",
+        "if item in listed:",
+        "tests/nervure/operations/test_buffers.py",
+    ),
+    Bug(
+        "orders of several units count as one unit each",
+        "nervure/publication/earned.py",
+        "(size * rate * found[units - size] for size, rate in stream.items() if size <= units)",
+        "(rate * found[units - 1] for rate in stream.values())",
+        "tests/nervure/publication/test_earned.py",
     ),
     Bug(
         "a share of a number is rounded up",
@@ -555,21 +577,21 @@ BUGS = (
     ),
     Bug(
         "a late answer of another flight is recorded",
-        NUMBERS,
+        SENDING,
         '            PUBLICATION.c.flight == sa.bindparam("answered_flight"),\n',
         "",
         FLIGHTS,
     ),
     Bug(
         "a late answer to an older revision is recorded",
-        NUMBERS,
+        SENDING,
         "            PUBLICATION.c.sent_revision == answered,\n",
         "",
         FLIGHTS,
     ),
     Bug(
         "an answer to an older number stops the newer one",
-        NUMBERS,
+        SENDING,
         "is_newest = PUBLICATION.c.revision == answered",
         "is_newest = sa.true()",
         FLIGHTS,
@@ -588,7 +610,7 @@ BUGS = (
     ),
     Bug(
         "a running import is taken for a lost write",
-        NUMBERS,
+        SENDING,
         "                PUBLICATION.c.receipt.is_(None),\n            ),\n        )",
         "            ),\n        )",
         FLIGHTS,
@@ -602,7 +624,7 @@ BUGS = (
     ),
     Bug(
         "a stale number is sent while an order waits in the inbox",
-        NUMBERS,
+        SENDING,
         "CHANNEL.c.orders_heard_until, _IS_ALL_UNDERSTOOD)",
         "CHANNEL.c.orders_heard_until)",
         FLIGHTS,
@@ -658,7 +680,7 @@ BUGS = (
     ),
     Bug(
         "an import that the platform forgot is asked for without end",
-        NUMBERS,
+        SENDING,
         """                "flight_until": later,
                 "receipt": None,
 """,
@@ -668,7 +690,7 @@ BUGS = (
     ),
     Bug(
         "a number is sent to a stock point that the settings do not name",
-        NUMBERS,
+        SENDING,
         "CHANNEL.c.is_gated.is_(False), IS_NAMED)",
         "CHANNEL.c.is_gated.is_(False))",
         SCOPE,
@@ -1018,7 +1040,7 @@ BUGS = (
     ),
     Bug(
         "what a person is asked about is sent when our number changes",
-        NUMBERS,
+        SENDING,
         "                PUBLICATION.c.drift_units.is_(None),\n",
         "",
         FLIGHTS,

@@ -87,7 +87,7 @@ BUGS = (
     ),
     WorldBug(
         "a number whose answer never came stays on its way",
-        "nervure/store/publications.py",
+        "nervure/store/flights.py",
         "                PUBLICATION.c.flight_until <= self._now,\n                PUBLICATION.c.receipt.is_(None),\n",
         "                PUBLICATION.c.flight_until <= PUBLICATION.c.sent_at,\n"
         "                PUBLICATION.c.receipt.is_(None),\n",

@@ -4,6 +4,7 @@ import typer
 
 from connectors.errors import ConnectorError
 from nervure.cli import (
+    buffers,
     channels,
     counts,
     coverage,
@@ -72,6 +73,7 @@ GROUPS = {
     "stock": stock,
     "count": counts,
     "policy": policies,
+    "buffers": buffers,
     "orders": orders,
     "route": routing,
     "shortfalls": shortfalls,

@@ -9,6 +9,7 @@ import typer
 
 from nervure.cli.common import SettingsOption, fail, opened_hub, print_table
 from nervure.invariants import Violation, each_violation
+from nervure.publication.coverage import Group
 from nervure.store.audit import AuditStore
 from nervure.store.budgets import BudgetStore, Line
 from nervure.store.hearing import HearingStore
@@ -31,20 +32,21 @@ def status(settings: SettingsOption = None) -> None:
     rows = [
         (
             report.name,
-            report.platform,
             report.orders,
+            report.in_flight,
             report.confirmed,
-            report.pending,
             report.error,
             report.excluded,
             heeds[report.name].share if report.name in heeds else "",
             calls.get(report.name, ""),
-            report.problem or ", ".join(report.brakes),
         )
         for report in found
     ]
-    head = ("channel", "platform", "orders", "confirmed", "pending", "error", "excluded", "polled", "calls", "problem")
-    print_table(head, rows)
+    print_table(("channel", "orders", *Group, "polled", "calls"), rows)
+    for report in found:
+        problems = [*([report.problem] if report.problem else ()), *report.brakes]
+        if problems:
+            typer.echo(f"{report.name}: {', '.join(problems)}")
     for task in tasks:
         typer.echo(f"{task.kind}: {task.about}: {task.text}")
 

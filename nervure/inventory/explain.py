@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from nervure.inventory.availability import Parts
 from nervure.inventory.derivation import AtMost, Node, NotBelowZero, Packed, Scarcest, Share, Total, Units
-from nervure.inventory.policies import Policy, beyond, in_force
+from nervure.inventory.policies import Policy, beyond, buffer_of, in_force
 from nervure.inventory.stock import ClaimKind, Place
 from schemas.policies import PolicyKind
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition, MovementKind
@@ -189,15 +189,21 @@ def derive_number(name: str, sites: Sequence[Site], locations: Mapping[int, Node
     policies = decided.policies
     if share := in_force(policies, PolicyKind.SHARE):
         node = Share(f"share of {_whose(share, decided)}", node, share.units, ("share",))
-    buffer = in_force(policies, PolicyKind.BUFFER)
+    buffer = buffer_of(policies)
     if buffer and buffer.units:
-        kept = Units(f"buffer of {_whose(buffer, decided)}", -buffer.units, ("buffer",))
-        node = Total("after the buffer", (node, kept))
+        node = Total("after the buffer", (node, _buffer(buffer, decided)))
     if cap := in_force(policies, PolicyKind.CAP):
         node = AtMost(f"cap of {_whose(cap, decided)}", node, cap.units, ("cap",))
     if allowed := beyond(policies, is_received=decided.is_received, today=decided.today):
         node = Total("with what may be sold beyond", (node, _beyond(allowed, decided)))
     return NotBelowZero(name, node)
+
+
+def _buffer(buffer: Policy, decided: Decisions) -> Node:
+    if buffer.kind is PolicyKind.EARNED:
+        why = Units(buffer.because, -buffer.units)
+        return Total(f"buffer earned by {_whose(buffer, decided)}", (why,), ("buffer",))
+    return Units(f"buffer of {_whose(buffer, decided)}", -buffer.units, ("buffer",))
 
 
 def _whose(policy: Policy, decided: Decisions) -> str:

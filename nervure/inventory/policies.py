@@ -13,6 +13,7 @@ class Policy:
     """One decision. Without a channel it holds on all of them, without an item for everything on its channel.
 
     `units` are percent for a share. `promised_on`: the last day on which units sold beyond are promised, and sold.
+    `because`: why it is so, for people, where the hub computed it itself.
     """
 
     kind: PolicyKind
@@ -20,6 +21,7 @@ class Policy:
     channel_id: int | None = None
     item_id: int | None = None
     promised_on: date | None = None
+    because: str = ""
 
     @property
     def exactness(self) -> tuple[bool, bool]:
@@ -34,6 +36,19 @@ SoldBeyond = Mapping[int, int]
 def in_force(policies: Iterable[Policy], kind: PolicyKind) -> Policy | None:
     """The most exact of the policies that concern one item on one channel."""
     return max((one for one in policies if one.kind is kind), key=lambda one: one.exactness, default=None)
+
+
+def buffer_of(policies: Iterable[Policy]) -> Policy | None:
+    """What keeps units back from one item on one channel, for sales that were not heard yet.
+
+    A buffer that a person set for this very item stands, whatever was earned. One for the whole channel is the least
+    that is kept back: what was earned beyond it holds.
+    """
+    known = list(policies)
+    by_hand, earned = in_force(known, PolicyKind.BUFFER), in_force(known, PolicyKind.EARNED)
+    if by_hand is None or earned is None or by_hand.item_id is not None:
+        return by_hand or earned
+    return earned if earned.units > by_hand.units else by_hand
 
 
 def beyond(policies: Iterable[Policy], *, is_received: bool, today: date) -> Policy | None:
@@ -66,12 +81,12 @@ def terms_of(
     """
     known = list(policies)
     share = in_force(known, PolicyKind.SHARE)
-    buffer = in_force(known, PolicyKind.BUFFER)
+    buffer = buffer_of([*known, Policy(PolicyKind.BUFFER, buffer_units)])
     cap = in_force(known, PolicyKind.CAP)
     allowed = beyond(known, is_received=is_received, today=today)
     return Terms(
         share_percent=share.units if share else 100,
-        buffer_units=buffer.units if buffer else buffer_units,
+        buffer_units=buffer.units if buffer else 0,
         cap_units=cap.units if cap else None,
         beyond_units=left_of(allowed, sold) if allowed else 0,
     )

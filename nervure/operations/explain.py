@@ -15,7 +15,7 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.explain import ExplainStore, PointListed, PublicationNow
 from nervure.store.history import Answer
-from nervure.store.publications import PublicationStore
+from nervure.store.salable import SalableStore
 
 PLAIN_WORDS = ("buffer", "safety", "share", "cap", "backorder", "claims")
 """What can be left out of any number; other words must name something in the derivation."""
@@ -155,7 +155,7 @@ def _on_channels(connection: Connection, moment: datetime, wanted: Wanted, item:
 
 
 def _shown(connection: Connection, now: datetime, item: int, points: list[PointListed]) -> dict[int, int]:
-    numbers = PublicationStore(connection, now).salable({(item, point.point_id) for point in points})
+    numbers = SalableStore(connection, now).of({(item, point.point_id) for point in points})
     return {point: units for (_, point), units in numbers.items()}
 
 

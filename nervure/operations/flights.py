@@ -11,8 +11,8 @@ from connectors.records import ChannelConnection
 from nervure.operations.hub import Hub
 from nervure.publication.answers import Landing, after_answer, after_failure, after_reading
 from nervure.store.database import Connection
+from nervure.store.flights import Flight, FlightStore
 from nervure.store.orders import OrderStore
-from nervure.store.publications import Flight, PublicationStore
 from nervure.store.tasks import TaskStore
 from schemas.levels import LevelKey, LevelWrite, WriteOutcome
 
@@ -31,7 +31,7 @@ def settle_unknown(hub: Hub, channel: str, outcomes: Counter[str]) -> None:
     flight = uuid4().hex
     capabilities = hub.accounts[channel].record.capabilities
     lost = hub.database.run(
-        lambda c: PublicationStore(c, hub.clock.now()).adopt_lost(channel, capabilities.write_batch, flight)
+        lambda c: FlightStore(c, hub.clock.now()).adopt_lost(channel, capabilities.write_batch, flight)
     )
     if lost:
         _read_back(hub, channel, lost, flight, late_effect_seconds=capabilities.late_effect_seconds)
@@ -43,7 +43,7 @@ def settle_imports(hub: Hub, channel: str, outcomes: Counter[str]) -> ConnectorE
     capabilities = hub.accounts[channel].record.capabilities
     flight = uuid4().hex
     imports = hub.database.run(
-        lambda c: PublicationStore(c, hub.clock.now()).adopt_imports(channel, capabilities.write_batch, flight)
+        lambda c: FlightStore(c, hub.clock.now()).adopt_imports(channel, capabilities.write_batch, flight)
     )
     first: ConnectorError | None = None
     for receipt, numbers in imports.items():
@@ -147,4 +147,4 @@ def as_write(number: Flight, expected_units: int | None = None) -> LevelWrite:
 
 def land(hub: Hub, landings: Sequence[tuple[Flight, Landing]], flight: str) -> None:
     """Records answers."""
-    hub.database.run(lambda c: PublicationStore(c, hub.clock.now()).land(landings, flight))
+    hub.database.run(lambda c: FlightStore(c, hub.clock.now()).land(landings, flight))

@@ -22,6 +22,7 @@ from nervure.inventory.counts import CountLimits
 from nervure.operations.calls import Guard, shared_credential
 from nervure.orders.options import ShortfallPolicy
 from nervure.orders.work import Desk
+from nervure.publication.earned import Earning
 from nervure.publication.shadow import Promotion
 from nervure.publication.zero_guard import ZeroGuard
 from nervure.store.channels import ChannelStore
@@ -42,7 +43,10 @@ MAX_POLL_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One configured channel: what its platform is, and its settings. Polling may be set tighter than the default."""
+    """One configured channel: what its platform is, and its settings. Polling may be set tighter than the default.
+
+    `earning`: how it earns its buffers; None: it does not.
+    """
 
     record: Channel[ChannelSettings]
     settings: ChannelSettings
@@ -52,6 +56,7 @@ class Account:
     zero_guard: ZeroGuard = field(default_factory=ZeroGuard)
     promotion: Promotion = field(default_factory=Promotion)
     shortfalls: ShortfallPolicy = field(default_factory=ShortfallPolicy)
+    earning: Earning | None = None
 
     @property
     def order_period(self) -> timedelta:

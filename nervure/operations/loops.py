@@ -6,6 +6,7 @@ from functools import partial
 
 from connectors.errors import CircuitOpenError, ConnectorError, FatalError, FeedHeldError, ThrottledError
 from nervure.invariants import check_all
+from nervure.operations.buffers import earn_buffers
 from nervure.operations.drain import drain
 from nervure.operations.giving_up import keep_times
 from nervure.operations.hub import Hub
@@ -54,6 +55,7 @@ LOOK_AGAIN_SECONDS = 30.0
 READ_BACK_PERIOD_SECONDS = 900.0
 CHECK_PAUSE_SECONDS = 5.0
 PACE_PERIOD_SECONDS = 3_600.0
+BUFFERS_PERIOD_SECONDS = 900.0
 
 
 # -- intake ------------------------------------------------------------------------------------------------------
@@ -263,6 +265,7 @@ def sweeping(window: Window) -> Loops:
         "reservations": partial(_expire, window),
         "shortfalls": partial(_propose, window),
         "pace": partial(_measure_pace, window),
+        "buffers": partial(_earn_buffers, window),
         "tasks": partial(_close_tasks, window),
     }
 
@@ -324,6 +327,15 @@ def _measure_pace(window: Window) -> float:
     if wait == 0.0:
         window.hub.database.run(lambda c: PaceStore(c, window.hub.clock.now()).measure())
         wait = PACE_PERIOD_SECONDS
+    return wait
+
+
+def _earn_buffers(window: Window) -> float:
+    """Computes the buffers that are earned."""
+    wait = _slot(window.hub, "hub", "earned buffers", BUFFERS_PERIOD_SECONDS)
+    if wait == 0.0:
+        window.tally.count("policies", "earned buffers changed", earn_buffers(window.hub))
+        wait = BUFFERS_PERIOD_SECONDS
     return wait
 
 

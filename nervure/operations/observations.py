@@ -16,6 +16,7 @@ from nervure.store.drift import DriftStore
 from nervure.store.orders import OrderStore
 from nervure.store.publications import Number, PublicationStore
 from nervure.store.readback import ReadBackStore
+from nervure.store.salable import SalableStore
 from nervure.store.stock import StockStore
 from schemas.levels import LevelKey
 from schemas.publications import PublicationState
@@ -140,7 +141,7 @@ class _Counting:
         place = self.places[number.key]
         last = self.last_words.get(place)
         said = Count(place, self.channel, fact.units, fact.observed_at, Basis.SHELF, version=fact.version or "")
-        hidden = PublicationStore(self.connection, self.hub.clock.now()).hidden(number.publication_id)
+        hidden = SalableStore(self.connection, self.hub.clock.now()).hidden(number.publication_id)
         said = replace(said, withheld_units=self.withheld[place] + hidden)
         reason = AdjustmentReason.CYCLE_COUNT
         if not fact.is_physical_count:

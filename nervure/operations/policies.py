@@ -77,6 +77,8 @@ def list_policies(hub: Hub, scope: Scope) -> list[PolicySeen]:
 def _check(kind: PolicyKind, units: int, scope: Scope, promised_on: date | None) -> None:
     if units < 0 or units > MAX_UNITS:
         raise PolicyError(f"{units} are not units: use 0 to {MAX_UNITS}")
+    if kind is PolicyKind.EARNED:
+        raise PolicyError("an earned buffer is computed by the hub: set a buffer to overrule it")
     if kind is PolicyKind.SHARE and units > MAX_PERCENT:
         raise PolicyError(f"a share is 0 to 100 percent, not {units}")
     if kind in BEYOND:

@@ -15,7 +15,8 @@ from nervure.publication.answers import after_answer, after_failure
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection
 from nervure.store.drift import DriftStore
-from nervure.store.publications import Flight, PublicationStore
+from nervure.store.flights import Flight, FlightStore
+from nervure.store.publications import PublicationStore
 from nervure.store.restores import RestoreStore
 from nervure.store.zeros import ZeroStore
 from schemas.capabilities import WriteMode
@@ -116,7 +117,7 @@ def _launch(hub: Hub, connection: Connection, channel: str, flight: str) -> list
     if state.is_paused or state.is_gated or state.is_shadow or restores.is_hearing(channel):
         return []
     ZeroStore(connection, now).judge(channel, account.zero_guard)
-    return PublicationStore(connection, now).launch(channel, account.record.capabilities.write_batch, flight)
+    return FlightStore(connection, now).launch(channel, account.record.capabilities.write_batch, flight)
 
 
 def _known_units(connection: ChannelConnection, numbers: Sequence[Flight]) -> dict[LevelKey, int]:

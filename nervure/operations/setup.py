@@ -16,18 +16,22 @@ from nervure.operations.import_items import ItemLoader
 from nervure.operations.import_stock import StockLoader
 from nervure.operations.imports import take_whole
 from nervure.operations.restores import notice
+from nervure.orders.costs import micros
 from nervure.orders.options import ShortfallPolicy
 from nervure.orders.rules import Routing
+from nervure.publication.earned import Earning
 from nervure.publication.shadow import Promotion
 from nervure.publication.zero_guard import ZeroGuard
 from nervure.settings import ChannelSection, LocationSection, Settings, SettingsError, ShortfallSection
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, open_database
+from nervure.store.earned import EarnedStore
 from nervure.store.imports import ImportStore
 from nervure.store.inbox import InboxStore
 from nervure.store.migrations import upgrade
 from nervure.store.routing import RoutingStore
 from nervure.store.scope import ScopeStore
+from schemas.capabilities import WriteMode
 from schemas.locations import Location, LocationKind
 from schemas.substitution import OptionKind
 
@@ -58,6 +62,7 @@ def open_hub(settings: Settings, clock: Clock) -> Iterator[Hub]:
                     promotion=Promotion(**section.promotion.model_dump()),
                     zero_guard=ZeroGuard(**section.zero_guard.model_dump()),
                     shortfalls=_shortfall_policy(section.shortfalls),
+                    earning=_earning(section),
                 )
                 for section in settings.channels
             },
@@ -85,6 +90,23 @@ def _shortfall_policy(section: ShortfallSection) -> ShortfallPolicy:
         timedelta(hours=section.answer_hours),
         section.at_deadline,
         section.most_substitutes,
+    )
+
+
+def _earning(section: ChannelSection) -> Earning | None:
+    """How a channel earns its buffers; None where it does not, or where its platform refuses stale writes."""
+    said = section.earned
+    if section.buffer != "earned" or said is None:
+        return None
+    write_mode = known_channels()[section.platform].capabilities.write_mode
+    if write_mode is WriteMode.COMPARE_AND_SET and not said.also_compare_and_set:
+        return None
+    is_share = isinstance(said.margin, str)
+    return Earning(
+        cancellation=micros(said.cancellation_cost),
+        margin=None if isinstance(said.margin, str) else micros(said.margin),
+        margin_percent=int(str(said.margin).rstrip(" %")) if is_share else 0,
+        most_units=said.most_units,
     )
 
 
@@ -129,6 +151,7 @@ def write_master_data(connection: Connection, settings: Settings, now: datetime)
             is_shadow=channel.mode == "shadow",
         )
     _keep_to(connection, settings, now)
+    EarnedStore(connection, now).keep_to([section.account.name for section in settings.channels if _earning(section)])
     if settings.hub.opening_stock is not None:
         take_whole(connection, settings.hub.opening_stock, StockLoader(skips_places_with_stock=True), now)
 

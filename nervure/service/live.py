@@ -79,7 +79,7 @@ def table(hub: Status | None, world: Status | None) -> Table:
     made = Table(expand=False)
     made.add_column("channel")
     made.add_column("platform")
-    for name in ("orders", "last publication", "confirmed", "pending", "error", "p50", "p95"):
+    for name in ("orders", "last publication", "confirmed", "in flight", "error", "p50", "p95"):
         made.add_column(name, justify="right")
     made.add_column("problem", overflow="fold")
     for channel in (hub or {}).get("channels", []):
@@ -95,7 +95,7 @@ def _cells(channel: Status, world: Status | None) -> list[str]:
         str(channel.get("platform", "")),
         str(channel.get("orders", 0)),
         _moment(channel.get("last_publication")),
-        *(str(channel.get(name, 0)) for name in ("confirmed", "pending", "error")),
+        *(str(channel.get(name, 0)) for name in ("confirmed", "in_flight", "error")),
         _seconds(times.get("p50")),
         _seconds(times.get("p95")),
         str(problem),
@@ -110,7 +110,7 @@ def line(hub: Status | None, world: Status | None) -> str:
     for channel in hub.get("channels", []):
         times = _times(channel, world)
         took = f", p50 {_seconds(times.get('p50'))} p95 {_seconds(times.get('p95'))}" if times else ""
-        counts = "/".join(str(channel.get(name, 0)) for name in ("confirmed", "pending", "error"))
+        counts = "/".join(str(channel.get(name, 0)) for name in ("confirmed", "in_flight", "error"))
         said.append(f"{channel.get('name')}: {channel.get('orders', 0)} orders, {counts}{took}")
     return "; ".join([*said, _totals(hub)])
 

@@ -258,7 +258,7 @@ def _is_quiet(stack: Stack) -> bool:
     world, hub = stack.world_status(), stack.hub_status()
     if not world or not hub or not world.get("finished"):
         return False
-    return bool(hub["quiet"]) and not hub["inbox"]["waiting"] and not any(one["pending"] for one in hub["channels"])
+    return bool(hub["quiet"]) and not hub["inbox"]["waiting"] and not any(one["in_flight"] for one in hub["channels"])
 
 
 def free_port(wanted: int, taken: AbstractSet[int] = frozenset()) -> int:

@@ -64,19 +64,36 @@ class CoverageStore:
             if channel in counts:
                 text = AMBIGUOUS_TEXT if is_ambiguous else reason or ""
                 counts[channel][GROUPS[state], text] += int(count)
-        for channel, count in self._connection.execute(_not_listed(sa.func.count()).group_by(CHANNEL.c.name)):
-            if channel in counts:
-                counts[channel][GROUPS[NOT_LISTED], NOT_LISTED_TEXT] += int(count)
+        for channel, count in self._not_listed().items():
+            if channel in counts and count:
+                counts[channel][GROUPS[NOT_LISTED], NOT_LISTED_TEXT] += count
         return [_coverage(channel, found) for channel, found in counts.items()]
+
+    def _not_listed(self) -> dict[str, int]:
+        """How many items each channel does not list: counted by what it lists, which is far less work."""
+        items = self._connection.execute(sa.select(sa.func.count()).select_from(ITEM)).scalar_one()
+        listed = (
+            sa.select(CHANNEL.c.name, sa.func.count(LISTING.c.item_id.distinct()))
+            .join(LISTING, LISTING.c.channel_id == CHANNEL.c.id, isouter=True)
+            .group_by(CHANNEL.c.name)
+        )
+        return {channel: int(items) - int(count) for channel, count in self._connection.execute(listed)}
 
     def numbers(self, names: Sequence[str] | None = None) -> Iterator[CoveredNumber]:
         """Every number (of these channels), channel by channel."""
         for channel in self._names(names):
-            numbers = _numbers(self._hearing).where(CHANNEL.c.name == channel).order_by(LISTING.c.id, POINT.c.id)
+            numbers = (
+                _numbers(self._hearing, *_OF_EACH)
+                .join(ITEM, ITEM.c.id == LISTING.c.item_id, isouter=True)
+                .where(CHANNEL.c.name == channel)
+                .order_by(LISTING.c.id, POINT.c.id)
+            )
             for row in self._connection.execute(numbers):
                 yield self._number(row)
-            skus = _not_listed(ITEM.c.sku).where(CHANNEL.c.name == channel).order_by(ITEM.c.sku)
-            for _, sku in self._connection.execute(skus):
+            listed = sa.select(LISTING.c.id).where(LISTING.c.channel_id == CHANNEL.c.id, LISTING.c.item_id == ITEM.c.id)
+            others = sa.select(ITEM.c.sku).select_from(CHANNEL).join(ITEM, sa.true())
+            skus = others.where(CHANNEL.c.name == channel, ~listed.exists()).order_by(ITEM.c.sku)
+            for sku in self._connection.execute(skus).scalars():
                 yield CoveredNumber(
                     channel, "", "", sku, NOT_LISTED, GROUPS[NOT_LISTED], NOT_LISTED_TEXT, None, None, None, None
                 )
@@ -104,7 +121,18 @@ class CoverageStore:
         return list(self._connection.execute(query).scalars())
 
 
-def _numbers(hearing: Collection[str]) -> sa.Select[*tuple[Any, ...]]:
+_OF_EACH = (
+    LISTING.c.external_id,
+    POINT.c.external_id.label("stock_point"),
+    sa.func.coalesce(ITEM.c.sku, LISTING.c.sku).label("sku"),
+    PUBLICATION.c.channel_units,
+    PUBLICATION.c.channel_units_at,
+    PUBLICATION.c.salable_quantity,
+    PUBLICATION.c.revision,
+)
+
+
+def _numbers(hearing: Collection[str], *more: sa.ColumnElement[Any]) -> sa.Select[*tuple[Any, ...]]:
     """Every listing at every stock point of its channel, whether it has a publication or not."""
     state = sa.case(
         (HELD, HELD_ZERO),
@@ -122,22 +150,15 @@ def _numbers(hearing: Collection[str]) -> sa.Select[*tuple[Any, ...]]:
     return (
         sa.select(
             CHANNEL.c.name.label("channel"),
-            LISTING.c.external_id,
-            POINT.c.external_id.label("stock_point"),
-            sa.func.coalesce(ITEM.c.sku, LISTING.c.sku).label("sku"),
             state.label("state"),
             reason.label("reason"),
             sa.and_(LISTING.c.item_id.is_(None), PUBLICATION.c.id.is_(None), IS_AMBIGUOUS).label("is_ambiguous"),
-            PUBLICATION.c.channel_units,
-            PUBLICATION.c.channel_units_at,
-            PUBLICATION.c.salable_quantity,
-            PUBLICATION.c.revision,
+            *more,
         )
         .select_from(LISTING)
         .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
         .join(POINT, POINT.c.channel_id == CHANNEL.c.id, isouter=True)
         .join(PUBLICATION, its_own, isouter=True)
-        .join(ITEM, ITEM.c.id == LISTING.c.item_id, isouter=True)
     )
 
 
@@ -160,11 +181,6 @@ def _reason_of_publication(hearing: Collection[str]) -> sa.ColumnElement[str | N
         (PUBLICATION.c.waits_for_orders_since.is_not(None), "it waits until the channel's orders are heard"),
         else_="it waits to be sent",
     )
-
-
-def _not_listed(what: sa.ColumnElement[Any]) -> sa.Select[*tuple[Any, ...]]:
-    listed = sa.select(LISTING.c.id).where(LISTING.c.channel_id == CHANNEL.c.id, LISTING.c.item_id == ITEM.c.id)
-    return sa.select(CHANNEL.c.name, what).select_from(CHANNEL).join(ITEM, sa.true()).where(~listed.exists())
 
 
 def _coverage(channel: str, counts: Counter[tuple[Group, str]]) -> Coverage:

@@ -14,6 +14,7 @@ from nervure.inventory.explain import Decisions, Expired, Held, Moved, Sale, She
 from nervure.inventory.policies import Policy
 from nervure.inventory.stock import ClaimKind, Place
 from nervure.orders.work import order_document
+from nervure.publication.earned import sentence
 from nervure.store.backorders import BACKORDER_CHANGE, BackorderStore
 from nervure.store.catalogue import ITEM
 from nervure.store.history import Answer, HistoryStore
@@ -316,4 +317,5 @@ def _policy(change: Change) -> Policy:
         change.channel_id,
         change.item_id,
         date.fromisoformat(day) if day else None,
+        because=sentence(value) if change.kind is PolicyKind.EARNED else "",
     )

@@ -72,6 +72,7 @@ class HistoryStore:
                 "state": landing.state.value,
                 "reason": landing.reason,
                 "channel_units": number.units if landing.state is PublicationState.CONFIRMED else landing.channel_units,
+                "noted_at": row.carried_at if landing.state is PublicationState.CONFIRMED else None,
                 "sent_at": row.sent_at,
                 "answered_at": self._now,
             }

@@ -25,7 +25,6 @@ from nervure.store.statements import (
     chunks,
     insert_rows,
 )
-from schemas.stock import Condition
 
 _MOVE_LEVEL = (
     LEVEL.update()
@@ -169,20 +168,6 @@ class LedgerStore(StockTransaction):
             return {}
         known = _KNOWN[self._connection.dialect.name]
         return {row.cause_key: row.id for row in self._connection.execute(known, {"causes": dumps(causes)})}
-
-    def on_hand_at(self, place: Place, moment: datetime) -> int:
-        """Sellable units of all owners there, by the movements that occurred until then."""
-        query = (
-            sa.select(sa.func.coalesce(sa.func.sum(MOVEMENT.c.units), 0))
-            .join(LEVEL, LEVEL.c.id == MOVEMENT.c.stock_level_id)
-            .where(
-                LEVEL.c.item_id == place.item_id,
-                LEVEL.c.location_id == place.location_id,
-                LEVEL.c.condition == Condition.SELLABLE.value,
-                MOVEMENT.c.occurred_at <= moment,
-            )
-        )
-        return int(self._connection.execute(query).scalar_one())
 
     def last_counts(self, places: Collection[Place]) -> dict[Place, datetime]:
         found: dict[Place, datetime] = {}

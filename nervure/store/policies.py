@@ -105,9 +105,13 @@ class PolicyStore:
     def put(self, policy: Policy) -> bool:
         """Sets a policy, for every number that it concerns; False: it was so already."""
         values: dict[str, object] = {"units": policy.units, "promised_on": policy.promised_on, "is_over": False}
-        row: dict[str, object] = {"kind": policy.kind.value, "scope": _scope(policy), "channel_id": policy.channel_id}
+        row: dict[str, object] = {
+            "kind": policy.kind.value,
+            "scope": policy_scope(policy),
+            "channel_id": policy.channel_id,
+        }
         if not insert_new(self._connection, POLICY, [row | {"item_id": policy.item_id} | values]):
-            its = sa.and_(POLICY.c.kind == policy.kind.value, POLICY.c.scope == _scope(policy))
+            its = sa.and_(POLICY.c.kind == policy.kind.value, POLICY.c.scope == policy_scope(policy))
             differs = sa.or_(POLICY.c.units != policy.units, POLICY.c.promised_on.is_distinct_from(policy.promised_on))
             if not self._connection.execute(POLICY.update().where(its, differs).values(**values)).rowcount:
                 return False
@@ -117,7 +121,7 @@ class PolicyStore:
     def clear(self, policy: Policy) -> bool:
         """Takes a policy back; False: there was none."""
         gone = self._connection.execute(
-            POLICY.delete().where(POLICY.c.kind == policy.kind.value, POLICY.c.scope == _scope(policy))
+            POLICY.delete().where(POLICY.c.kind == policy.kind.value, POLICY.c.scope == policy_scope(policy))
         )
         if gone.rowcount:
             self._changed(policy, None)
@@ -213,7 +217,7 @@ class PolicyStore:
         )
 
 
-def _scope(policy: Policy) -> str:
+def policy_scope(policy: Policy) -> str:
     named = (("channel", policy.channel_id), ("item", policy.item_id))
     return " ".join(f"{what}:{number}" for what, number in named if number is not None)
 

@@ -1,72 +1,30 @@
-"""Publications in SQL: computed and fenced under their row lock, sent one at a time for each key."""
+"""Publications in SQL: what each must show, computed and fenced under its row lock, and what it is believed to show."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from functools import cache
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from nervure.inventory.availability import salable_quantity, shown_of
-from nervure.publication.answers import Landing
 from nervure.publication.risk import risk_rank
 from nervure.store import tables
-from nervure.store.availability import pooled
-from nervure.store.falls import HELD, HELD_BACK, Computed, note_zeros
-from nervure.store.history import HistoryStore
-from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT, POINT_LOCATION
+from nervure.store.falls import HELD, Computed, note_zeros
+from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT
 from nervure.store.pace import PaceStore
-from nervure.store.policies import PolicyStore
 from nervure.store.routing import is_fresh
+from nervure.store.salable import SalableStore
 from nervure.store.statements import CHANGE, KIT, LEVEL, are_among, as_rows, chunks
-from nervure.store.stock import StockStore
 from schemas.levels import LevelKey
 from schemas.publications import PublicationState
 
 PUBLICATION = tables.of(tables.PublicationRow)
-INBOX = tables.of(tables.InboxRow)
 DECISION = tables.of(tables.BindingDecisionRow)
 
 NOT_NAMED = "the settings do not name its stock point"
 """Why a number is excluded until they do (again)."""
-
-_AGING = sa.select(LOCATION.c.id, LOCATION.c.as_of, LOCATION.c.ttl_seconds).where(LOCATION.c.ttl_seconds.is_not(None))
-_CHANNELS = sa.select(POINT.c.id, POINT.c.channel_id).where(POINT.c.id.in_(sa.bindparam("points", expanding=True)))
-# What the pull stored must be understood too; what came after it need not be waited for.
-_IS_ALL_UNDERSTOOD = (
-    ~sa.select(INBOX.c.id)
-    .where(
-        INBOX.c.channel == CHANNEL.c.name,
-        INBOX.c.state.in_(["waiting", "leased"]),
-        INBOX.c.received_at <= CHANNEL.c.orders_stored_at,
-    )
-    .correlate(CHANNEL)
-    .exists()
-)
-HAS_HEARD_ORDERS = sa.or_(
-    PUBLICATION.c.waits_for_orders_since.is_(None),
-    sa.and_(PUBLICATION.c.waits_for_orders_since < CHANNEL.c.orders_heard_until, _IS_ALL_UNDERSTOOD),
-)
-"""A number need not wait (any more) for the orders of its channel."""
-
-FLIGHT_SECONDS = 120
-"""After this a write without a recorded answer is unknown and is read back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Flight:
-    """A number on its way: what the connector needs, and the fence under which its answer is recorded."""
-
-    publication_id: int
-    revision: int
-    key: LevelKey
-    units: int
-    expected_units: int | None
-    sku: str
-    sent_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +65,6 @@ class PublicationStore:
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
-        self._stock = StockStore(connection, now)
-        self._history = HistoryStore(connection, now)
 
     # -- computing ---------------------------------------------------------------------------------------------
 
@@ -183,7 +139,7 @@ class PublicationStore:
             for change in changes
             if change.item_id is not None and change.stock_point_id is not None
         }
-        self._recompute(self._concerned(items, numbers, {key[0] for key in moved}), moved)
+        self._recompute(self._concerned(items, numbers, {key[0] for key in moved}), moved, _noted(changes))
         for batch in chunks([change.id for change in changes]):
             self._connection.execute(CHANGE.delete().where(CHANGE.c.id.in_(batch)))
         return len(changes)
@@ -217,7 +173,12 @@ class PublicationStore:
             found.update(self._connection.execute(query).scalars())
         return sorted(found)
 
-    def _recompute(self, publication_ids: Sequence[int], moved: Mapping[tuple[int, int], Sequence["Move"]]) -> None:
+    def _recompute(
+        self,
+        publication_ids: Sequence[int],
+        moved: Mapping[tuple[int, int], Sequence["Move"]],
+        noted: "_Noted",
+    ) -> None:
         rows: list[sa.Row[*tuple[Any, ...]]] = []
         for batch in chunks(publication_ids):
             query = (
@@ -228,7 +189,7 @@ class PublicationStore:
                 .with_for_update(of=PUBLICATION)
             )
             rows.extend(self._connection.execute(query).all())
-        numbers = self.salable({(row.item_id, row.stock_point_id) for row in rows})
+        numbers = SalableStore(self._connection, self._now).of({(row.item_id, row.stock_point_id) for row in rows})
         paces = PaceStore(self._connection, self._now).of({row.item_id for row in rows})
         values = []
         computed = []
@@ -248,6 +209,7 @@ class PublicationStore:
                     "publication": row.id,
                     "new_revision": row.revision + 1,
                     "units": units,
+                    "noted": min(noted.at(row.item_id), row.noted_at or self._now),
                     "rank": risk_rank(units, paces.get(row.item_id, 0.0), row.drops),
                     "known": known,
                     "waits": None if has_moved else row.waits_for_orders_since,
@@ -264,6 +226,7 @@ class PublicationStore:
                 .values(
                     revision=sa.bindparam("new_revision"),
                     salable_quantity=sa.bindparam("units"),
+                    noted_at=sa.bindparam("noted", type_=PUBLICATION.c.noted_at.type),
                     risk_rank=sa.bindparam("rank"),
                     channel_units=sa.bindparam("known"),
                     state=sa.bindparam("new_state"),
@@ -275,50 +238,6 @@ class PublicationStore:
                 ),
                 values,
             )
-
-    def salable(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
-        """Salable quantity by (item, stock point): every reader's one way to it."""
-        if not wanted:
-            return {}
-        units = pooled(self._connection, self._now, wanted, self._stale())
-        channels = self._channels({point for _, point in wanted})
-        terms = PolicyStore(self._connection, self._now).terms({(item, channels[point]) for item, point in wanted})
-        return {one: shown_of(units.get(one, 0), terms[one[0], channels[one[1]]]) for one in wanted}
-
-    def _stale(self) -> list[int]:
-        """Locations whose units may not be promised now."""
-        return [
-            row.id for row in self._connection.execute(_AGING) if not is_fresh(row.as_of, row.ttl_seconds, self._now)
-        ]
-
-    def hidden(self, publication_id: int) -> int:
-        """Units that could be promised at a stock point, and that share, buffer and cap do not show there."""
-        query = (
-            sa.select(LISTING.c.item_id, PUBLICATION.c.stock_point_id, LISTING.c.channel_id)
-            .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
-            .where(PUBLICATION.c.id == publication_id)
-        )
-        item, point, channel = self._connection.execute(query).one()
-        parts = self._stock.parts_of({item})[item]
-        stock, pool = self._stock.at_items(parts.keys()), self._pools({point}).get(point, [])
-        terms = PolicyStore(self._connection, self._now).terms({(item, channel)})[item, channel]
-        shown = salable_quantity(parts, pool, stock, replace(terms, beyond_units=0))
-        return max(salable_quantity(parts, pool, stock) - shown, terms.buffer_units)
-
-    def _channels(self, points: Collection[int]) -> dict[int, int]:
-        return {row.id: row.channel_id for row in self._connection.execute(_CHANNELS, {"points": sorted(points)})}
-
-    def _pools(self, points: Collection[int]) -> dict[int, list[int]]:
-        pools: dict[int, list[int]] = {}
-        query = (
-            sa.select(POINT_LOCATION.c.stock_point_id, LOCATION.c.id, LOCATION.c.as_of, LOCATION.c.ttl_seconds)
-            .join(LOCATION, LOCATION.c.id == POINT_LOCATION.c.location_id)
-            .where(POINT_LOCATION.c.stock_point_id.in_(sorted(points)))
-        )
-        for point, location, as_of, ttl_seconds in self._connection.execute(query):
-            if is_fresh(as_of, ttl_seconds, self._now):
-                pools.setdefault(point, []).append(location)
-        return pools
 
     def note_aging(self) -> int:
         """Notes the locations whose time to live has ended, or begun again; answers how many."""
@@ -338,169 +257,6 @@ class PublicationStore:
                 )
             )
         return len(turned)
-
-    # -- sending -----------------------------------------------------------------------------------------------
-
-    def launch(self, channel: str, limit: int, flight: str) -> list[Flight]:
-        """Takes the riskiest pending numbers of a channel (few units, fast sellers) for one write.
-
-        The index gives each stock point's riskiest in their order, so that the work is that of the numbers taken.
-        """
-        query = (
-            sa.select(PUBLICATION, LISTING.c.stock_id, LISTING.c.sku, POINT.c.external_id)
-            .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
-            .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
-            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
-            .where(
-                PUBLICATION.c.stock_point_id == sa.bindparam("point"),
-                PUBLICATION.c.state == PublicationState.PENDING.value,
-                PUBLICATION.c.revision > 0,
-                PUBLICATION.c.drift_units.is_(None),
-                ~HELD_BACK,
-                sa.or_(PUBLICATION.c.next_at.is_(None), PUBLICATION.c.next_at <= self._now),
-                HAS_HEARD_ORDERS,
-            )
-            .order_by(PUBLICATION.c.risk_rank, PUBLICATION.c.id)
-            .limit(limit)
-            .with_for_update(of=PUBLICATION, skip_locked=True)
-        )
-        found = [
-            row for point in self._open_points(channel) for row in self._connection.execute(query, {"point": point})
-        ]
-        rows = sorted(found, key=lambda row: (row.risk_rank, row.id))[:limit]
-        if rows:
-            self._connection.execute(
-                PUBLICATION.update()
-                .where(PUBLICATION.c.id.in_([row.id for row in rows]))
-                .values(
-                    state=PublicationState.SENT.value,
-                    flight=flight,
-                    flight_until=self._now + timedelta(seconds=FLIGHT_SECONDS),
-                    sent_revision=PUBLICATION.c.revision,
-                    sent_units=PUBLICATION.c.salable_quantity,
-                    sent_at=self._now,
-                    receipt=None,
-                    waits_for_orders_since=None,
-                    check_at=None,
-                    attempts=PUBLICATION.c.attempts + 1,
-                )
-            )
-        return [
-            Flight(
-                row.id,
-                row.revision,
-                LevelKey(row.stock_id, row.external_id),
-                row.salable_quantity,
-                row.channel_units,
-                row.sku or "",
-                self._now,
-            )
-            for row in rows
-        ]
-
-    def _open_points(self, channel: str) -> list[int]:
-        """The stock points of a channel to which numbers may be sent now."""
-        query = (
-            sa.select(POINT.c.id)
-            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
-            .where(CHANNEL.c.name == channel, CHANNEL.c.is_paused.is_(False), CHANNEL.c.is_gated.is_(False), IS_NAMED)
-            .where(CHANNEL.c.is_shadow.is_(False))
-            .order_by(POINT.c.id)
-        )
-        return list(self._connection.execute(query).scalars())
-
-    def land(self, flights: Sequence[tuple[Flight, Landing]], flight: str) -> None:
-        """Records answers: each under its fence, so that a late answer to an older number changes nothing newer."""
-        # Answers of one form are written together: the rows are locked first, so that their order stays the keys'.
-        known: dict[int, sa.Row[*tuple[Any, ...]]] = {}
-        for batch in chunks(sorted(number.publication_id for number, _ in flights)):
-            query = sa.select(PUBLICATION).where(PUBLICATION.c.id.in_(batch))
-            locked = self._connection.execute(query.order_by(PUBLICATION.c.id).with_for_update()).all()
-            known.update((row.id, row) for row in locked)
-        self._history.landed(known, flights, flight)
-        forms: dict[_Form, list[dict[str, Any]]] = {}
-        for number, landing in sorted(flights, key=lambda pair: pair[0].publication_id):
-            form = _Form(landing.state, landing.channel_units is not None, landing.waits_for_orders_since is not None)
-            forms.setdefault(form, []).append(
-                {
-                    "publication": number.publication_id,
-                    "answered_revision": number.revision,
-                    "answered_units": number.units,
-                    "answered_flight": flight,
-                    "why": landing.reason,
-                    "later": landing.next_at,
-                    "said_receipt": landing.receipt,
-                    "seen_units": landing.channel_units,
-                    "waits": landing.waits_for_orders_since,
-                    "check": landing.check_at,
-                    "now": self._now,
-                }
-            )
-        for form, answers in forms.items():
-            self._connection.execute(_landing(form), answers)
-
-    def adopt_lost(self, channel: str, limit: int, flight: str) -> list[Flight]:
-        """Takes over numbers whose answer never came, to read them back."""
-        return self._take_over(
-            channel,
-            limit,
-            flight,
-            sa.and_(
-                PUBLICATION.c.flight.is_not(None),
-                PUBLICATION.c.flight_until <= self._now,
-                PUBLICATION.c.receipt.is_(None),
-            ),
-        )
-
-    def adopt_imports(self, channel: str, limit: int, flight: str) -> dict[str, list[Flight]]:
-        """Takes over numbers whose import may have finished, by receipt."""
-        due = sa.and_(
-            PUBLICATION.c.flight.is_not(None),
-            PUBLICATION.c.receipt.is_not(None),
-            PUBLICATION.c.flight_until <= self._now,
-        )
-        query = (
-            sa.select(PUBLICATION.c.receipt)
-            .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
-            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
-            .where(CHANNEL.c.name == channel, due)
-            .distinct()
-        )
-        return {
-            receipt: self._take_over(channel, limit, flight, sa.and_(due, PUBLICATION.c.receipt == receipt))
-            for receipt in self._connection.execute(query).scalars().all()
-        }
-
-    def _take_over(self, channel: str, limit: int, flight: str, condition: sa.ColumnElement[bool]) -> list[Flight]:
-        query = (
-            sa.select(PUBLICATION, LISTING.c.stock_id, LISTING.c.sku, POINT.c.external_id)
-            .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
-            .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
-            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
-            .where(CHANNEL.c.name == channel, condition)
-            .order_by(PUBLICATION.c.id)
-            .limit(limit)
-            .with_for_update(of=PUBLICATION, skip_locked=True)
-        )
-        rows = self._connection.execute(query).all()
-        if rows:
-            self._connection.execute(
-                PUBLICATION.update()
-                .where(PUBLICATION.c.id.in_([row.id for row in rows]))
-                .values(flight=flight, flight_until=self._now + timedelta(seconds=FLIGHT_SECONDS))
-            )
-        return [
-            Flight(
-                row.id,
-                row.sent_revision,
-                LevelKey(row.stock_id, row.external_id),
-                row.sent_units or 0,
-                row.channel_units,
-                row.sku or "",
-                row.sent_at,
-            )
-            for row in rows
-        ]
 
     # -- hearing what the channel shows ------------------------------------------------------------------------
 
@@ -553,19 +309,6 @@ class PublicationStore:
             )
         )
 
-    def coverage(self) -> dict[str, dict[str, int]]:
-        """Publications by channel and state."""
-        query = (
-            sa.select(CHANNEL.c.name, PUBLICATION.c.state, sa.func.count())
-            .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
-            .join(PUBLICATION, PUBLICATION.c.stock_point_id == POINT.c.id)
-            .group_by(CHANNEL.c.name, PUBLICATION.c.state)
-        )
-        found: dict[str, dict[str, int]] = {}
-        for name, state, count in self._connection.execute(query):
-            found.setdefault(name, {})[state] = int(count)
-        return found
-
     def is_quiet(self) -> bool:
         """Nothing noted, nothing pending but what a person must decide, nothing in flight."""
         if self._connection.execute(sa.select(CHANGE.c.id).limit(1)).first() is not None:
@@ -575,70 +318,20 @@ class PublicationStore:
         return self._connection.execute(query).first() is None
 
 
-class _Form(NamedTuple):
-    """Answers of one form change the same columns."""
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """When changes that are worked off together happened: the oldest of each item, and of all of them."""
 
-    state: PublicationState
-    has_units: bool
-    waits: bool
+    oldest: datetime
+    of_items: Mapping[int, datetime]
+
+    def at(self, item_id: int) -> datetime:
+        return self.of_items.get(item_id, self.oldest)
 
 
-@cache
-def _landing(form: _Form) -> sa.Update:
-    """The statement that records one answer of this form."""
-    answered: sa.BindParameter[int] = sa.bindparam("answered_revision", type_=PUBLICATION.c.revision.type)
-    is_newest = PUBLICATION.c.revision == answered
-    later, now = (sa.bindparam(name, type_=PUBLICATION.c.next_at.type) for name in ("later", "now"))
-    values: dict[str, Any] = {
-        "flight": None,
-        "flight_until": None,
-        "receipt": None,
-        "reason": sa.bindparam("why"),
-        "next_at": later,
-        # What was computed since the write has heard what made it stale.
-        "waits_for_orders_since": sa.case(
-            (is_newest, sa.bindparam("waits", type_=PUBLICATION.c.waits_for_orders_since.type)), else_=None
-        )
-        if form.waits
-        else None,
-    }
-    match form.state:
-        case PublicationState.CONFIRMED:
-            values |= {
-                "state": sa.case((is_newest, PublicationState.CONFIRMED.value), else_=PublicationState.PENDING.value),
-                "confirmed_revision": answered,
-                "confirmed_at": now,
-                "channel_units": sa.bindparam("answered_units"),
-                "channel_units_at": now,
-                "attempts": 0,
-                "next_at": None,
-                "check_at": sa.case((is_newest, sa.bindparam("check", type_=PUBLICATION.c.check_at.type)), else_=None),
-                "prior_units": PUBLICATION.c.channel_units,
-                "drift_units": None,
-            }
-        case PublicationState.SENT:
-            values = {"receipt": sa.bindparam("said_receipt"), "flight_until": later}
-        case PublicationState.UNKNOWN:
-            values = {
-                "state": PublicationState.UNKNOWN.value,
-                "flight_until": later,
-                "receipt": None,
-                "reason": sa.bindparam("why"),
-            }
-        case PublicationState.FAILED:
-            values |= {
-                "state": sa.case((is_newest, PublicationState.FAILED.value), else_=PublicationState.PENDING.value)
-            }
-        case _:
-            values |= {"state": PublicationState.PENDING.value}
-    if form.has_units:
-        values |= {"channel_units": sa.bindparam("seen_units"), "channel_units_at": now}
-    return (
-        PUBLICATION.update()
-        .where(
-            PUBLICATION.c.id == sa.bindparam("publication"),
-            PUBLICATION.c.flight == sa.bindparam("answered_flight"),
-            PUBLICATION.c.sent_revision == answered,
-        )
-        .values(**values)
-    )
+def _noted(changes: Sequence[sa.Row[*tuple[Any, ...]]]) -> _Noted:
+    of_items: dict[int, datetime] = {}
+    for change in changes:
+        if change.item_id is not None:
+            of_items[change.item_id] = min(change.changed_at, of_items.get(change.item_id, change.changed_at))
+    return _Noted(min(change.changed_at for change in changes), of_items)

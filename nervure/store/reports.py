@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.availability import available_at
-from nervure.publication.coverage import GROUPS, Group
+from nervure.publication.coverage import Coverage, Group
 from nervure.store.catalogue import ITEM
+from nervure.store.coverage import CoverageStore
 from nervure.store.inbox import INBOX
 from nervure.store.orders import (
     CHANNEL,
@@ -29,16 +30,16 @@ from nervure.store.orders import (
 from nervure.store.publications import PUBLICATION, PublicationStore
 from nervure.store.purchases import PURCHASE, PURCHASE_LINE
 from nervure.store.restores import RestoreStore
+from nervure.store.salable import SalableStore
 from nervure.store.stock import StockStore
 from nervure.store.zeros import ZeroStore
 from schemas.fulfillment import AT_LOCATION, FulfillmentState
 from schemas.locations import LocationKind
-from schemas.publications import PublicationState
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelReport:
-    """One channel at a glance. Publications are grouped: pending are all that are not confirmed, failed or excluded.
+    """One channel at a glance, its numbers in the groups of coverage.
 
     `brakes`: what holds numbers back on purpose, a few words each.
     """
@@ -50,8 +51,8 @@ class ChannelReport:
     problem: str | None
     orders: int
     last_publication: datetime | None
+    in_flight: int
     confirmed: int
-    pending: int
     error: int
     excluded: int
     brakes: tuple[str, ...]
@@ -78,7 +79,7 @@ class ReportStore:
 
     def channels(self) -> list[ChannelReport]:
         """Every channel with its orders and publications."""
-        coverage = PublicationStore(self._connection, self._now).coverage()
+        coverage = {one.channel: one for one in CoverageStore(self._connection, self._now).channels()}
         orders: dict[int, int] = dict(
             self._connection.execute(sa.select(ORDER.c.channel_id, sa.func.count()).group_by(ORDER.c.channel_id)).all()
         )
@@ -93,7 +94,7 @@ class ReportStore:
         hearing = RestoreStore(self._connection, self._now).held_back()
         return [
             replace(
-                _channel_report(row, coverage.get(row.name, {}), int(orders.get(row.id, 0)), newest.get(row.id)),
+                _channel_report(row, coverage[row.name], int(orders.get(row.id, 0)), newest.get(row.id)),
                 brakes=_brakes(row, held.get(row.name, 0), hears_first=row.name in hearing),
             )
             for row in self._connection.execute(sa.select(CHANNEL).order_by(CHANNEL.c.id))
@@ -194,7 +195,7 @@ class ReportStore:
         rows = self._connection.execute(query).all()
         if not rows:
             return None
-        numbers = PublicationStore(self._connection, self._now).salable({(row.item_id, row.id) for row in rows})
+        numbers = SalableStore(self._connection, self._now).of({(row.item_id, row.id) for row in rows})
         return {row.external_id: numbers[row.item_id, row.id] for row in rows}
 
     def pickup(self, sku: str) -> dict[str, int] | None:
@@ -318,7 +319,7 @@ class ReportStore:
 
 
 def _channel_report(
-    row: sa.Row[*tuple[Any, ...]], states: dict[str, int], orders: int, newest: datetime | None
+    row: sa.Row[*tuple[Any, ...]], coverage: Coverage, orders: int, newest: datetime | None
 ) -> ChannelReport:
     return ChannelReport(
         name=row.name,
@@ -328,10 +329,10 @@ def _channel_report(
         problem=row.problem,
         orders=orders,
         last_publication=newest,
-        confirmed=states.get(PublicationState.CONFIRMED.value, 0),
-        pending=sum(count for state, count in states.items() if GROUPS[state] is Group.IN_FLIGHT),
-        error=states.get(PublicationState.FAILED.value, 0),
-        excluded=states.get(PublicationState.EXCLUDED.value, 0),
+        in_flight=coverage.count(Group.IN_FLIGHT),
+        confirmed=coverage.count(Group.CONFIRMED),
+        error=coverage.count(Group.ERROR),
+        excluded=coverage.count(Group.EXCLUDED),
         brakes=(),
     )
 

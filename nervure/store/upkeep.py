@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from nervure.store.flights import FLIGHT_SECONDS, INBOX
 from nervure.store.orders import CHANNEL, LOCATION, OUTBOX, PERSON, POINT, TASK
-from nervure.store.publications import FLIGHT_SECONDS, INBOX, PUBLICATION
+from nervure.store.publications import PUBLICATION
 from schemas.publications import PublicationState
 
 

@@ -185,20 +185,45 @@ def test_a_file_that_is_no_database_is_said_in_one_sentence(shell: Shell) -> Non
 
 def test_status_shows_every_channel_and_what_is_to_do(shell: Shell) -> None:
     assert shell.says("status").splitlines() == [
-        "channel   platform    orders  confirmed  pending  error  excluded  polled  calls  problem",
-        "boutique  prestashop  0       0          0        0      0                 free          ",
+        "channel   orders  in flight  confirmed  error  excluded  polled  calls",
+        "boutique  0       0          0          0      3                 free ",
     ]
     bound(shell)
     with shell.hub() as hub, hub.database.write() as connection:
         World(connection).orders.open_task("shortfall", "order_line:1", "1 unit is missing")
         World(connection).connection.exec_driver_sql("UPDATE channel SET problem = 'sign-in refused'")
     lines = shell.says("status").splitlines()
-    assert lines[1].split() == ["boutique", "prestashop", "0", "0", "3", "0", "0", "free", "sign-in", "refused"]
-    assert lines[2] == "shortfall: order_line:1: 1 unit is missing"
+    assert lines[1].split() == ["boutique", "0", "3", "0", "0", "0", "free"]
+    assert lines[2:] == ["boutique: sign-in refused", "shortfall: order_line:1: 1 unit is missing"]
     with shell.hub() as hub:
         for _ in range(5):
             hub.database.run(lambda c: BudgetStore(c, hub.clock.now()).failed("boutique", "refused", is_probe=False))
         assert "down 1" in shell.says("status")
+
+
+def test_status_fits_a_terminal_of_80_columns(shell: Shell) -> None:
+    shell.monkeypatch.setenv("COLUMNS", "80")
+    with shell.hub() as hub, hub.database.write() as connection:
+        text = "UPDATE channel SET problem = 'the key was refused', is_paused = true"
+        World(connection).connection.exec_driver_sql(text)
+    head, row, problem = shell.says("status").splitlines()
+    assert head.split("  ")[0] == "channel"
+    assert row.split() == ["boutique", "0", "0", "0", "0", "3", "free"], "one line, nothing cut"
+    assert problem == "boutique: the key was refused, paused"
+
+
+def test_buffers_are_earned_and_reported(shell: Shell) -> None:
+    assert shell.says("buffers", "earn") == "0 buffers changed\n", "the settings do not say that any is earned"
+    channel = SETTINGS[SETTINGS.index("[[channels]]") : SETTINGS.index("[[suppliers]]")]
+    (shell.folder / "nervure.toml").write_text(SETTINGS + channel.replace("boutique", "outlet"), "utf-8")
+    head, row, _ = shell.says("buffers", "report", "--csv", "buffers.csv").splitlines()
+    assert head.split("  ")[0] == "channel"
+    assert row.split() == ["boutique", "?", "0", "0", "?", "?", "0", "0", "0.0"]
+    assert (shell.folder / "buffers.csv").read_text("utf-8").splitlines() == [
+        "channel,p50_seconds,p95_seconds,lines,last,without,predicted,low,high,realized,kept_back,lost_per_day",
+        "boutique,,,0,0,,,,,0,0,0",
+        "outlet,,,0,0,,,,,0,0,0",
+    ]
 
 
 def test_check_names_what_does_not_hold(shell: Shell) -> None:

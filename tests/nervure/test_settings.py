@@ -188,6 +188,17 @@ def test_the_template_of_init_loads_and_so_does_everything_in_it(
         (PLACE.replace('code = "WH"\n', ""), "nervure.toml: locations.0.code: Field required"),
         (PLACE + SHOP + "color = 1\n", "nervure.toml: channel 'webshop': color: Extra inputs are not permitted"),
         (PLACE + SHOP + "buffer_units = -1\n", "nervure.toml: channels.0.buffer_units: "),
+        (PLACE + SHOP + 'buffer = "learned"\n', "nervure.toml: channels.0.buffer: "),
+        (
+            PLACE + SHOP + 'buffer = "earned"\n',
+            "nervure.toml: the buffer of channel 'webshop' is earned: say what for in [channels.earned],",
+        ),
+        (
+            PLACE + SHOP + "earned = { margin = 4 }\n",
+            "nervure.toml: channels.0.earned.cancellation_cost: Field required",
+        ),
+        (PLACE + SHOP + "earned = { cancellation_cost = 0, margin = 4 }\n", "nervure.toml: channels.0.earned.cancella"),
+        (PLACE + SHOP + 'earned = { cancellation_cost = 1, margin = "130 %" }\n', "nervure.toml: channels.0.earned.ma"),
         (PLACE + SHOP + "order_poll_seconds = 0\n", "nervure.toml: channels.0.order_poll_seconds: "),
         (PLACE + SHOP.replace('"webshop"', '""'), "nervure.toml: channel '': name: "),
         (PLACE + SHOP + 'time_zone = "Europe/Pari"\n', "nervure.toml: channel 'webshop': time_zone: "),

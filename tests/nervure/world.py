@@ -30,6 +30,7 @@ from nervure.orders.shipping import ship
 from nervure.orders.work import Desk
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Database, open_database
+from nervure.store.flights import FlightStore
 from nervure.store.migrations import upgrade
 from nervure.store.orders import (
     CHANNEL,
@@ -46,6 +47,7 @@ from nervure.store.orders import (
 from nervure.store.policies import PolicyStore
 from nervure.store.publications import PUBLICATION, PublicationStore
 from nervure.store.rebuild import find_differences
+from nervure.store.salable import SalableStore
 from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL, MOVEMENT
 from nervure.store.stock import StockStore
 from schemas.capabilities import Capabilities, Confirmation, DecrementMoment, StockMeaning, WriteMode
@@ -189,6 +191,8 @@ class World:
         self.stock = StockStore(connection, now)
         self.orders = OrderStore(connection, now)
         self.publications = PublicationStore(connection, now)
+        self.flights = FlightStore(connection, now)
+        self.salable = SalableStore(connection, now)
         self.policies = PolicyStore(connection, now)
 
     def later(self, minute: float) -> "World":
@@ -370,6 +374,21 @@ class World:
         """Sellable units of all owners and lots."""
         return self._sum(LEVEL.c.on_hand, sku, location)
 
+    def on_hand_at(self, sku: str, location: str, minute: float) -> int:
+        """Sellable units there by the movements that occurred until `minute`."""
+        place = self.place(sku, location)
+        query = (
+            sa.select(sa.func.coalesce(sa.func.sum(MOVEMENT.c.units), 0))
+            .join(LEVEL, LEVEL.c.id == MOVEMENT.c.stock_level_id)
+            .where(
+                LEVEL.c.item_id == place.item_id,
+                LEVEL.c.location_id == place.location_id,
+                LEVEL.c.condition == Condition.SELLABLE.value,
+                MOVEMENT.c.occurred_at <= at(minute),
+            )
+        )
+        return int(self.connection.execute(query).scalar_one())
+
     def allocated(self, sku: str, location: str) -> int:
         return self._sum(LEVEL.c.allocated, sku, location)
 
@@ -491,6 +510,19 @@ class World:
         query = sa.select(POINT.c.id).join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
         query = query.where(CHANNEL.c.name == channel, POINT.c.external_id == point)
         return int(self.connection.execute(query).scalar_one())
+
+    def states(self) -> dict[str, dict[str, int]]:
+        """Publications by channel and state."""
+        query = (
+            sa.select(CHANNEL.c.name, PUBLICATION.c.state, sa.func.count())
+            .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
+            .join(PUBLICATION, PUBLICATION.c.stock_point_id == POINT.c.id)
+            .group_by(CHANNEL.c.name, PUBLICATION.c.state)
+        )
+        found: dict[str, dict[str, int]] = {}
+        for name, state, numbers in self.connection.execute(query):
+            found.setdefault(name, {})[state] = int(numbers)
+        return found
 
     def publication(self, publication_id: int) -> sa.RowMapping:
         return (

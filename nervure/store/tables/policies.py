@@ -18,12 +18,12 @@ class PolicyRow(SQLModel, table=True):
     __tablename__ = "policy"
     __table_args__ = (
         UniqueConstraint("kind", "scope"),
-        CheckConstraint("kind IN ('buffer', 'share', 'cap', 'backorder', 'preorder')", name="kind"),
+        CheckConstraint("kind IN ('buffer', 'earned', 'share', 'cap', 'backorder', 'preorder')", name="kind"),
         CheckConstraint("units >= 0 AND (kind <> 'share' OR units <= 100)", name="units"),
         CheckConstraint("(kind IN ('backorder', 'preorder')) = (promised_on IS NOT NULL)", name="promise"),
         CheckConstraint(
-            "(kind NOT IN ('buffer', 'share', 'cap') OR channel_id IS NOT NULL)"
-            " AND (kind NOT IN ('buffer', 'backorder', 'preorder') OR item_id IS NOT NULL)",
+            "(kind NOT IN ('buffer', 'earned', 'share', 'cap') OR channel_id IS NOT NULL)"
+            " AND (kind NOT IN ('buffer', 'earned', 'backorder', 'preorder') OR item_id IS NOT NULL)",
             name="scope",
         ),
     )
@@ -69,7 +69,10 @@ class BackorderChangeRow(SQLModel, table=True):
 
 
 class PublicationAnswerRow(SQLModel, table=True):
-    """What was sent of a publication and what the channel answered: append-only, deleted after its time."""
+    """What was sent of a publication and what the channel answered: append-only, deleted after its time.
+
+    `noted_at`: when the oldest change happened that a confirmed number told the channel of.
+    """
 
     __tablename__ = "publication_answer"
     __table_args__ = (Index("ix_publication_answer_newest", "publication_id", "answered_at"),)
@@ -81,5 +84,6 @@ class PublicationAnswerRow(SQLModel, table=True):
     state: str
     reason: str | None = None
     channel_units: int | None = None
+    noted_at: datetime | None = time(nullable=True)
     sent_at: datetime = time()
     answered_at: datetime = time(index=True)

@@ -15,6 +15,8 @@ class PublicationRow(SQLModel, table=True):
     `revision` fences `salable_quantity`; `sent_revision` and `sent_units` are what is in flight or was last answered;
     `channel_units` is what we believe the channel showed at `channel_units_at`.
     `waits_for_orders_since`: not sent before every order changed until then has been heard.
+    `noted_at`: the oldest change that no write has carried yet; `carried_at`: the oldest one that the
+    last write carried.
     `risk_rank`: the lower, the sooner it is sent and read back. `check_at`: when a confirmed number is to be read back;
     `prior_units` is what the channel was believed to show before that write, and `drops` how often a write that it had
     confirmed was not there. `drift_units`: what somebody else made the channel show, where it is not simply repaired:
@@ -65,6 +67,8 @@ class PublicationRow(SQLModel, table=True):
     sent_revision: int = 0
     sent_units: int | None = None
     sent_at: datetime | None = time(nullable=True)
+    noted_at: datetime | None = time(nullable=True)
+    carried_at: datetime | None = time(nullable=True)
     flight: str | None = None
     flight_until: datetime | None = time(nullable=True)
     receipt: str | None = None

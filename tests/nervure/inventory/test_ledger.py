@@ -114,7 +114,7 @@ def test_an_older_count_heard_late_is_kept_and_changes_nothing(world: World) -> 
     assert world.count("BOLT", "store", 8, minute=20)
     assert world.count("BOLT", "store", 3, minute=15)
     assert world.on_hand("BOLT", "store") == 8
-    assert world.stock.on_hand_at(world.place("BOLT", "store"), at(15)) == 3
+    assert world.on_hand_at("BOLT", "store", 15) == 3
     assert not world.count("BOLT", "store", 3, minute=15), "it is known"
 
 

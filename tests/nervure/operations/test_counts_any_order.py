@@ -76,9 +76,9 @@ class Store:
         """Every channel is told its number, and confirms."""
         world = World(self.world.connection, moment)
         for channel in ("shop", "market", "till"):
-            flights = world.publications.launch(channel, 100, f"{channel}{moment}")
+            flights = world.flights.launch(channel, 100, f"{channel}{moment}")
             landings = [(one, Landing(PublicationState.CONFIRMED)) for one in flights]
-            world.publications.land(landings, f"{channel}{moment}")
+            world.flights.land(landings, f"{channel}{moment}")
 
     def hear(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
@@ -284,7 +284,7 @@ def test_many_counts_and_tickets_heard_twice_in_any_order_end_where_the_model_do
     with a_store(shared_sqlite, master) as store:
         store.hear(facts)
         assert store.on_hand() == counted_end(counts, tickets)
-        assert store.world.stock.on_hand_at(store.world.place("BOLT", "lyon"), at(20)) == counted_end(
+        assert store.world.on_hand_at("BOLT", "lyon", 20) == counted_end(
             [one for one in counts if one.minute <= 20], [one for one in tickets if one.minute <= 20]
         ), "the ledger is right at every moment"
 

@@ -9,6 +9,7 @@ from nervure.operations.cutover_bindings import BindingLoader
 from nervure.operations.imports import Listener, Outcome, Verdict, load, open_table
 from nervure.store.cutover import CutoverStore
 from nervure.store.database import Database
+from nervure.store.flights import FlightStore
 from nervure.store.publications import PUBLICATION, PublicationStore
 from schemas.publications import ChannelListing
 from schemas.stock import MovementKind
@@ -105,7 +106,7 @@ def test_a_listing_that_is_left_out_is_sent_no_number_until_it_is_bound_again(sh
     with shop.write() as connection:
         world = World(connection)
         world.refresh()
-        flights = PublicationStore(connection, START).launch("shop", 10, "F1")
+        flights = FlightStore(connection, START).launch("shop", 10, "F1")
         assert [flight.sku for flight in flights] == ["TRAY"]
         states = {row.state for row in connection.execute(PUBLICATION.select())}
         assert states == {"excluded", "sent"}
@@ -115,7 +116,7 @@ def test_a_listing_that_is_left_out_is_sent_no_number_until_it_is_bound_again(sh
     assert decide(shop, tmp_path, "shop,L-MUG,MUG,bind,\nshop,L-X,CUP,bind,\n") == ({"changed": 2}, [])
     with shop.write() as connection:
         World(connection).refresh()
-        flights = PublicationStore(connection, START).launch("shop", 10, "F2")
+        flights = FlightStore(connection, START).launch("shop", 10, "F2")
         assert [flight.sku for flight in flights] == ["MUG", "X"]
 
 

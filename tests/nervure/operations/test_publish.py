@@ -15,7 +15,7 @@ from nervure.operations.pull import store
 from nervure.operations.staff import receive
 from nervure.store.channels import ChannelState, ChannelStore
 from nervure.store.database import Database
-from nervure.store.publications import FLIGHT_SECONDS
+from nervure.store.flights import FLIGHT_SECONDS
 from schemas.capabilities import Confirmation, WriteMode
 from schemas.documents import RawDocument
 from schemas.levels import LevelAnswer, LevelKey, LevelWrite, WriteOutcome

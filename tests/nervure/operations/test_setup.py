@@ -16,10 +16,12 @@ from nervure.operations.pull import store
 from nervure.operations.setup import open_hub
 from nervure.orders.work import UnboundListingError
 from nervure.publication.answers import Landing
+from nervure.publication.earned import Earning
 from nervure.settings import Settings, SettingsError, load_text
 from nervure.store.audit import AuditStore
 from nervure.store.channels import ChannelStore
 from nervure.store.database import DatabaseError
+from nervure.store.earned import EarnedStore, Kept
 from nervure.store.inbox import InboxStore
 from nervure.store.statements import LEVEL, MOVEMENT
 from schemas.documents import Heard, RawDocument
@@ -249,15 +251,15 @@ def listed(hub: Hub) -> None:
         put_listings(hub, connection, [mug])
     settle(hub)
     with hub.database.write() as connection:
-        publications = World(connection).publications
-        flights = publications.launch("boutique", 9, "one")
-        publications.land([(flight, Landing(PublicationState.CONFIRMED)) for flight in flights], "one")
+        numbers = World(connection).flights
+        flights = numbers.launch("boutique", 9, "one")
+        numbers.land([(flight, Landing(PublicationState.CONFIRMED)) for flight in flights], "one")
 
 
 def published(hub: Hub) -> dict[str, dict[str, int]]:
     with hub.database.read() as connection:
         assert check_all(AuditStore(connection)) == []
-        return World(connection).publications.coverage()
+        return World(connection).states()
 
 
 @pytest.mark.requirement("R33")
@@ -358,3 +360,51 @@ def test_what_a_supplier_had_is_promised_no_more_when_the_supplier_is_taken_out(
         assert world.publications.note_aging() == 1
         world.refresh()
         assert (world.published()["boutique", "1", "TRAY"], world.on_hand("TRAY", "SUP")) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "earning"),
+    [
+        ('buffer = "earned"\n[channels.earned]\ncancellation_cost = 12.5\nmargin = 4', Earning(12_500_000, 4_000_000)),
+        (
+            'buffer = "earned"\n[channels.earned]\ncancellation_cost = 12\nmargin = "30 %"\nmost_units = 3',
+            Earning(12_000_000, margin_percent=30, most_units=3),
+        ),
+        ('buffer = "set"\n[channels.earned]\ncancellation_cost = 12\nmargin = 4', None),
+        ("", None),
+    ],
+    ids=["euros", "share of the price", "switched off", "not said"],
+)
+def test_a_channel_earns_its_buffers_as_its_settings_say(folder: Path, said: str, earning: Earning | None) -> None:
+    with open_hub(settings(folder, HUB + PLACES + CHANNEL + said), ManualClock(START)) as hub:
+        assert hub.accounts["boutique"].earning == earning
+
+
+@pytest.mark.parametrize("anyway", [False, True])
+def test_with_compare_and_set_buffers_are_earned_only_where_the_settings_insist(folder: Path, *, anyway: bool) -> None:
+    text = f"""
+[[channels]]
+name = "webshop"
+platform = "shopify"
+url = "https://shop.example"
+access_token = {{ file = "key" }}
+stock_points = {{ "gid://shopify/Location/1" = ["WH"] }}
+buffer = "earned"
+[channels.earned]
+cancellation_cost = 12
+margin = 4
+also_compare_and_set = {str(anyway).lower()}
+"""
+    with open_hub(settings(folder, HUB + PLACES + text), ManualClock(START)) as hub:
+        assert hub.accounts["webshop"].earning == (Earning(12_000_000, 4_000_000) if anyway else None)
+
+
+def test_what_a_channel_has_earned_is_taken_back_when_its_settings_say_so_no_more(folder: Path) -> None:
+    earns = HUB + PLACES + CHANNEL + 'buffer = "earned"\n[channels.earned]\ncancellation_cost = 12\nmargin = 4\n'
+    with open_hub(settings(folder, earns), ManualClock(START)) as hub, hub.database.write() as connection:
+        world = World(connection)
+        kept = Kept(world.channel_id("boutique"), world.place("MUG", "WH").item_id, {"units": 2})
+        assert EarnedStore(connection, START).put([kept]) == 1
+    for text, left in ((earns, 1), (HUB + PLACES + CHANNEL, 0)):
+        with open_hub(settings(folder, text), ManualClock(START)) as hub, hub.database.read() as connection:
+            assert len(EarnedStore(connection, START).kept()) == left

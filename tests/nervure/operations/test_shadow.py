@@ -27,8 +27,8 @@ from nervure.store.channels import ChannelStore
 from nervure.store.coverage import CoverageStore
 from nervure.store.database import Database
 from nervure.store.drift import DriftStore
+from nervure.store.flights import FlightStore
 from nervure.store.messages import MessageStore
-from nervure.store.publications import PublicationStore
 from nervure.store.reports import ReportStore
 from nervure.store.shadow import Difference
 from schemas.fulfillment import Parcel
@@ -157,7 +157,7 @@ def test_a_number_on_its_way_when_a_channel_is_demoted_is_stopped_at_the_wire(sq
     refresh(merchant.hub)
     left = listen(merchant)
     launched = merchant.hub.database.run(
-        lambda c: PublicationStore(c, merchant.clock.now()).launch("boutique", 10, "flight")
+        lambda c: FlightStore(c, merchant.clock.now()).launch("boutique", 10, "flight")
     )
     assert [flight.units for flight in launched] == [13]
     demote(merchant.hub, "boutique")

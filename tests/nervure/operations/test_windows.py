@@ -22,7 +22,6 @@ from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
 from nervure.store.inbox import BODY, InboxStore
 from nervure.store.orders import ORDER, OUTBOX, PERSON
-from nervure.store.publications import PublicationStore
 from nervure.store.statements import CLAIM
 from tests.nervure.operations.fake_shops import FakeShop, broken_document, fake_hub, fill, order_document
 from tests.nervure.world import START, World, a_till_sale, an_order, at, fresh_sqlite
@@ -96,8 +95,8 @@ def test_publishing_shows_every_number_although_one_channel_is_down(database: Da
     assert results.counts["shop", "confirmed"] == 3
     assert results.counts["till", "confirmed"] == 3
     with database.read() as connection:
-        assert PublicationStore(connection, START).coverage()["shop"] == {"confirmed": 3}
-        assert PublicationStore(connection, START).coverage()["market"] == {"pending": 3}
+        assert World(connection).states()["shop"] == {"confirmed": 3}
+        assert World(connection).states()["market"] == {"pending": 3}
 
 
 def test_a_channel_that_hangs_holds_neither_the_others_nor_the_end(

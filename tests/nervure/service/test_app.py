@@ -171,7 +171,7 @@ def test_status_is_the_hub_at_a_glance(hub: Hub, client: Client) -> None:
     assert client.post("/webhooks/till", headers=SIGNED, content=b"{").status_code == 200
     found = client.get("/status").json()
     shop = next(channel for channel in found["channels"] if channel["name"] == "shop")
-    assert (shop["orders"], shop["pending"], shop["confirmed"], shop["last_publication"]) == (1, 3, 0, None)
+    assert (shop["orders"], shop["in_flight"], shop["confirmed"], shop["last_publication"]) == (1, 3, 0, None)
     assert (found["inbox"], found["outbox"], found["tasks"], found["quiet"]) == (
         {"waiting": 1, "dead": 0},
         0,

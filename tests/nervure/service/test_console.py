@@ -49,7 +49,7 @@ def test_the_hub_at_a_glance(hub: Hub, client: Client) -> None:
     page = client.get("/").text
     assert '<a href="/order?channel=shop&amp;name=1">' in page
     read = text(page)
-    assert "channel platform orders last confirmed confirmed pending error excluded state" in read
+    assert "channel platform orders last confirmed confirmed in flight error excluded state" in read
     assert "To look at Nothing. Dead letters None. Newest orders order channel placed state units short" in read
     assert not [word for word in PERSONAL if word in page]
     assert "<script" not in page

@@ -17,7 +17,7 @@ HUB: dict[str, Any] = {
             "orders": 12,
             "last_publication": "2026-03-02T09:00:01.5+00:00",
             "confirmed": 520,
-            "pending": 3,
+            "in_flight": 3,
             "error": 0,
             "excluded": 1,
         }

@@ -27,8 +27,8 @@ def coverage(world: World, channel: str = "shop") -> dict[tuple[str, str], int]:
 
 def sent(world: World, state: PublicationState, reason: str | None = None) -> str:
     """Sends the number with the fewest units, and it is answered so; answers its sku."""
-    [flight] = world.publications.launch("shop", 1, f"flight {state}")
-    world.publications.land([(flight, Landing(state, reason=reason))], f"flight {state}")
+    [flight] = world.flights.launch("shop", 1, f"flight {state}")
+    world.flights.land([(flight, Landing(state, reason=reason))], f"flight {state}")
     return flight.sku
 
 

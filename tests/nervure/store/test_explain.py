@@ -11,6 +11,8 @@ from nervure.inventory.claims import claim
 from nervure.inventory.derivation import Node, Units, as_data, evaluate, parts_of
 from nervure.inventory.policies import Policy
 from nervure.inventory.stock import Against, ClaimKind, InsufficientStockError
+from nervure.publication.earned import Delays, Stakes, grounds
+from nervure.store.earned import EarnedStore, Kept
 from nervure.store.explain import ExplainStore
 from nervure.store.lots import LotStore
 from nervure.store.skus import SkuStore
@@ -36,7 +38,7 @@ def shown(world: World) -> Numbers:
         for sku, item in world.catalogue.item_ids(SKUS).items()
         for point in store.points(item, None)
     }
-    numbers = world.publications.salable(set(points.values()))
+    numbers = world.salable.of(set(points.values()))
     return {name: numbers[key] for name, key in points.items()}
 
 
@@ -149,7 +151,14 @@ class Merchant:
         world.safety_stock(self.random.choice(SKUS[:2]), self.random.choice(PLACES), self.random.randint(0, 3))
 
     def decide(self, world: World, _: str) -> None:
-        world.policies.put(self._policy(world, self.random.randint(0, 8)))
+        made = self._policy(world, self.random.randint(0, 8))
+        if made.kind is PolicyKind.EARNED:
+            assert made.channel_id is not None
+            assert made.item_id is not None
+            why = grounds(made.units, {1: 0.01}, Delays((60.0,)), Stakes(3, 1))
+            EarnedStore(world.connection, world.now).put([Kept(made.channel_id, made.item_id, why)])
+        else:
+            world.policies.put(made)
 
     def take_a_decision_back(self, world: World, _: str) -> None:
         world.policies.clear(self._policy(world, 0))
@@ -164,7 +173,7 @@ class Merchant:
                 return Policy(kind, units * 12, channel, self.random.choice((None, item)))
             case PolicyKind.CAP:
                 return Policy(kind, units, channel, self.random.choice((None, item)))
-            case PolicyKind.BUFFER:
+            case PolicyKind.BUFFER | PolicyKind.EARNED:
                 return Policy(kind, units, channel, item)
             case PolicyKind.BACKORDER | PolicyKind.PREORDER:
                 return Policy(kind, units, self.random.choice((None, channel)), item, until)

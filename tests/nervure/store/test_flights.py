@@ -8,9 +8,9 @@ from nervure.publication.answers import Landing
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
 from nervure.store.drift import DriftStore
+from nervure.store.flights import FLIGHT_SECONDS, Flight
 from nervure.store.inbox import InboxStore
 from nervure.store.orders import CHANNEL
-from nervure.store.publications import FLIGHT_SECONDS, Flight
 from schemas.documents import Heard, RawDocument
 from schemas.levels import LevelKey
 from schemas.publications import DriftPolicy, PublicationState
@@ -30,7 +30,7 @@ def ready(world: World, bolts: int = 5) -> int:
 
 
 def launch(world: World, flight: str, *, limit: int = 10) -> dict[str, Flight]:
-    return {one.sku: one for one in world.publications.launch("shop", limit, flight)}
+    return {one.sku: one for one in world.flights.launch("shop", limit, flight)}
 
 
 def heard(world: World, number: int, units: int, observed_at: datetime) -> bool:
@@ -63,7 +63,7 @@ def test_the_fewest_units_are_sent_first(world: World) -> None:
 def test_a_confirmed_number_is_what_the_channel_shows(world: World) -> None:
     number = ready(world)
     later = world.later(1)
-    later.publications.land([(launch(world, "one")["BOLT"], CONFIRMED)], "one")
+    later.flights.land([(launch(world, "one")["BOLT"], CONFIRMED)], "one")
     row = world.publication(number)
     assert state(world, number) == ("confirmed", 1, 1, 1)
     assert (row["channel_units"], row["channel_units_at"], row["flight"], row["attempts"]) == (5, at(1), None, 0)
@@ -77,7 +77,7 @@ def test_a_number_computed_while_an_older_one_flies_is_sent_after_it(world: Worl
     world.refresh()
     assert state(world, number) == ("sent", 2, 1, 0)
     assert launch(world, "two") == {}
-    world.publications.land([(flight, CONFIRMED)], "one")
+    world.flights.land([(flight, CONFIRMED)], "one")
     assert state(world, number) == ("pending", 2, 1, 1)
     assert world.publication(number)["channel_units"] == 5
     again = launch(world, "two")["BOLT"]
@@ -99,16 +99,16 @@ def test_a_number_computed_while_an_older_one_flies_is_sent_after_it(world: Worl
 def test_a_late_answer_to_an_older_flight_changes_nothing(world: World, late: Landing) -> None:
     number = ready(world)
     old = launch(world, "one")["BOLT"]
-    world.later(LOST).publications.adopt_lost("shop", 10, "read back")
-    world.publications.land([(old, CONFIRMED)], "read back")
+    world.later(LOST).flights.adopt_lost("shop", 10, "read back")
+    world.flights.land([(old, CONFIRMED)], "read back")
     world.receive("BOLT", "paris", 1)
     world.refresh()
     new = launch(world, "two")["BOLT"]
     before = dict(world.publication(number))
-    world.publications.land([(old, late)], "one")
-    world.publications.land([(old, late)], "two")
+    world.flights.land([(old, late)], "one")
+    world.flights.land([(old, late)], "two")
     assert dict(world.publication(number)) == before
-    world.publications.land([(new, CONFIRMED)], "two")
+    world.flights.land([(new, CONFIRMED)], "two")
     assert state(world, number) == ("confirmed", 2, 2, 2)
 
 
@@ -116,11 +116,11 @@ def test_a_late_answer_to_an_older_flight_changes_nothing(world: World, late: La
 def test_a_crash_between_sending_and_recording_is_read_back(world: World) -> None:
     number = ready(world)
     sent = launch(world, "one")["BOLT"]
-    assert world.later(LOST - 0.01).publications.adopt_lost("shop", 10, "early") == []
-    adopted = {one.sku: one for one in world.later(LOST).publications.adopt_lost("shop", 10, "two")}
+    assert world.later(LOST - 0.01).flights.adopt_lost("shop", 10, "early") == []
+    adopted = {one.sku: one for one in world.later(LOST).flights.adopt_lost("shop", 10, "two")}
     assert adopted["BOLT"] == sent
-    assert world.later(LOST + 1).publications.adopt_lost("shop", 10, "three") == [], "it is being read back"
-    world.publications.land([(adopted["BOLT"], CONFIRMED)], "two")
+    assert world.later(LOST + 1).flights.adopt_lost("shop", 10, "three") == [], "it is being read back"
+    world.flights.land([(adopted["BOLT"], CONFIRMED)], "two")
     assert state(world, number) == ("confirmed", 1, 1, 1)
 
 
@@ -129,9 +129,9 @@ def test_a_crash_between_sending_and_recording_is_read_back(world: World) -> Non
 def test_an_answer_that_comes_while_its_write_is_read_back_changes_nothing(world: World, late: Landing) -> None:
     number = ready(world)
     flight = launch(world, "one")["BOLT"]
-    world.later(LOST).publications.adopt_lost("shop", 10, "two")
+    world.later(LOST).flights.adopt_lost("shop", 10, "two")
     before = dict(world.publication(number))
-    world.later(LOST).publications.land([(flight, late)], "one")
+    world.later(LOST).flights.land([(flight, late)], "one")
     assert dict(world.publication(number)) == before
 
 
@@ -139,14 +139,14 @@ def test_an_answer_that_comes_while_its_write_is_read_back_changes_nothing(world
 def test_an_unknown_write_is_read_back_before_anything_is_sent_again(world: World) -> None:
     number = ready(world)
     flight = launch(world, "one")["BOLT"]
-    world.publications.land([(flight, Landing(PublicationState.UNKNOWN, next_at=at(2)))], "one")
+    world.flights.land([(flight, Landing(PublicationState.UNKNOWN, next_at=at(2)))], "one")
     world.receive("BOLT", "paris", 1)
     world.refresh()
     assert state(world, number) == ("unknown", 2, 1, 0)
     assert launch(world.later(3), "two") == {}
-    [adopted] = world.later(3).publications.adopt_lost("shop", 1, "two")
+    [adopted] = world.later(3).flights.adopt_lost("shop", 1, "two")
     assert (adopted.revision, adopted.units) == (1, 5)
-    world.publications.land([(adopted, Landing(PublicationState.PENDING, channel_units=4))], "two")
+    world.flights.land([(adopted, Landing(PublicationState.PENDING, channel_units=4))], "two")
     again = launch(world.later(4), "three")["BOLT"]
     assert (again.revision, again.units, again.expected_units) == (2, 6, 4)
 
@@ -156,14 +156,14 @@ def test_an_import_is_asked_for_by_its_receipt_and_not_taken_for_lost(world: Wor
     number = ready(world)
     flights = launch(world, "one")
     taken = Landing(PublicationState.SENT, receipt="import 1", next_at=at(1))
-    world.publications.land([(one, taken) for one in flights.values()], "one")
-    assert world.later(5).publications.adopt_lost("shop", 10, "lost") == []
-    assert world.later(0.9).publications.adopt_imports("shop", 10, "two") == {}
-    imports = world.later(1).publications.adopt_imports("shop", 10, "two")
+    world.flights.land([(one, taken) for one in flights.values()], "one")
+    assert world.later(5).flights.adopt_lost("shop", 10, "lost") == []
+    assert world.later(0.9).flights.adopt_imports("shop", 10, "two") == {}
+    imports = world.later(1).flights.adopt_imports("shop", 10, "two")
     assert {receipt: {one.sku for one in numbers} for receipt, numbers in imports.items()} == {
         "import 1": {"BOLT", "NUT", "PAIR"}
     }
-    world.publications.land([(one, CONFIRMED) for one in imports["import 1"]], "two")
+    world.flights.land([(one, CONFIRMED) for one in imports["import 1"]], "two")
     assert state(world, number) == ("confirmed", 1, 1, 1)
     assert world.publication(number)["receipt"] is None
 
@@ -172,13 +172,13 @@ def test_an_import_is_asked_for_by_its_receipt_and_not_taken_for_lost(world: Wor
 def test_an_import_that_the_platform_forgot_is_read_back_and_not_asked_for_again(world: World) -> None:
     number = ready(world)
     flight = launch(world, "one")["BOLT"]
-    world.publications.land([(flight, Landing(PublicationState.SENT, receipt="import 1", next_at=at(1)))], "one")
+    world.flights.land([(flight, Landing(PublicationState.SENT, receipt="import 1", next_at=at(1)))], "one")
     later = world.later(1)
-    [[adopted]] = later.publications.adopt_imports("shop", 10, "two").values()
-    later.publications.land([(adopted, Landing(PublicationState.UNKNOWN, reason="forgotten", next_at=at(2)))], "two")
+    [[adopted]] = later.flights.adopt_imports("shop", 10, "two").values()
+    later.flights.land([(adopted, Landing(PublicationState.UNKNOWN, reason="forgotten", next_at=at(2)))], "two")
     assert (world.publication(number)["state"], world.publication(number)["reason"]) == ("unknown", "forgotten")
-    assert world.later(3).publications.adopt_imports("shop", 10, "three") == {}
-    [lost] = [one for one in world.later(3).publications.adopt_lost("shop", 10, "three") if one.sku == "BOLT"]
+    assert world.later(3).flights.adopt_imports("shop", 10, "three") == {}
+    [lost] = [one for one in world.later(3).flights.adopt_lost("shop", 10, "three") if one.sku == "BOLT"]
     assert (lost.publication_id, lost.sent_at) == (number, START)
 
 
@@ -186,12 +186,12 @@ def test_an_import_that_the_platform_forgot_is_read_back_and_not_asked_for_again
 def test_a_refused_number_is_in_error_until_it_changes(world: World) -> None:
     number = ready(world)
     flights = launch(world, "one")
-    world.publications.land(
+    world.flights.land(
         [(flights["BOLT"], Landing(PublicationState.FAILED, reason="no such sku")), (flights["NUT"], CONFIRMED)], "one"
     )
     assert state(world, number)[0] == "failed"
     assert world.publication(number)["reason"] == "no such sku"
-    assert world.publications.coverage()["shop"] == {"failed": 1, "confirmed": 1, "sent": 1}
+    assert world.states()["shop"] == {"failed": 1, "confirmed": 1, "sent": 1}
     assert launch(world, "two") == {}
     world.receive("BOLT", "paris", 1)
     world.refresh()
@@ -204,14 +204,14 @@ def test_a_refusal_of_an_older_number_does_not_stop_the_newer_one(world: World) 
     flight = launch(world, "one")["BOLT"]
     world.receive("BOLT", "paris", 1)
     world.refresh()
-    world.publications.land([(flight, Landing(PublicationState.FAILED, reason="refused"))], "one")
+    world.flights.land([(flight, Landing(PublicationState.FAILED, reason="refused"))], "one")
     assert state(world, number) == ("pending", 2, 1, 0)
 
 
 def test_a_number_that_failed_to_be_sent_waits_for_its_time(world: World) -> None:
     ready(world)
     flight = launch(world, "one")["BOLT"]
-    world.publications.land([(flight, Landing(PublicationState.PENDING, reason="down", next_at=at(2)))], "one")
+    world.flights.land([(flight, Landing(PublicationState.PENDING, reason="down", next_at=at(2)))], "one")
     assert launch(world.later(1.9), "two") == {}
     assert list(launch(world.later(2), "two")) == ["BOLT"]
 
@@ -235,7 +235,7 @@ def test_a_stale_number_is_sent_again_once_every_order_until_then_is_heard_and_h
     number = ready(world)
     flight = launch(world, "one")["BOLT"]
     stale = Landing(PublicationState.PENDING, channel_units=4, waits_for_orders_since=at(1))
-    world.publications.land([(flight, stale)], "one")
+    world.flights.land([(flight, stale)], "one")
     assert launch(world.later(2), "two") == {}
     channels = ChannelStore(world.connection, at(2))
     channels.heard_orders("shop", watermark=None, until=at(1), next_at=at(9))
@@ -259,7 +259,7 @@ def test_a_stale_answer_does_not_hold_up_what_was_computed_since(world: World) -
     world.receive("BOLT", "paris", 1)
     world.refresh()
     stale = Landing(PublicationState.PENDING, channel_units=4, waits_for_orders_since=at(1))
-    world.publications.land([(flight, stale)], "one")
+    world.flights.land([(flight, stale)], "one")
     assert world.publication(number)["waits_for_orders_since"] is None
     assert launch(world.later(2), "two")["BOLT"].units == 6
 
@@ -267,7 +267,7 @@ def test_a_stale_answer_does_not_hold_up_what_was_computed_since(world: World) -
 @pytest.mark.requirement("R35")
 def test_a_number_edited_on_the_channel_is_drift_and_sent_again_once_orders_are_heard(world: World) -> None:
     number = ready(world)
-    world.publications.land([(launch(world, "one")["BOLT"], CONFIRMED)], "one")
+    world.flights.land([(launch(world, "one")["BOLT"], CONFIRMED)], "one")
     later = world.later(3)
     assert not heard(later, number, 5, at(1)), "an echo of our own number"
     assert not heard(later, number, 7, at(1)), "no newer than what was heard"
@@ -285,7 +285,7 @@ def test_a_number_edited_on_the_channel_is_drift_and_sent_again_once_orders_are_
 @pytest.mark.requirement("R35")
 def test_what_somebody_changed_is_not_sent_before_it_is_judged_also_when_our_number_changes(world: World) -> None:
     number = ready(world)
-    world.publications.land([(launch(world, "one")["BOLT"], CONFIRMED)], "one")
+    world.flights.land([(launch(world, "one")["BOLT"], CONFIRMED)], "one")
     later = world.later(3)
     assert DriftStore(later.connection, later.now).heard(number, 7, at(2), DriftPolicy.ASK)
     later.receive("BOLT", "paris", 1)
@@ -301,7 +301,7 @@ def test_an_observation_says_nothing_about_a_number_in_flight_or_one_written_sin
     flight = launch(world, "one")["BOLT"]
     assert not heard(world.later(1), number, 7, at(1))
     assert world.publication(number)["channel_units"] is None
-    world.later(2).publications.land([(flight, CONFIRMED)], "one")
+    world.later(2).flights.land([(flight, CONFIRMED)], "one")
     assert not heard(world.later(3), number, 7, at(2))
     assert state(world, number)[0] == "confirmed"
 
@@ -318,8 +318,8 @@ def test_the_hub_is_quiet_once_everything_is_confirmed(world: World) -> None:
     ready(world)
     assert not world.publications.is_quiet()
     for channel in ("shop", "market", "till"):
-        flights = world.publications.launch(channel, 10, channel)
-        world.publications.land([(one, CONFIRMED) for one in flights], channel)
+        flights = world.flights.launch(channel, 10, channel)
+        world.flights.land([(one, CONFIRMED) for one in flights], channel)
     assert world.publications.is_quiet()
     world.receive("BOLT", "paris", 1)
     assert not world.publications.is_quiet()
@@ -361,7 +361,7 @@ def test_an_answer_that_waited_for_a_newer_number_does_not_confirm_it(postgresql
     overtaken(
         postgresql_at,
         slow=lambda world: world.refresh(),
-        fast=lambda world: world.publications.land([(flight, CONFIRMED)], "one"),
+        fast=lambda world: world.flights.land([(flight, CONFIRMED)], "one"),
     )
     with postgresql_at.read() as connection:
         assert state(World(connection), number) == ("pending", 2, 1, 1)
@@ -375,7 +375,7 @@ def test_two_senders_at_once_never_take_the_same_number(postgresql_at: Database)
 
     def send(name: str) -> list[int]:
         return postgresql_at.run(
-            lambda connection: [one.publication_id for one in World(connection).publications.launch("shop", 10, name)]
+            lambda connection: [one.publication_id for one in World(connection).flights.launch("shop", 10, name)]
         )
 
     taken = at_once([lambda: send("one"), lambda: send("two"), lambda: send("three")])
@@ -383,5 +383,5 @@ def test_two_senders_at_once_never_take_the_same_number(postgresql_at: Database)
     assert len(numbers) == len(set(numbers)) == 3
     with postgresql_at.read() as connection:
         world = World(connection)
-        assert world.publications.coverage()["shop"] == {"sent": 3}
+        assert world.states()["shop"] == {"sent": 3}
         assert world.rows(CHANNEL) == 3

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from nervure.store.database import Database
-from nervure.store.publications import PublicationStore
+from nervure.store.flights import FlightStore
 from nervure.store.readback import ReadBackStore
 from tests.nervure.world import START, World, merchant
 
@@ -19,10 +19,10 @@ def plans(database: Database) -> list[str]:
 
     with database.write() as connection:
         sa.event.listen(connection, "before_cursor_execute", note)
-        publications = PublicationStore(connection, START)
-        publications.adopt_lost("shop", 10, "one")
-        publications.adopt_imports("shop", 10, "one")
-        publications.launch("shop", 10, "one")
+        flights = FlightStore(connection, START)
+        flights.adopt_lost("shop", 10, "one")
+        flights.adopt_imports("shop", 10, "one")
+        flights.launch("shop", 10, "one")
         ReadBackStore(connection, START).due("shop", 10)
         sa.event.remove(connection, "before_cursor_execute", note)
         return [

@@ -89,15 +89,6 @@ def test_a_condition_that_changes_moves_units_from_one_level_to_the_other(world:
     must_hold(world)
 
 
-def test_what_was_there_at_a_moment_is_what_had_occurred_until_then(world: World) -> None:
-    merchant(world)
-    place = world.place("BOLT", "paris")
-    world.move("BOLT", "paris", 5, minute=1)
-    world.move("BOLT", "paris", -2, MovementKind.SOLD, minute=2)
-    world.move("BOLT", "paris", 9, minute=1, condition=Condition.DAMAGED)
-    assert [world.stock.on_hand_at(place, at(minute)) for minute in (0, 1, 1.5, 2, 3)] == [0, 5, 5, 3, 3]
-
-
 def test_an_observation_is_kept_once(world: World) -> None:
     merchant(world)
     assert world.later(9).count("BOLT", "lyon", 3, minute=5)

@@ -36,5 +36,5 @@ def test_a_fast_seller_is_sent_before_a_slow_one_with_fewer_units(world: World) 
     later = world.later(1)
     PaceStore(later.connection, later.now).measure()
     later.refresh()
-    flights = later.publications.launch("shop", 3, "one")
+    flights = later.flights.launch("shop", 3, "one")
     assert [(one.sku, one.units) for one in flights] == [("BOLT", 5), ("PAIR", 4), ("NUT", 9)]

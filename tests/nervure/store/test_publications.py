@@ -58,7 +58,7 @@ def test_every_listing_has_a_number_at_every_stock_point_of_its_channel(world: W
         ("till", "counter", "PAIR"): 2,
     }
     assert set(revisions(world).values()) == {1}
-    assert world.publications.coverage() == {
+    assert world.states() == {
         "shop": {"pending": 3},
         "market": {"pending": 3},
         "till": {"pending": 3},
@@ -179,7 +179,7 @@ def test_every_reader_gives_one_value(
                 )
                 by_hand = salable_quantity(parts, [locations[code] for code in codes], stock, terms)
                 key = (items[sku], points[channel, point])
-                assert world.publications.salable({key}) == {key: by_hand}
+                assert world.salable.of({key}) == {key: by_hand}
                 assert world.published()[channel, point, sku] == by_hand
                 assert ReportStore(connection, world.now).availability(channel, sku) == {point: by_hand}
                 assert evaluate(trees[channel, point, sku]) == by_hand

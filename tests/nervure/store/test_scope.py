@@ -41,8 +41,8 @@ def opened(world: World) -> None:
 
 
 def confirm(world: World, channel: str) -> None:
-    flights = world.publications.launch(channel, 99, channel)
-    world.publications.land([(flight, CONFIRMED) for flight in flights], channel)
+    flights = world.flights.launch(channel, 99, channel)
+    world.flights.land([(flight, CONFIRMED) for flight in flights], channel)
 
 
 def at_points(world: World, channel: str = "shop") -> dict[tuple[str, str], str]:
@@ -71,9 +71,9 @@ def test_a_stock_point_that_was_taken_out_is_excluded_with_its_reason_and_sent_n
     assert world.publication(number)["reason"] == NOT_NAMED
     world.receive("BOLT", "lyon", 1)
     world.refresh()
-    sent = world.publications.launch("shop", 99, "one")
+    sent = world.flights.launch("shop", 99, "one")
     assert {(one.sku, one.key.stock_point) for one in sent} == {("BOLT", "web")}
-    assert world.publications.coverage()["shop"] == {"confirmed": 2, "sent": 1, "excluded": 3}
+    assert world.states()["shop"] == {"confirmed": 2, "sent": 1, "excluded": 3}
     assert violations(world) == []
     assert ChannelStore(world.connection, START).stock_points("shop") == ["web"]
     assert ReportStore(world.connection, START).availability("shop", "BOLT") == {"web": 8}
@@ -87,9 +87,9 @@ def test_a_channel_that_was_taken_out_is_excluded_as_a_whole_and_says_so(world: 
     assert not world.publications.is_quiet()
     assert name(world, "market", "till") == []
     assert set(at_points(world).values()) == {"excluded"}
-    assert world.publications.launch("shop", 99, "one") == []
+    assert world.flights.launch("shop", 99, "one") == []
     reports = {report.name: report for report in ReportStore(world.connection, START).channels()}
-    assert (reports["shop"].problem, reports["shop"].excluded, reports["shop"].pending) == (CHANNEL_NOT_NAMED, 6, 0)
+    assert (reports["shop"].problem, reports["shop"].excluded, reports["shop"].in_flight) == (CHANNEL_NOT_NAMED, 6, 0)
     assert (reports["market"].problem, reports["market"].excluded) == (None, 0)
     for channel in ("market", "till"):
         confirm(world, channel)
@@ -106,15 +106,15 @@ def test_what_is_named_again_comes_back_computed_anew_and_hears_the_orders_first
     back = world.later(5)
     assert name(back, *ALL, **BOTH) == ["shop"]
     assert set(at_points(back).values()) == {"pending"}
-    assert back.publications.launch("shop", 99, "early") == [], "neither computed nor heard"
+    assert back.flights.launch("shop", 99, "early") == [], "neither computed nor heard"
     back.refresh()
-    assert back.publications.launch("shop", 99, "early") == [], "an order of that time may be unheard"
+    assert back.flights.launch("shop", 99, "early") == [], "an order of that time may be unheard"
     heard(back, "shop", 6)
-    sent = {(one.sku, one.key.stock_point): one for one in back.publications.launch("shop", 99, "one")}
+    sent = {(one.sku, one.key.stock_point): one for one in back.flights.launch("shop", 99, "one")}
     assert len(sent) == 6
     assert (sent["BOLT", "web"].units, sent["BOLT", "app"].units) == (8, 3)
     assert {one.expected_units for one in sent.values()} == {None}, "what it shows by now nobody knows"
-    back.publications.land([(one, CONFIRMED) for one in sent.values()], "one")
+    back.flights.land([(one, CONFIRMED) for one in sent.values()], "one")
     assert set(at_points(back).values()) == {"confirmed"}
     [problem] = back.connection.execute(sa.select(CHANNEL.c.problem).where(CHANNEL.c.name == "shop")).scalars()
     assert problem is None
@@ -127,26 +127,26 @@ def test_a_number_that_was_on_its_way_is_read_back_before_it_is_sent_again(world
     number = world.publication_id("shop", "BOLT", "web")
     world.receive("BOLT", "paris", 1)
     world.refresh()
-    [flight] = world.publications.launch("shop", 99, "one")
+    [flight] = world.flights.launch("shop", 99, "one")
     if receipt is not None:
         taken = Landing(PublicationState.SENT, receipt=receipt, next_at=at(1))
-        world.publications.land([(flight, taken)], "one")
+        world.flights.land([(flight, taken)], "one")
     name(world, "market", "till")
     before = dict(world.publication(number))
     assert (before["state"], before["flight"], before["receipt"]) == ("excluded", None, None)
-    world.later(1).publications.land([(flight, CONFIRMED)], "one")
+    world.later(1).flights.land([(flight, CONFIRMED)], "one")
     assert dict(world.publication(number)) == before, "a late answer belongs to nothing"
-    assert world.later(9).publications.adopt_lost("shop", 99, "two") == []
-    assert world.later(9).publications.adopt_imports("shop", 99, "two") == {}
+    assert world.later(9).flights.adopt_lost("shop", 99, "two") == []
+    assert world.later(9).flights.adopt_imports("shop", 99, "two") == {}
     back = world.later(10)
     name(back, *ALL, **BOTH)
     back.refresh()
     heard(back, "shop", 11)
-    assert flight.publication_id not in {one.publication_id for one in back.publications.launch("shop", 99, "three")}
-    [lost] = back.publications.adopt_lost("shop", 99, "four")
+    assert flight.publication_id not in {one.publication_id for one in back.flights.launch("shop", 99, "three")}
+    [lost] = back.flights.adopt_lost("shop", 99, "four")
     assert (lost.publication_id, lost.units, lost.sent_at) == (number, 6 + 2, START)
-    back.publications.land([(lost, Landing(PublicationState.PENDING, channel_units=7))], "four")
-    [again] = back.publications.launch("shop", 99, "five")
+    back.flights.land([(lost, Landing(PublicationState.PENDING, channel_units=7))], "four")
+    [again] = back.flights.launch("shop", 99, "five")
     assert (again.publication_id, again.units, again.expected_units) == (number, 8, 7)
 
 
@@ -260,7 +260,7 @@ def test_a_number_made_while_its_stock_point_is_taken_out_is_not_sent(postgresql
         world.receive("CLAMP", "lyon", 4)
         world.refresh()
         assert at_points(world)["app", "CLAMP"] == "pending"
-        sent = world.publications.launch("shop", 99, "one")
+        sent = world.flights.launch("shop", 99, "one")
         assert {(one.sku, one.key.stock_point) for one in sent} == {("CLAMP", "web")}
         assert violations(world) == ["1 are open at stock points that the settings do not name"]
         out(world)
@@ -277,7 +277,7 @@ def test_a_stock_point_is_taken_out_while_its_numbers_are_taken_for_a_write(post
         world.refresh()
     overtaken(
         postgresql,
-        slow=lambda world: world.publications.launch("shop", 99, "one"),
+        slow=lambda world: world.flights.launch("shop", 99, "one"),
         fast=lambda world: name(world, web=["paris", "lyon"]),
     )
     with postgresql.read() as connection:

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from nervure.publication.answers import Landing
 from nervure.store.channels import ChannelStore
+from nervure.store.flights import FLIGHT_SECONDS
 from nervure.store.inbox import LEASE_SECONDS, InboxStore
 from nervure.store.orders import LOCATION
-from nervure.store.publications import FLIGHT_SECONDS
 from nervure.store.upkeep import UpkeepStore, Waiting
 from schemas.documents import Heard, RawDocument
 from schemas.publications import PublicationState
@@ -57,10 +57,10 @@ def test_a_document_comes_due_when_the_lease_of_its_dispatcher_ends(world: World
 
 def test_the_first_of_a_channels_numbers_says_when_it_comes_due(world: World) -> None:
     ready(world)
-    flights = world.publications.launch("shop", 10, "one")
+    flights = world.flights.launch("shop", 10, "one")
     assert due(world) == {(Waiting.NUMBER, "shop"): at(FLIGHT_SECONDS / 60)}
     again = Landing(PublicationState.PENDING, reason="busy", next_at=at(1))
-    world.publications.land([(flights[0], again)], "one")
+    world.flights.land([(flights[0], again)], "one")
     assert due(world) == {(Waiting.NUMBER, "shop"): at(1)}
 
 
@@ -74,12 +74,12 @@ def test_a_supplier_comes_due_when_its_number_is_too_old(world: World) -> None:
 def test_numbers_are_found_while_they_may_be_sent_and_when_an_answer_is_overdue(world: World) -> None:
     ready(world)
     assert has_numbers(world)
-    flights = world.publications.launch("shop", 10, "one")
+    flights = world.flights.launch("shop", 10, "one")
     assert not has_numbers(world)
     assert has_numbers(world, FLIGHT_SECONDS / 60)
     again = Landing(PublicationState.PENDING, reason="busy", next_at=at(1))
     done = Landing(PublicationState.CONFIRMED)
-    world.publications.land([(flights[0], again), *((one, done) for one in flights[1:])], "one")
+    world.flights.land([(flights[0], again), *((one, done) for one in flights[1:])], "one")
     assert not has_numbers(world)
     assert has_numbers(world, 1)
 
@@ -88,7 +88,7 @@ def test_whether_a_number_waits_for_its_channels_orders_is_seen(world: World) ->
     ready(world)
     upkeep = UpkeepStore(world.connection, at(0))
     assert not upkeep.has_numbers_waiting()
-    flights = world.publications.launch("shop", 10, "one")
+    flights = world.flights.launch("shop", 10, "one")
     stale = Landing(PublicationState.PENDING, channel_units=1, waits_for_orders_since=at(0))
-    world.publications.land([(flights[0], stale)], "one")
+    world.flights.land([(flights[0], stale)], "one")
     assert upkeep.has_numbers_waiting()
