@@ -28,6 +28,9 @@ class Weekday(StrEnum):
     SUNDAY = "sunday"
 
 
+_DAYS = tuple(Weekday)
+
+
 MAX_EUROS = 1_000_000
 
 
@@ -130,9 +133,11 @@ class LocationRouting(Canonical):
         """Until when something is sent on a day; None: it is closed."""
         if day in self.holidays:
             return None
-        hours = self.hours.get(list(Weekday)[day.weekday()])
+        if not self.hours:
+            return self.cut_off or time.max
+        hours = self.hours.get(_DAYS[day.weekday()])
         if hours is None:
-            return None if self.hours else self.cut_off or time.max
+            return None
         end = time.fromisoformat(hours.partition("-")[2])
         return min(end, self.cut_off) if self.cut_off else end
 

@@ -9,7 +9,7 @@ from nervure.inventory.stock import Place
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError, UnknownError
 from nervure.orders.costs import AS_EVER, Costs, euros
-from nervure.orders.routing import Candidate, Plan, Wanted, route
+from nervure.orders.routing import Candidate, Effort, Plan, Wanted, route
 from nervure.orders.rules import Goal, Way
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
@@ -17,7 +17,7 @@ from nervure.store.routing import Question, RoutingStore
 from nervure.store.stock import StockStore
 from schemas.orders import DeliveryMethod
 
-PROMISE_NODES = 3_000
+OF_A_PROMISE = Effort(nodes=3_000, explains=False)
 """A customer waits: the search of a promise is shorter than that of an order, which may find a cheaper plan."""
 
 
@@ -79,7 +79,7 @@ class Asked:
             self.free,
             may_split=self.may_split,
             costs=self.costs,
-            max_nodes=PROMISE_NODES,
+            effort=OF_A_PROMISE,
         )
 
 
