@@ -146,7 +146,8 @@ def _serve(
         while (shift := line.recv()) is not None:
             take, count = claims[shift.side], 0
             time.sleep(max(0.0, shift.starts_at - time.monotonic()))
-            while time.monotonic() < shift.ends_at:
+            # One at least: a worker that a busy machine wakes too late would have measured nothing.
+            while not count or time.monotonic() < shift.ends_at:
                 take(chance.randrange(shift.shelves))
                 count += 1
             line.send((count, time.monotonic()))
