@@ -24,8 +24,8 @@ from bench.databases import Kind, file_of, plain
 from bench.figures import Figure, Say, beside, interleave
 from bench.shelves import NOW, stock_up
 from bench.sizes import Sizes
-from nervure.inventory.claims import claim_in_turn
-from nervure.inventory.stock import Against, ClaimKind, Place
+from nervure.inventory.claims import decide_in_turn, must_be_taken
+from nervure.inventory.stock import Against, Place
 from nervure.store.database import Connection, Database, open_database
 from nervure.store.statements import LEVEL
 from nervure.store.stock import StockStore
@@ -146,7 +146,8 @@ def _serve(
         while (shift := line.recv()) is not None:
             take, count = claims[shift.side], 0
             time.sleep(max(0.0, shift.starts_at - time.monotonic()))
-            while time.monotonic() < shift.ends_at:
+            # One at least: a worker that a busy machine wakes too late would have measured nothing.
+            while not count or time.monotonic() < shift.ends_at:
                 take(chance.randrange(shift.shelves))
                 count += 1
             line.send((count, time.monotonic()))
@@ -162,9 +163,9 @@ def _hub(database: Database) -> Hub:
 def _claim_all(connection: Connection, places: Sequence[Place]) -> list[bool]:
     stock = StockStore(connection, NOW)
     demands = [{place: 1} for place in places]
-    answers = claim_in_turn(stock, demands, kind=ClaimKind.RESERVATION, against=Against.AVAILABLE_TO_PROMISE)
+    answers = decide_in_turn(stock, demands, against=Against.AVAILABLE_TO_PROMISE)
     takes = [take for answer in answers if isinstance(answer, list) for take in answer]
-    stock.reserve_all([(take, "bench", EXPIRES_AT) for take in takes])
+    must_be_taken(takes, stock.hold([(take, "bench", EXPIRES_AT) for take in takes]))
     return [isinstance(answer, list) for answer in answers]
 
 

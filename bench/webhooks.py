@@ -7,31 +7,24 @@ are processes of their own, and so is this client, whose connections wait for ea
 import base64
 import hashlib
 import hmac
-import os
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from bench.databases import Kind
 from bench.figures import Figure, Say, beside, interleave, rounded
+from bench.servers import bare, free_port, service
 from bench.shops import CHANNEL_NAME, SECRET, STOCK_POINT, TOKEN, an_order_webhook
 from bench.sizes import Sizes
 from nervure.operations.results import percentile
-from nervure.settings import VARIABLE
 from nervure.store.database import open_database
 from nervure.store.inbox import INBOX
 
-START_SECONDS = 60.0
 SETTINGS = f"""
 [hub]
 database = "{{database}}"
@@ -120,13 +113,13 @@ def _send_all(port: int, requests: Sequence[bytes], begin: threading.Barrier, la
 
 
 def measure(kind: Kind, sizes: Sizes, say: Say) -> Iterator[Figure]:
-    with kind.fresh() as url, _service(url) as ours, _bare() as bare:
+    with kind.fresh() as url, _service(url) as ours, bare() as other:
         accepted = 0
         for connections in (1, sizes.connections):
             client = Client(first=connections * 10_000_000)
             word = "connection" if connections == 1 else "connections"
             say(f"webhooks: {kind.name}, {connections} {word}")
-            sides = {"ours": ours, "a bare handler": bare}
+            sides = {"ours": ours, "a bare handler": other}
             for side, port in sides.items():
                 client.rate(side, port, sizes.webhooks // 4, connections)
             client.latencies.clear()
@@ -145,9 +138,9 @@ def measure(kind: Kind, sizes: Sizes, say: Say) -> Iterator[Figure]:
 
 
 def _tails(shown: Figure, latencies: dict[str, list[float]]) -> Iterator[Figure]:
-    ours, bare = latencies["ours"], latencies["a bare handler"]
+    ours, theirs = latencies["ours"], latencies["a bare handler"]
     for share, name in ((0.5, "p50"), (0.99, "p99")):
-        one, other = (percentile(values, share) or 0.0 for values in (ours, bare))
+        one, other = (percentile(values, share) or 0.0 for values in (ours, theirs))
         yield Figure(
             "webhooks",
             f"{shown.case}, {name} of {len(ours):,}",
@@ -163,53 +156,11 @@ def _tails(shown: Figure, latencies: dict[str, list[float]]) -> Iterator[Figure]
 
 @contextmanager
 def _service(database_url: str) -> Iterator[int]:
-    port = _free_port()
-    with tempfile.TemporaryDirectory(prefix="nervure-bench-") as folder:
-        file = Path(folder) / "nervure.toml"
-        file.write_text(SETTINGS.format(database=database_url, port=port), "utf-8")
-        extra = {VARIABLE: str(file), "BENCH_TOKEN": TOKEN, "BENCH_SECRET": SECRET}
-        with _server([sys.executable, "-m", "nervure.service"], port, extra):
-            yield port
-
-
-@contextmanager
-def _bare() -> Iterator[int]:
-    port = _free_port()
-    with _server([sys.executable, "-m", "bench.bare", str(port)], port, {}):
+    port = free_port()
+    with service(
+        SETTINGS.format(database=database_url, port=port), port, {"BENCH_TOKEN": TOKEN, "BENCH_SECRET": SECRET}
+    ):
         yield port
-
-
-@contextmanager
-def _server(command: Sequence[str], port: int, extra: dict[str, str]) -> Iterator[None]:
-    process = subprocess.Popen(list(command), env={**os.environ, **extra})  # noqa: S603 - our own command lines
-    try:
-        _wait_for(process, port)
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
-        assert process.poll() is None, "a server ended before it was ready"
-        with closing(socket.socket()) as probe:
-            probe.settimeout(1.0)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError("a server was not ready in time")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _stored(url: str) -> int:

@@ -28,6 +28,9 @@ class Weekday(StrEnum):
     SUNDAY = "sunday"
 
 
+_DAYS = tuple(Weekday)
+
+
 MAX_EUROS = 1_000_000
 
 
@@ -130,7 +133,7 @@ class LocationRouting(Canonical):
         """From when until when it is open on a day, by the clock on its wall; until None: midnight. None: closed."""
         if day in self.holidays:
             return None
-        hours = self.hours.get(list(Weekday)[day.weekday()])
+        hours = self.hours.get(_DAYS[day.weekday()])
         if hours is None:
             return None if self.hours else (time.min, None)
         begin, _, end = hours.partition("-")

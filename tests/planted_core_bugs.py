@@ -95,9 +95,9 @@ OVERLAP = "nervure/operations/overlap.py"
 
 BUGS = (
     Bug(
-        "levels are read, but not locked, before a claim",
+        "claims: levels are read, but not locked, before a claim",
         CLAIMS_SQL,
-        "    .with_for_update()\n",
+        "    .with_for_update(of=LEVEL)\n",
         "",
         CLAIM_RACES,
     ),
@@ -106,6 +106,13 @@ BUGS = (
         CLAIMS_SQL,
         ', sa.bindparam("wanted") <= _FREE)',
         ")",
+        CLAIMS,
+    ),
+    Bug(
+        "claims: the units of carts are taken without the condition that they are there",
+        "nervure/store/holds.py",
+        " AND wanted.units <= on_hand - reserved - allocated\n",
+        "\n",
         CLAIMS,
     ),
     Bug(

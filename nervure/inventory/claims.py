@@ -51,6 +51,15 @@ def claim_in_turn(
     Raises:
         InsufficientStockError: the storage gave less than it had said; nothing may be kept.
     """
+    answers = decide_in_turn(stock, demands, against=against)
+    take_all(stock, [take for answer in answers if isinstance(answer, list) for take in answer], kind)
+    return answers
+
+
+def decide_in_turn(
+    stock: StockRepository, demands: Sequence[Mapping[Place, int]], *, against: Against
+) -> list[list[Take] | InsufficientStockError]:
+    """Locks what may be taken from, and decides what each demand gets, in this order; nothing is taken yet."""
     shelves = lock_shelves(stock, {place for demand in demands for place in demand}, against=against)
     answers: list[list[Take] | InsufficientStockError] = []
     for demand in demands:
@@ -58,14 +67,14 @@ def claim_in_turn(
             answers.append(shelves.take(demand))
         except InsufficientStockError as error:
             answers.append(error)
-    take_all(stock, [take for answer in answers if isinstance(answer, list) for take in answer], kind)
     return answers
 
 
 def lock_shelves(stock: StockRepository, places: Collection[Place], *, against: Against) -> "Shelves":
     """Locks everything that may be taken from, in primary-key order, and reads what is there."""
-    levels = stock.lock_sellable(places)
-    return Shelves(levels, stock.safety_stock(places) if against is Against.AVAILABLE_TO_PROMISE else {})
+    if against is Against.AVAILABLE_TO_PROMISE:
+        return Shelves(*stock.lock_promisable(places))
+    return Shelves(stock.lock_sellable(places), {})
 
 
 def take_all(stock: StockRepository, takes: Sequence[Take], kind: ClaimKind) -> None:
@@ -74,7 +83,16 @@ def take_all(stock: StockRepository, takes: Sequence[Take], kind: ClaimKind) -> 
     Raises:
         InsufficientStockError: the storage gave less than it had said; nothing may be kept.
     """
-    if takes and not stock.take(takes, kind):
+    must_be_taken(takes, not takes or stock.take(takes, kind))
+
+
+def must_be_taken(takes: Sequence[Take], is_taken: bool) -> None:
+    """Believes no storage that gives less than it had shown under its locks.
+
+    Raises:
+        InsufficientStockError: it did; nothing may be kept.
+    """
+    if not is_taken:
         # Under the locks this cannot happen; the conditional statement is the guard against a storage that lies.
         raise InsufficientStockError([Shortage(take.place, take.units, 0) for take in takes])
 

@@ -127,8 +127,8 @@ class StockRepository(Protocol):
         Lots that have expired are left out, but for what they owe.
         """
 
-    def safety_stock(self, places: Collection[Place]) -> Mapping[Place, int]:
-        """Units held back at each place; places without an entry hold back nothing."""
+    def lock_promisable(self, places: Collection[Place]) -> tuple[list[Level], Mapping[Place, int]]:
+        """The same, and the units held back at each place; places without an entry hold back nothing."""
 
     def take(self, takes: Sequence[Take], kind: ClaimKind) -> bool:
         """Adds to what is claimed, each in one conditional statement; False as soon as one has not enough."""

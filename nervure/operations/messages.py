@@ -1,4 +1,4 @@
-"""Sending what the outbox holds: shipments, ready pickups, acceptances and cancellations to channels, orders to suppliers."""
+"""Sending what the outbox holds: to channels what left, waits, is accepted or is canceled; to suppliers orders."""
 
 import logging
 from collections.abc import Callable

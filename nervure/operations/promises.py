@@ -1,14 +1,15 @@
 """What a shop may promise before an order is placed: when it arrives, from where, in how many parcels."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
+from nervure.inventory.stock import Place
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError, UnknownError
-from nervure.orders.costs import AS_EVER, euros
-from nervure.orders.routing import Plan, Wanted, route
+from nervure.orders.costs import AS_EVER, Costs, euros
+from nervure.orders.routing import Candidate, Effort, Plan, Wanted, route
 from nervure.orders.rules import Goal, Way
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
@@ -16,7 +17,7 @@ from nervure.store.routing import Question, RoutingStore
 from nervure.store.stock import StockStore
 from schemas.orders import DeliveryMethod
 
-PROMISE_NODES = 3_000
+OF_A_PROMISE = Effort(nodes=3_000, explains=False)
 """A customer waits: the search of a promise is shorter than that of an order, which may find a cheaper plan."""
 
 
@@ -59,6 +60,29 @@ class Promise:
         return not self.missing
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A basket as a question of routing: all that its plan follows from. `goal`: where it goes."""
+
+    wanted: Sequence[Wanted]
+    candidates: Sequence[Candidate]
+    free: Mapping[Place, int]
+    costs: Costs
+    goal: Goal
+    may_split: bool
+
+    def plan(self) -> Plan:
+        """The plan that is promised."""
+        return route(
+            self.wanted,
+            self.candidates,
+            self.free,
+            may_split=self.may_split,
+            costs=self.costs,
+            effort=OF_A_PROMISE,
+        )
+
+
 def promise(hub: Hub, basket: Basket) -> Promise:
     """Plans a basket from what is available to promise now.
 
@@ -72,37 +96,44 @@ def promise(hub: Hub, basket: Basket) -> Promise:
         raise RefusalError("a pickup needs the stock_point where the customer comes")
     now = hub.clock.now()
     with hub.database.read() as connection:
-        catalogue = CatalogueStore(connection, now)
-        ids = catalogue.item_ids([sku for sku, _ in basket.lines])
-        channels = catalogue.channel_ids()
-        unknown = sorted({sku for sku, _ in basket.lines} - ids.keys())
-        if basket.channel not in channels:
-            raise UnknownError(f"no channel {basket.channel!r}")
-        if unknown:
-            raise UnknownError(f"no item {unknown[0]!r}")
-        goal = Goal(basket.method, basket.country, basket.postal_code, now)
-        plan = _plan(connection, hub, basket, Question(channels[basket.channel], goal, basket.stock_point), ids)
-        ways = RoutingStore(connection, now).ways({pick.location_id for pick in plan.picks}, goal)
-        codes = {number: code for code, number in catalogue.location_ids().items()}
-        priced = RoutingStore(connection, now).routing().costs != AS_EVER
-    return _promised(basket, plan, ways, codes, priced=priced)
+        asked = question_of(connection, now, basket)
+        plan = asked.plan()
+        ways = RoutingStore(connection, now).ways({pick.location_id for pick in plan.picks}, asked.goal)
+    codes = {one.location_id: one.code for one in asked.candidates}
+    return _promised(basket, plan, ways, codes, priced=asked.costs != AS_EVER)
 
 
-def _plan(connection: Connection, hub: Hub, basket: Basket, question: Question, ids: dict[str, int]) -> Plan:
-    now = hub.clock.now()
+def question_of(connection: Connection, now: datetime, basket: Basket) -> Asked:
+    """Reads all that the plan of a basket follows from.
+
+    Raises:
+        UnknownError: a channel or a sku that the hub does not know.
+    """
+    catalogue = CatalogueStore(connection, now)
+    ids = catalogue.item_ids([sku for sku, _ in basket.lines])
+    channels = catalogue.channel_ids()
+    unknown = sorted({sku for sku, _ in basket.lines} - ids.keys())
+    if basket.channel not in channels:
+        raise UnknownError(f"no channel {basket.channel!r}")
+    if unknown:
+        raise UnknownError(f"no item {unknown[0]!r}")
+    goal = Goal(basket.method, basket.country, basket.postal_code, now)
     store, stock = RoutingStore(connection, now), StockStore(connection, now)
-    candidates = store.candidates(question, with_suppliers=not store.is_gated(question.channel_id))
+    question = Question(channels[basket.channel], goal, basket.stock_point)
     parts_of = stock.parts_of(set(ids.values()))
     grams_of = store.grams_of(set(ids.values()))
-    wanted = [
-        Wanted(number, units, parts_of[ids[sku]], grams_of[ids[sku]])
-        for number, (sku, units) in enumerate(basket.lines)
-    ]
     there = stock.at_items({part for parts in parts_of.values() for part in parts})
-    free = {place: one.available_to_promise for place, one in there.items()}
-    may_split = basket.method is DeliveryMethod.SHIP
-    costs = store.routing().costs
-    return route(wanted, candidates, free, may_split=may_split, costs=costs, max_nodes=PROMISE_NODES)
+    return Asked(
+        wanted=[
+            Wanted(number, units, parts_of[ids[sku]], grams_of[ids[sku]])
+            for number, (sku, units) in enumerate(basket.lines)
+        ],
+        candidates=store.candidates(question, with_suppliers=not store.is_gated(question.channel_id)),
+        free={place: one.available_to_promise for place, one in there.items()},
+        costs=store.routing().costs,
+        goal=goal,
+        may_split=basket.method is DeliveryMethod.SHIP,
+    )
 
 
 def _promised(basket: Basket, plan: Plan, ways: dict[int, Way], codes: dict[int, str], *, priced: bool) -> Promise:

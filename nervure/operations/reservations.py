@@ -8,7 +8,7 @@ from nervure.inventory.stock import Take
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError, UnknownError
 from nervure.operations.staff import UnknownStockError
-from nervure.orders.reservations import Ask, Cart, LackingError, reserve_in_turn, sum_asks, take_over
+from nervure.orders.reservations import Ask, Cart, LackingError, serve_in_turn, sum_asks, take_over
 from nervure.orders.settling import cover, serve_shortfalls
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
@@ -128,7 +128,7 @@ def _hold(
     carts = [Cart(one.asks, pools[one.channel_id] if one.channel_id is not None else ()) for _, one in new]
     answers: dict[int, Reservation | RefusalError] = {}
     taken: dict[int, tuple[NewReservation, Sequence[Take]]] = {}
-    for (number, one), takes in zip(new, reserve_in_turn(store.stock, carts), strict=True):
+    for (number, one), takes in zip(new, serve_in_turn(store.stock, carts), strict=True):
         if isinstance(takes, LackingError):
             answers[number] = NotEnoughStockError(_what_lacks(connection, now, takes, requests[number].channel))
         else:

@@ -53,6 +53,7 @@ class Assignment:
         self.stock = {i: dict(case.sources[i].stock) for i in chosen}
         self.grams = dict.fromkeys(chosen, 0)
         self.units = dict.fromkeys(chosen, 0)
+        self.prices = dict.fromkeys(chosen, 0)
         self.parcels = 0
         self.takes: list[dict[int, int]] = [{} for _ in case.demands]
         self.order = sorted(
@@ -115,10 +116,11 @@ class Assignment:
         demand = self.case.demands[d]
         for part, per in demand.parts.items():
             self.stock[i][part] -= units * per
-        self.parcels -= self._parcel(i)
         self.grams[i] += units * demand.grams
         self.units[i] += units
-        self.parcels += self._parcel(i)
+        before, price = self.prices[i], self._parcel(i)
+        self.prices[i] = price
+        self.parcels += price - before
         if units > 0:
             self.takes[d][i] = units
         else:

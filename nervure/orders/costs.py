@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 
 from nervure.orders.parcels import FREE, Grid
 from schemas.routing import RoutingMethod
@@ -11,6 +12,7 @@ EURO = 1_000_000
 """Micros in a euro."""
 
 
+@lru_cache(maxsize=4_096)
 def micros(euros: Decimal) -> int:
     """Euros as micros, rounded to the nearest, halves to even."""
     return int((euros * EURO).to_integral_value())

@@ -1,7 +1,7 @@
 """Roughly where a postal code lies, and how far two places are apart."""
 
 import csv
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from math import asin, cos, radians, sin, sqrt
 
@@ -30,8 +30,12 @@ def locate(country: str | None, postal_code: str | None) -> Coordinates | None:
 
 def distance_km(one: Coordinates, other: Coordinates) -> float:
     """Great-circle distance (haversine, mean Earth radius)."""
-    north, south = radians(one.latitude), radians(other.latitude)
-    half = (
-        sin((south - north) / 2) ** 2 + cos(north) * cos(south) * sin(radians(other.longitude - one.longitude) / 2) ** 2
-    )
+    return _great_circle(one.latitude, one.longitude, other.latitude, other.longitude)
+
+
+@lru_cache(maxsize=65_536)
+def _great_circle(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
+    # Kept: each basket and each order asks for the way from every location of its channel.
+    north, south = radians(latitude), radians(other_latitude)
+    half = sin((south - north) / 2) ** 2 + cos(north) * cos(south) * sin(radians(other_longitude - longitude) / 2) ** 2
     return 2 * EARTH_RADIUS_KM * asin(sqrt(half))

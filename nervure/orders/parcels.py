@@ -23,7 +23,10 @@ class Grid:
         full, rest = divmod(grams, heaviest)
         if full and not rest:
             return full * dearest
-        return full * dearest + next(price for most, price in self.steps if rest <= most)
+        for most, price in self.steps:
+            if rest <= most:
+                return full * dearest + price
+        raise AssertionError
 
     def is_flat(self, grams: int) -> bool:
         """Whether up to this weight the price does not depend on it."""

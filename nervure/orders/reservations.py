@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nervure.inventory.availability import Parts
-from nervure.inventory.claims import lock_shelves, sum_demand, take_all
-from nervure.inventory.stock import Against, ClaimKind, Place, Take
+from nervure.inventory.claims import lock_shelves, sum_demand
+from nervure.inventory.stock import Against, Place, Take
 from nervure.orders.reseating import reseat
 from nervure.orders.routing import Candidate, Pick, Plan, Wanted, route
 from nervure.orders.settling import rebalance
@@ -60,10 +60,11 @@ class Cart:
     pool: Sequence[Candidate]
 
 
-def reserve_in_turn(stock: ClaimRepository, carts: Sequence[Cart]) -> list[list[Take] | LackingError]:
-    """Takes for each cart all that it asks for, or nothing, and no more than is available to promise.
+def serve_in_turn(stock: ClaimRepository, carts: Sequence[Cart]) -> list[list[Take] | LackingError]:
+    """Decides what each cart gets: all that it asks for, or nothing, and no more than is available to promise.
 
-    All under one set of locks: the cart that came first is served first. An error says all that a cart lacks.
+    Nothing is taken yet. All under one set of locks: the cart that came first is served first. An error says all
+    that a cart lacks.
     """
     parts_of = stock.parts_of({ask.item_id for cart in carts for ask in cart.asks})
     places_of = [_places_of(cart, parts_of) for cart in carts]
@@ -75,8 +76,6 @@ def reserve_in_turn(stock: ClaimRepository, carts: Sequence[Cart]) -> list[list[
             answers.append(shelves.take(plan(cart.asks, parts_of, cart.pool, free)))
         except LackingError as error:
             answers.append(error)
-    taken = [take for answer in answers if isinstance(answer, list) for take in answer]
-    take_all(stock, taken, ClaimKind.RESERVATION)
     return answers
 
 

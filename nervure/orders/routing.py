@@ -5,7 +5,7 @@ stands there under lock, so a plan can be claimed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -93,6 +93,17 @@ class Plan:
     missing_gap: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is done for a plan. `nodes`: steps of the search. `explains`: with reasons and a bill, for people."""
+
+    nodes: int = MAX_NODES
+    explains: bool = True
+
+
+OF_AN_ORDER = Effort()
+
+
 def route(
     wanted: Sequence[Wanted],
     candidates: Sequence[Candidate],
@@ -100,16 +111,17 @@ def route(
     *,
     may_split: bool = True,
     costs: Costs = AS_EVER,
-    max_nodes: int = MAX_NODES,
+    effort: Effort = OF_AN_ORDER,
 ) -> Plan:
     """Chooses the locations of one order."""
     ranked = sorted((one for one in candidates if one.terms.dropped is None), key=order_of(costs))
     question = _Question(wanted, ranked if may_split else ranked[:1], claimable, costs)
     if costs.method is RoutingMethod.COST:
-        solution = solve(question.demands, question.sources, max_nodes=max_nodes)
+        solution = solve(question.demands, question.sources, max_nodes=effort.nodes)
     else:
         solution = question.one_after_the_other()
-    return question.answer(solution, candidates)
+    plan = question.answer(solution)
+    return question.explained(plan, solution, candidates) if effort.explains else plan
 
 
 def order_of(costs: Costs) -> Callable[[Candidate], tuple[float, int]]:
@@ -199,8 +211,8 @@ class _Question:
         parcels = sum(self.sources[i].fixed + self.sources[i].grid.price(grams[i]) for i in used)
         return parcels + sum(u * self.sources[i].unit_costs[d] for d, t in enumerate(takes) for i, u in t.items())
 
-    def answer(self, solution: Solution, candidates: Sequence[Candidate]) -> Plan:
-        """The plan in the words of the order."""
+    def answer(self, solution: Solution) -> Plan:
+        """The plan in the words of the order, without explanations."""
         picks: list[Pick] = []
         missing: dict[int, int] = {}
         for lines, demand, taken in zip(self.lines.values(), range(len(self.demands)), solution.takes, strict=True):
@@ -217,17 +229,20 @@ class _Question:
                     missing[line.line_id] = units
         place = {line.line_id: number for number, line in enumerate(self.wanted)}
         picks.sort(key=lambda pick: place[pick.line_id])
-        used = {pick.location_id for pick in picks}
         split = self.costs.split if picks else 0
         return Plan(
             tuple(picks),
             missing,
-            self._reasons(used, candidates),
-            self._bill(solution, used) if self.costs != AS_EVER else {},
-            solution.cost // _TIE - split,
-            -(-(solution.cost - solution.bound) // _TIE) if self._is_as_full(solution) else 0,
-            solution.missing - solution.missing_bound,
+            cost=solution.cost // _TIE - split,
+            gap=-(-(solution.cost - solution.bound) // _TIE) if self._is_as_full(solution) else 0,
+            missing_gap=solution.missing - solution.missing_bound,
         )
+
+    def explained(self, plan: Plan, solution: Solution, candidates: Sequence[Candidate]) -> Plan:
+        """The same plan, with what people are told of it."""
+        used = {pick.location_id for pick in plan.picks}
+        bill = self._bill(solution, used) if self.costs != AS_EVER else {}
+        return replace(plan, reasons=self._reasons(used, candidates), bill=bill)
 
     def _reasons(self, used: set[int], candidates: Sequence[Candidate]) -> dict[str, str]:
         total = sum(demand.units for demand in self.demands)

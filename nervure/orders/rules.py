@@ -28,6 +28,15 @@ class Routing:
     settings: RoutingSettings | None = None
     locations: Mapping[str, LocationRouting] = field(default_factory=dict)
     offer_to: int = 1
+    _grids: dict[int, Grid] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def grid(self, zone: Zone) -> Grid:
+        """The price list of one of its zones."""
+        # By identity: comparing the steps of a zone takes longer than all else that is asked of a location.
+        found = self._grids.get(id(zone))
+        if found is None:
+            found = self._grids[id(zone)] = grid(zone)
+        return found
 
     @property
     def costs(self) -> Costs:
@@ -114,7 +123,7 @@ def terms(routing: Routing, site: Site, goal: Goal, now: datetime) -> Terms:
         late = max((found.arrives_on - placed).days - said.promise_days, 0)
     return Terms(
         handling=micros(own.handling),
-        shipping=grid(found.zone) if found.zone else FREE,
+        shipping=routing.grid(found.zone) if found.zone else FREE,
         days_late=late,
         not_found=round(micros(said.not_found) * site.not_found_share) if said else 0,
         keep_units=own.keep_units,

@@ -29,8 +29,14 @@ _LOCKED = {
     dialect: sa.select(LEVEL)
     .where(are_among((LEVEL.c.item_id, LEVEL.c.location_id), dialect), LEVEL.c.condition == Condition.SELLABLE.value)
     .order_by(LEVEL.c.id)
-    .with_for_update()
+    .with_for_update(of=LEVEL)
     for dialect in ("sqlite", "postgresql")
+}
+_LOCKED_WITH_SAFETY = {
+    dialect: query.add_columns(SAFETY.c.units.label("held_back")).join(
+        SAFETY, sa.and_(SAFETY.c.item_id == LEVEL.c.item_id, SAFETY.c.location_id == LEVEL.c.location_id), isouter=True
+    )
+    for dialect, query in _LOCKED.items()
 }
 _HELD_BACK = {
     dialect: sa.select(SAFETY).where(are_among((SAFETY.c.item_id, SAFETY.c.location_id), dialect))
@@ -59,9 +65,19 @@ class ClaimStore(StockTransaction):
     """The claims of one transaction."""
 
     def lock_sellable(self, places: Collection[Place]) -> list[Level]:
-        levels: list[Level] = []
         # One statement for all of them: the order of several would not be the keys'.
-        for row in self._connection.execute(_LOCKED[self._connection.dialect.name], as_rows(sorted(places))):
+        rows = self._connection.execute(_LOCKED[self._connection.dialect.name], as_rows(sorted(places)))
+        return self._levels(rows.all())
+
+    def lock_promisable(self, places: Collection[Place]) -> tuple[list[Level], dict[Place, int]]:
+        query = _LOCKED_WITH_SAFETY[self._connection.dialect.name]
+        rows = self._connection.execute(query, as_rows(sorted(places))).all()
+        held_back = {Place(row.item_id, row.location_id): row.held_back for row in rows if row.held_back}
+        return self._levels(rows), held_back
+
+    def _levels(self, rows: Sequence[sa.Row[Any]]) -> list[Level]:
+        levels: list[Level] = []
+        for row in rows:
             self._stock_keys[row.id] = (row.item_id, row.location_id, row.owner, row.condition, row.lot)
             if _is_promised(row, self._now):
                 free = row.on_hand - row.reserved - row.allocated

@@ -49,21 +49,8 @@ SEALED_CLAIM = ("kind", "units", "reference", "fulfillment_line_id", "expires_at
 
 def movement_digest(key: StockKey, columns: Sequence[Any]) -> int:
     """Digest of a movement, from its key and the columns of `SEALED_MOVEMENT`."""
-    sequence, kind, units, reason, cause_key, document, occurred_at, recorded_at, compensates_id = columns
-    return digest(
-        (
-            *key,
-            sequence,
-            kind,
-            units,
-            reason,
-            cause_key,
-            document,
-            _microseconds(occurred_at),
-            _microseconds(recorded_at),
-            compensates_id,
-        )
-    )
+    *plain, occurred_at, recorded_at, compensates_id = columns
+    return digest((*key, *plain, _microseconds(occurred_at), _microseconds(recorded_at), compensates_id))
 
 
 def claim_digest(key: StockKey, columns: Sequence[Any]) -> int:

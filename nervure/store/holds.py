@@ -1,20 +1,52 @@
-"""What an order takes over of a hold: on the same levels, in one step, so that the units are free at no moment."""
+"""What carts hold, and what an order takes over of it.
+
+Taking over is done on the same levels, in one step, so that the units are free at no moment.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from nervure.inventory.stock import Place, Take
+from nervure.inventory.stock import ClaimKind, Place, Take
 from nervure.orders.work import Hold
 from nervure.store import tables
 from nervure.store.claims import ClaimStore
-from nervure.store.digests import digest_when_ended
+from nervure.store.columns import Utc
+from nervure.store.digests import claim_digest, digest_when_ended
 from nervure.store.statements import CLAIM, LEVEL, chunks
 
 ORDER = tables.of(tables.SalesOrderRow)
 RESERVATION = tables.of(tables.ReservationRow)
 RESERVATION_LINE = tables.of(tables.ReservationLineRow)
+
+# Each statement costs PostgreSQL's caller a round trip: the units, their claims and the note go in one. The levels are
+# locked by an earlier statement of the transaction, so this one's snapshot is what the locks hold still.
+_HOLD = sa.text("""
+WITH given AS (
+  SELECT * FROM unnest(:levels, :units, :names, :ends, :digests) AS given (level, units, name, ends_at, digest)
+), taken AS (
+  UPDATE stock_level SET reserved = reserved + wanted.units
+  FROM (SELECT level, sum(units) AS units FROM given GROUP BY level) AS wanted
+  WHERE id = wanted.level AND wanted.units <= on_hand - reserved - allocated
+  RETURNING id
+), claimed AS (
+  INSERT INTO claim (stock_level_id, kind, units, state, reference, expires_at, created_at, digest)
+  SELECT level, 'reservation', units, 'held', name, ends_at, :now, digest FROM given
+), noted AS (
+  INSERT INTO availability_change (item_id, location_id, changed_at)
+  SELECT item, location, :now FROM unnest(:items, :locations) AS place (item, location)
+)
+SELECT count(*) FROM taken
+""").bindparams(
+    *(sa.bindparam(name, type_=ARRAY(sa.BigInteger)) for name in ("levels", "digests", "items", "locations")),
+    sa.bindparam("units", type_=ARRAY(sa.Integer)),
+    sa.bindparam("names", type_=ARRAY(sa.Text)),
+    sa.bindparam("ends", type_=ARRAY(Utc)),
+    sa.bindparam("now", type_=Utc()),
+)
 
 
 def claim_reference(reference: str) -> str:
@@ -23,7 +55,36 @@ def claim_reference(reference: str) -> str:
 
 
 class HoldStore(ClaimStore):
-    """The holds of one transaction, as orders see them."""
+    """The holds of one transaction."""
+
+    def hold(self, takes: Sequence[tuple[Take, str, datetime]]) -> bool:
+        """Takes units and records them as reservations: (take, reference, when it ends).
+
+        False: less was there than the locks had shown; nothing may be kept.
+        """
+        if not takes:
+            return True
+        if not self._is_postgresql:
+            is_there = self.take([take for take, _, _ in takes], ClaimKind.RESERVATION)
+            self.reserve_all(takes)
+            return is_there
+        keys = self.stock_keys(take.level_id for take, _, _ in takes)
+        places = sorted({take.place for take, _, _ in takes})
+        given = {
+            "levels": [take.level_id for take, _, _ in takes],
+            "units": [take.units for take, _, _ in takes],
+            "names": [reference for _, reference, _ in takes],
+            "ends": [expires_at for _, _, expires_at in takes],
+            "digests": [
+                claim_digest(keys[take.level_id], ("reservation", take.units, reference, None, expires_at, self._now))
+                for take, reference, expires_at in takes
+            ],
+            "items": [place.item_id for place in places],
+            "locations": [place.location_id for place in places],
+            "now": self._now,
+        }
+        taken = int(self._connection.execute(_HOLD, given).scalar_one())
+        return taken == len({take.level_id for take, _, _ in takes})
 
     def lock_holds(self, order_id: int, reference: str | None) -> list[Hold]:
         is_named = RESERVATION.c.order_external_id == ORDER.c.external_id

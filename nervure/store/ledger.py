@@ -59,8 +59,14 @@ _Numbered: TypeAlias = tuple[Entry, StockKey, int, int]
 """An entry with its stock key, the id of its level, and its number there."""
 
 
-def _key(entry: Entry) -> StockKey:
-    return (entry.place.item_id, entry.place.location_id, entry.owner, str(entry.condition), entry.lot)
+def _keys(entries: Sequence[Entry]) -> list[StockKey]:
+    """The stock key of each entry. Most entries of a batch share few keys: each is kept once."""
+    known: dict[StockKey, StockKey] = {}
+    keys: list[StockKey] = []
+    for entry in entries:
+        key = (*entry.place, entry.owner, entry.condition.value, entry.lot)
+        keys.append(known.setdefault(key, key))
+    return keys
 
 
 class LedgerStore(StockTransaction):
@@ -69,32 +75,40 @@ class LedgerStore(StockTransaction):
     def book(self, entries: Sequence[Entry]) -> list[Entry]:
         if not entries:
             return []
-        keyed = [(entry, _key(entry)) for entry in entries]
-        level_ids = self._find_levels({key for _, key in keyed})
-        if any(key not in level_ids for _, key in keyed):
+        keys = _keys(entries)
+        level_ids = self._find_levels(set(keys))
+        if any(key not in level_ids for key in keys):
             # A cause that is booked already makes no level: none is there that was never booked or counted.
             booked_already = set(self._ids_by_cause([entry.cause_key for entry in entries]))
-            keyed = [one for one in keyed if one[1] in level_ids or one[0].cause_key not in booked_already]
-            level_ids = self._level_ids({key for _, key in keyed})
+            keyed = zip(entries, keys, strict=True)
+            left = [(e, key) for e, key in keyed if key in level_ids or e.cause_key not in booked_already]
+            entries, keys = [entry for entry, _ in left], [key for _, key in left]
+            level_ids = self._level_ids(set(keys))
         sequences = self._lock_sequences(level_ids.values())
-        known = set(self._ids_by_cause([entry.cause_key for entry, _ in keyed]))
-        rows: list[_Numbered] = []
-        moved: dict[int, list[int]] = {}
-        for entry, key in keyed:
+        known = set(self._ids_by_cause([entry.cause_key for entry in entries]))
+        rows: list[Row] = []
+        taking_back: list[_Numbered] = []
+        booked: list[Entry] = []
+        moved: dict[int, tuple[int, int]] = {}
+        for entry, key in zip(entries, keys, strict=True):
             if entry.cause_key in known:
                 continue
             known.add(entry.cause_key)
             level = level_ids[key]
-            sequences[level] += 1
-            moved.setdefault(level, []).append(entry.units)
-            rows.append((entry, key, level, sequences[level]))
-        self._refuse_kits({entry.place.item_id for entry, *_ in rows})
-        # An adjustment that takes a movement back needs that movement's id, so it is written second.
-        self._insert_movements([row for row in rows if row[0].compensates is None])
-        self._insert_movements([row for row in rows if row[0].compensates is not None])
+            sequences[level] = sequence = sequences[level] + 1
+            units, steps = moved.get(level, (0, 0))
+            moved[level] = units + entry.units, steps + 1
+            booked.append(entry)
+            if entry.compensates is None:
+                rows.append(self._row(entry, key, level, sequence))
+            else:
+                taking_back.append((entry, key, level, sequence))
+        places = {entry.place for entry in booked}
+        self._refuse_kits({place.item_id for place in places})
+        insert_rows(self._connection, MOVEMENT, _MOVEMENT, rows)
+        self._take_back(taking_back)
         self._move_levels(moved)
-        booked = [entry for entry, *_ in rows]
-        self.touch(entry.place for entry in booked)
+        self.touch(places)
         return booked
 
     def _refuse_kits(self, item_ids: Collection[int]) -> None:
@@ -105,28 +119,30 @@ class LedgerStore(StockTransaction):
             if found is not None:
                 raise KitStockError(found)
 
-    def _insert_movements(self, rows: Sequence[_Numbered]) -> None:
+    def _row(self, entry: Entry, key: StockKey, level: int, sequence: int, compensates_id: int | None = None) -> Row:
+        columns = (
+            sequence,
+            str(entry.kind),
+            int(entry.units),  # PostgreSQL sums to decimals, which a digest would write otherwise
+            str(entry.reason) if entry.reason else None,
+            entry.cause_key,
+            entry.document or entry.cause_key,
+            entry.occurred_at,
+            self._now,
+            compensates_id,
+        )
+        return (level, *columns, movement_digest(key, columns))
+
+    def _take_back(self, rows: Sequence[_Numbered]) -> None:
+        """An adjustment that takes a movement back needs that movement's id, so it is written second."""
         compensated = self._ids_by_cause([entry.compensates for entry, *_ in rows if entry.compensates])
-        values: list[Row] = []
-        for entry, key, level, sequence in rows:
-            columns = (
-                sequence,
-                str(entry.kind),
-                int(entry.units),  # PostgreSQL sums to decimals, which a digest would write otherwise
-                str(entry.reason) if entry.reason else None,
-                entry.cause_key,
-                entry.document or entry.cause_key,
-                entry.occurred_at,
-                self._now,
-                compensated.get(entry.compensates or ""),
-            )
-            values.append((level, *columns, movement_digest(key, columns)))
+        values = [self._row(*row, compensated.get(row[0].compensates or "")) for row in rows]
         insert_rows(self._connection, MOVEMENT, _MOVEMENT, values)
 
-    def _move_levels(self, moved: Mapping[int, list[int]]) -> None:
+    def _move_levels(self, moved: Mapping[int, tuple[int, int]]) -> None:
         if not moved:
             return
-        rows = [{"level": level, "units": sum(units), "steps": len(units)} for level, units in sorted(moved.items())]
+        rows = [{"level": level, "units": units, "steps": steps} for level, (units, steps) in sorted(moved.items())]
         if self._is_postgresql:
             self._connection.execute(_MOVE_LEVELS, as_columns(rows))
         else:

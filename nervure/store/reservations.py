@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from nervure.inventory.claims import must_be_taken
 from nervure.inventory.stock import Take
 from nervure.orders.reservations import Ask
 from nervure.orders.routing import Candidate
@@ -130,10 +131,13 @@ class ReservationStore:
         return [Ask(row.item_id, row.location_id, row.units) for row in self._connection.execute(query)]
 
     def hold(self, held: Sequence[tuple[NewReservation, Sequence[Take]]]) -> None:
-        """Records the units that new reservations took."""
-        self.stock.reserve_all(
-            [(take, claim_reference(one.reference), one.expires_at) for one, takes in held for take in takes]
-        )
+        """Takes the units that were decided on for new reservations.
+
+        Raises:
+            InsufficientStockError: less was there than the locks had shown; nothing may be kept.
+        """
+        takes = [(take, claim_reference(one.reference), one.expires_at) for one, takes in held for take in takes]
+        must_be_taken([take for take, _, _ in takes], self.stock.hold(takes))
 
     def held(self, references: Collection[str]) -> dict[str, tuple[HeldUnits, ...]]:
         """What reservations took, whether or not they still hold it; those that took nothing are left out."""

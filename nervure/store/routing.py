@@ -32,6 +32,21 @@ FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
 ITEM = tables.of(tables.ItemRow)
 OFFER = tables.of(tables.FulfillmentOfferRow)
 
+_SITE = (
+    LOCATION.c.id,
+    LOCATION.c.code,
+    LOCATION.c.kind,
+    LOCATION.c.time_zone,
+    LOCATION.c.country,
+    LOCATION.c.postal_code,
+    LOCATION.c.latitude,
+    LOCATION.c.longitude,
+    LOCATION.c.as_of,
+    LOCATION.c.ttl_seconds,
+    LOCATION.c.opened_at,
+)
+"""What is asked of a location; there are hundreds of them for one basket."""
+
 NAME = "routing"
 _NO_PICKUP = (LocationKind.SUPPLIER.value, LocationKind.IN_TRANSIT.value, LocationKind.CONSIGNEE.value)
 NOT_FOUND_DAYS = 90
@@ -87,7 +102,7 @@ class RoutingStore:
             ranks = ranks.where(POINT.c.external_id == question.stock_point)
         pool = ranks.subquery()
         can = LOCATION.c.can_pickup if is_pickup else LOCATION.c.can_ship
-        query = sa.select(LOCATION, pool.c.rank).join(pool, pool.c.location_id == LOCATION.c.id).where(can.is_(True))
+        query = sa.select(*_SITE, pool.c.rank).join(pool, pool.c.location_id == LOCATION.c.id).where(can.is_(True))
         rows = self._connection.execute(query.order_by(pool.c.rank, LOCATION.c.id)).all()
         if not with_suppliers and not any(row.opened_at for row in rows):
             # Before the stock of a channel that goes live was taken, its orders would all be given to suppliers.
@@ -137,7 +152,7 @@ class RoutingStore:
     def ways(self, location_ids: Collection[int], goal: Goal) -> dict[int, Way]:
         """How an order would leave these locations, without those that a rule drops."""
         routing = self.routing()
-        rows = self._connection.execute(sa.select(LOCATION).where(LOCATION.c.id.in_(sorted(location_ids)))).all()
+        rows = self._connection.execute(sa.select(*_SITE).where(LOCATION.c.id.in_(sorted(location_ids)))).all()
         found = {
             row.id: way(routing, site, goal, self._now)
             for row, site in zip(rows, self._sites(routing, rows), strict=True)

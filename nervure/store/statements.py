@@ -137,18 +137,15 @@ def _copy_into(connection: Connection, table: sa.Table, columns: tuple[str, ...]
         raise sa.exc.DBAPIError.instance(statement, None, error, psycopg.Error, dialect=connection.dialect) from error
 
 
-def _as_stored(connection: Connection, table: sa.Table, columns: tuple[str, ...], rows: list[Row]) -> list[Row]:
+def _as_stored(connection: Connection, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> Sequence[Row]:
     """Values as the driver takes them. Times are many and mostly the same few: each is converted once."""
-    for place, name in enumerate(columns):
-        convert = table.c[name].type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
-        if convert is not None:
-            known: dict[object, object] = {}
-            for number, row in enumerate(rows):
-                value = row[place]
-                if value not in known:
-                    known[value] = convert(value)
-                rows[number] = (*row[:place], known[value], *row[place + 1 :])
-    return rows
+    found = [(n, table.c[name].type.dialect_impl(connection.dialect)) for n, name in enumerate(columns)]
+    converters = [(n, convert) for n, kind in found if (convert := kind.bind_processor(connection.dialect))]
+    turned = list(zip(*rows, strict=True))
+    for place, convert in converters:
+        known = {value: convert(value) for value in set(turned[place])}
+        turned[place] = tuple(map(known.__getitem__, turned[place]))
+    return list(zip(*turned, strict=True)) if converters else rows
 
 
 class StockTransaction:

@@ -56,7 +56,7 @@ class StockStore(LedgerStore, HoldStore, SerialClaimStore, CountStore):
                 )
                 .group_by(LEVEL.c.item_id, LEVEL.c.location_id)
             )
-            for item, location, claimable in self._connection.execute(query):
+            for item, location, claimable in self._connection.execute(query).all():
                 place = Place(item, location)
                 found[place] = PlaceStock(int(claimable), held_back.get(place, 0))
         return found

@@ -97,8 +97,8 @@ class LyingStock:
     def lock_sellable(self, places: Collection[Place]) -> list[Level]:
         return [Level(number, place, "us", 5) for number, place in enumerate(sorted(places))]
 
-    def safety_stock(self, _places: Collection[Place]) -> Mapping[Place, int]:
-        return {}
+    def lock_promisable(self, places: Collection[Place]) -> tuple[list[Level], Mapping[Place, int]]:
+        return self.lock_sellable(places), {}
 
     def take(self, _takes: Sequence[Take], _kind: ClaimKind) -> bool:
         return False
@@ -141,6 +141,22 @@ def test_the_statement_that_takes_units_takes_none_that_are_not_there(world: Wor
     assert world.stock.take([bolts], ClaimKind.ALLOCATION)
     assert not world.stock.take([bolts], ClaimKind.RESERVATION)
     assert world.claimable("BOLT", "paris") == 2
+
+
+@pytest.mark.requirement("R01")
+def test_units_that_carts_hold_are_taken_recorded_and_noted_at_once_and_none_that_are_not_there(world: World) -> None:
+    shelf(world)
+    world.forget_changes()
+    bolt, level = world.place("BOLT", "paris"), world.level_id("BOLT", "paris")
+    first = [(Take(level, bolt, 2), "cart 1", world.now), (Take(level, bolt, 2), "cart 2", world.now)]
+    assert world.stock.hold([])
+    assert world.stock.hold(first)
+    assert world.claimable("BOLT", "paris") == 1
+    assert [len(world.stock.held_by_reference(name)) for name in ("cart 1", "cart 2")] == [1, 1]
+    assert world.rows(CHANGE) == 1
+    must_hold(world)
+    assert not world.stock.hold([(Take(level, bolt, 2), "cart 3", world.now)])
+    assert world.claimable("BOLT", "paris") == 1
 
 
 @pytest.mark.requirement("R02")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nervure.inventory.stock import Place
 from nervure.orders.costs import EURO, Costs, Terms
 from nervure.orders.parcels import Grid
-from nervure.orders.routing import Candidate, Pick, Wanted, route
+from nervure.orders.routing import Candidate, Effort, Pick, Wanted, route
 from schemas.routing import RoutingMethod
 
 BOLT, NUT = 1, 2
@@ -293,5 +293,5 @@ def test_a_search_that_is_cut_off_says_how_far_its_plan_may_be_from_the_cheapest
     wanted = [Wanted(item, 1, {item: 1}) for item in range(8)]
     best = route(wanted, pool, shelves, costs=IN_EUROS)
     assert (best.cost, best.gap) == (10_500_000, 0)
-    hurried = route(wanted, pool, shelves, costs=IN_EUROS, max_nodes=0)
+    hurried = route(wanted, pool, shelves, costs=IN_EUROS, effort=Effort(nodes=0))
     assert (hurried.cost, hurried.gap) == (13_940_000, 4_883_334)
