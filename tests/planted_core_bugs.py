@@ -186,8 +186,8 @@ BUGS = (
     Bug(
         "an accepted order may not use safety stock, but a promise may",
         "nervure/inventory/claims.py",
-        "if against is Against.AVAILABLE_TO_PROMISE else",
-        "if against is Against.CLAIMABLE else",
+        "    if against is Against.AVAILABLE_TO_PROMISE:\n",
+        "    if against is Against.CLAIMABLE:\n",
         CLAIMS,
     ),
     Bug(
@@ -242,11 +242,8 @@ BUGS = (
     Bug(
         "the limit of a backorder is read without its lock",
         "nervure/store/backorders.py",
-        """            .order_by(POLICY.c.id)
-            .with_for_update()
-""",
-        """            .order_by(POLICY.c.id)
-""",
+        "query.with_for_update() if locked else query",
+        "query",
         BACKORDERS,
     ),
     Bug(
@@ -557,7 +554,7 @@ BUGS = (
     Bug(
         "a line that an edit leaves out is kept",
         "nervure/orders/intake.py",
-        "        desk.orders.cancel_units(gone.id, gone.units_ordered)\n",
+        "        desk.orders.cancel_units(line.id, line.units_ordered)\n",
         "        pass\n",
         INTAKE,
     ),
@@ -936,15 +933,15 @@ BUGS = (
     Bug(
         "the digest of a movement leaves its level out",
         "nervure/store/digests.py",
-        "            *key,\n            sequence,\n",
-        "            sequence,\n",
+        "digest((*key, *plain, _microseconds(occurred_at)",
+        "digest((*plain, _microseconds(occurred_at)",
         DIGESTS,
     ),
     Bug(
         "the digest of a movement leaves its units out",
         "nervure/store/digests.py",
-        "            kind,\n            units,\n",
-        "            kind,\n",
+        "    *plain, occurred_at, recorded_at, compensates_id = columns\n",
+        "    *plain, occurred_at, recorded_at, compensates_id = columns\n    del plain[2]\n",
         DIGESTS,
     ),
     Bug(

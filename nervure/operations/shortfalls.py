@@ -10,7 +10,7 @@ from nervure.operations.hub import Hub
 from nervure.operations.options import find_options
 from nervure.operations.refusals import RefusalError, UnknownError
 from nervure.orders.options import Option, ShortfallPolicy, decide, said_due
-from nervure.orders.reservations import Cart, LackingError, reserve_in_turn, sum_asks
+from nervure.orders.reservations import Cart, LackingError, serve_in_turn, sum_asks
 from nervure.orders.settling import serve_shortfalls
 from nervure.orders.substituting import Chosen, OptionGoneError, carry_out
 from nervure.store.catalogue import CatalogueStore
@@ -178,7 +178,7 @@ def _hold(
         for position, one in enumerate(needing, start=1)
     ]
     made = store.open(new)
-    answers = reserve_in_turn(store.stock, [Cart(one.asks, ()) for one in new])
+    answers = serve_in_turn(store.stock, [Cart(one.asks, ()) for one in new])
     taken: list[tuple[NewReservation, Sequence[Take]]] = []
     lacking: list[int] = []
     ids: dict[str, int] = {}

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from connectors.errors import RefusedError
 from nervure.invariants import check_all
-from nervure.operations.desk import accept, hand_over, make_ready, pack, start_picking
+from nervure.operations.desk import hand_over, make_ready, pack, start_picking
 from nervure.operations.hub import Hub
 from nervure.operations.messages import send_messages
+from nervure.operations.offers import accept
 from nervure.operations.purchases import ExpectedLine, expect
 from nervure.operations.reservations import expire_reservations
 from nervure.operations.shortfalls import (
