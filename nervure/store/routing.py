@@ -44,6 +44,7 @@ _SITE = (
     LOCATION.c.as_of,
     LOCATION.c.ttl_seconds,
     LOCATION.c.opened_at,
+    LOCATION.c.accept_seconds,
 )
 """What is asked of a location; there are hundreds of them for one basket."""
 
