@@ -156,9 +156,13 @@ class StoreStaff:
                     self.shelves.adjusted[key] -= wrong
             self.figures["counts"] += 1
             del self._counted[name]
-        asked = [name for name in self._to_count() if name not in self._counted]
-        for name in asked:
+        done = 0
+        for name in self._to_count():
             document, views = show(self.hub, name)
+            keys = {(view.line.sku, document.location) for view in views}
+            # Nobody counts a shelf on which a count waits for its confirmation.
+            if keys & {key for entries in self._counted.values() for key, _ in entries} or name in self._counted:
+                continue
             entries = []
             for view in views:
                 key = (view.line.sku, document.location)
@@ -169,7 +173,8 @@ class StoreStaff:
                     enter(self.hub, name, Entered(view.line.sku, units, counted_at=counted_at, by="Ada"))
                     entries.append((key, wrong))
             self._counted[name] = entries
-        return len(asked)
+            done += 1
+        return done
 
     def _to_count(self) -> list[str]:
         with self.hub.database.read() as connection:

@@ -855,7 +855,10 @@ def test_every_command_has_a_test_here() -> None:
     """A new command needs a line in one of these tests, or its name here, with the file that tests it."""
     elsewhere = {"up"}  # tests/nervure/service/test_up.py
     here = Path(__file__)
-    files = [here, *(here.with_name(f"test_cli_{name}.py") for name in ("brakes", "claims", "desk", "routing"))]
+    files = [
+        here,
+        *(here.with_name(f"test_cli_{name}.py") for name in ("brakes", "claims", "desk", "routing", "shortfalls")),
+    ]
     text = "".join(file.read_text("utf-8") for file in files)
 
     def commands(group: typer.core.TyperGroup, *before: str) -> Iterator[tuple[str, ...]]:
