@@ -79,8 +79,10 @@ class Reenactment:
 
     def _correct(self, event: Event, sku: str, units: int) -> None:
         reason = AdjustmentReason.CORRECTION
-        adjust(self._hub, sku, WAREHOUSE.code, units, reason=reason, document=event.invoice)
-        self.corrections.append((event.at, sku, self._shelves.correct((sku, WAREHOUSE.code), units)))
+        with self._shelves.lock:  # nobody counts between the paper and the shelf
+            adjust(self._hub, sku, WAREHOUSE.code, units, reason=reason, document=event.invoice)
+            moved = self._shelves.correct((sku, WAREHOUSE.code), units)
+        self.corrections.append((event.at, sku, moved))
         self.figures["adjustments"] += 1
 
     def _buy(self, event: Event, name: str, point: str, lines: Sequence[BasketLine]) -> Purchase | None:

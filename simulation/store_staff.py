@@ -15,9 +15,11 @@ from nervure.operations import desk, giving_up, offers
 from nervure.operations.counts import CountRefusedError, Entered, close, confirm, enter, show
 from nervure.operations.desk import Actor, DeskRefusedError, UnknownFulfillmentError
 from nervure.operations.hub import Hub
+from nervure.store.handling import HandlingStore
+from nervure.store.movements import MovementStore
 from nervure.store.picking import Job, Pick, PickingStore
 from nervure.store.reports import ReportStore
-from schemas.fulfillment import FulfillmentState, Parcel, RejectReason
+from schemas.fulfillment import FulfillmentState, Parcel, RejectReason, StepKind
 from simulation.catalogue import OWN_PLACES, WAREHOUSE
 from simulation.shelves import Key, Shelves
 
@@ -106,15 +108,27 @@ class StoreStaff:
     def _say_missing(self, job: Job, actor: Actor, needed: Counter[str], found: Counter[str]) -> None:
         """The units that are not there are written off, and asked of other places."""
         keeps = {sku: found[sku] for sku, units in needed.items() if found[sku] < units}
-        before = self._units_here(job.number)
-        giving_up.reject(self.hub, job.number, RejectReason.NOT_FOUND, actor, keeps=keeps)
+        if not giving_up.reject(self.hub, job.number, RejectReason.NOT_FOUND, actor, keeps=keeps):
+            return
         self.figures["picks that found too little"] += len(keeps)
-        after = self._units_here(job.number)
+        lost = self._written_off(job.number)
         with self.shelves.lock:
-            for sku in keeps:
-                # An order that was canceled in part meanwhile lost less.
-                self.shelves.write_off((sku, job.location), before[sku] - after[sku])
-                self.figures["units not found"] += before[sku] - after[sku]
+            for sku, units in lost.items():
+                self.shelves.write_off((sku, job.location), units)
+                self.figures["units not found"] += units
+
+    def _written_off(self, number: int) -> Counter[str]:
+        """What the newest rejection booked: of an order that was canceled in part meanwhile, less was missing."""
+        lost: Counter[str] = Counter()
+        with self.hub.database.read() as connection:
+            now = self.hub.clock.now()
+            events = HandlingStore(connection, now).events(number)
+            newest = max(one.id for one in events if one.kind is StepKind.REJECTED)
+            booked = MovementStore(connection, now).of_document(f"rejected:{number}:{newest}")
+            skus = PickingStore(connection, now).skus_of([one.key.place.item_id for one in booked])
+        for one in booked:
+            lost[skus[one.key.place.item_id]] -= one.units
+        return lost
 
     def _pack(self, job: Job, actor: Actor, found: Counter[str]) -> bool:
         for one in self._picks(job.number):
