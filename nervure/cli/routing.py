@@ -1,12 +1,13 @@
 """`nervure route`: from where an order is served, in euros."""
 
+from collections.abc import Mapping
 from json import dumps
 from typing import Annotated, Any
 
 import typer
 
 from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, say
-from nervure.store.reports import ReportStore
+from nervure.store.order_pages import OrderPage, OrderPageStore
 
 app = group("From where orders are served, in euros.")
 
@@ -25,25 +26,38 @@ def route_explain(
 ) -> None:
     """Show what an order's plan costs, and why each location was kept, dropped or outranked."""
     with opened_hub(settings) as hub, hub.database.read() as connection:
-        reports = ReportStore(connection, hub.clock.now())
-        names = [name for name in reports.channels_with(order) if channel in (None, name)]
-        found = reports.routing(names[0], order) if len(names) == 1 else None
+        store = OrderPageStore(connection)
+        named = store.named(order, channel)
+        found = store.page(named[0].channel, named[0].external_id) if len(named) == 1 else None
     if found is None:
+        names = sorted({one.channel for one in named})
         fail(f"order {order!r} is on {', '.join(names)}: say --channel" if names else f"no order {order!r}")
     if as_json:
-        say(dumps({"channel": names[0], "order": order, **found}, indent=2, default=str))
+        say(dumps({"channel": found.order.channel, "order": order, **_as_document(found)}, indent=2, default=str))
         return
-    bill = found["bill"]
-    if bill:
-        _say_bill(bill)
-    for place, reason in found["reasons"].items():
-        if place not in bill.get("locations", {}):
+    if found.bill:
+        _say_bill(found.bill)
+    for place, reason in found.reasons.items():
+        if place not in found.bill.get("locations", {}):
             say(f"{place}: {reason}")
-    for row in found["shortfalls"]:
-        say(f"shortfall: {row['units']} of {row['sku']}")
+    for sku, units in found.shortfalls:
+        say(f"shortfall: {units} of {sku}")
 
 
-def _say_bill(bill: dict[str, Any]) -> None:
+def _as_document(found: OrderPage) -> dict[str, Any]:
+    return {
+        "reasons": found.reasons,
+        "bill": found.bill,
+        "served": [
+            {"location": location, "state": state, "sku": sku, "units": units}
+            for location, state, sku, units in found.served
+        ],
+        "shortfalls": [{"sku": sku, "units": units} for sku, units in found.shortfalls],
+        "money_only": found.money_only,
+    }
+
+
+def _say_bill(bill: Mapping[str, Any]) -> None:
     proof = "no plan is cheaper" if bill["is_proved"] else f"at most {bill['gap']} above the cheapest"
     if bill["method"] != "cost":
         proof = f"in the order of {bill['method']}"

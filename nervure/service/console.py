@@ -13,6 +13,7 @@ from nervure.service.hub import TheHub
 from nervure.service.templating import TEMPLATES
 from nervure.store.inbox import InboxStore
 from nervure.store.order_pages import OrderPageStore
+from nervure.store.proposals import ProposalStore
 from nervure.store.reports import ReportStore
 
 SHORT_SECONDS = 120
@@ -53,7 +54,8 @@ def order(
         if not found:
             raise HTTPException(404, f"there is no order {name!r}" + (f" on {channel!r}" if channel else ""))
         page = store.page(found[0].channel, found[0].external_id) if len(found) == 1 else None
-    return _page("console_order.html", now, name=name, found=found, page=page)
+        said = ProposalStore(connection, now).seen(channel=found[0].channel, order=found[0].external_id) if page else []
+    return _page("console_order.html", now, name=name, found=found, page=page, proposals=said)
 
 
 def _page(template: str, now: datetime, **values: Any) -> str:  # what a template shows

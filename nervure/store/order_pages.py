@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -75,14 +75,30 @@ class PartRow:
 
 @dataclass(frozen=True, slots=True)
 class OrderPage:
-    """An order with everything that a page shows of it. `plan`: why its locations were chosen."""
+    """An order with everything that is shown of it.
+
+    `reasons`: why each location was kept, dropped or outranked; `bill`: the same in euros, where the merchant has said
+    what things cost. `money_only`: what was bought and is no goods.
+    """
 
     order: OrderRow
     delivery_method: str
     destination: str
     lines: Sequence[LineRow]
     parts: Sequence[PartRow]
-    plan: Mapping[str, Any] = field(default_factory=dict)
+    reasons: Mapping[str, str]
+    bill: Mapping[str, Any]
+    money_only: Sequence[Mapping[str, Any]]
+
+    @property
+    def served(self) -> list[tuple[str, str, str, int]]:
+        """(location, state, sku, units) of everything that somebody has."""
+        return [(part.location, part.state.value, sku, n) for part in self.parts for sku, n in part.units.items()]
+
+    @property
+    def shortfalls(self) -> list[tuple[str, int]]:
+        """(sku, units) that nobody has, by line."""
+        return [(line.sku, line.units_short) for line in self.lines if line.units_short]
 
 
 class OrderPageStore:
@@ -106,7 +122,13 @@ class OrderPageStore:
     def page(self, channel: str, external_id: str) -> OrderPage | None:
         """One order; None: there is none."""
         query = self._orders().add_columns(
-            ORDER.c.id, ORDER.c.delivery_method, ORDER.c.country, ORDER.c.postal_code, ORDER.c.routing
+            ORDER.c.id,
+            ORDER.c.delivery_method,
+            ORDER.c.country,
+            ORDER.c.postal_code,
+            ORDER.c.routing,
+            ORDER.c.money_lines,
+            ORDER.c.currency,
         )
         row = self._connection.execute(
             query.where(CHANNEL.c.name == channel, ORDER.c.external_id == external_id)
@@ -119,7 +141,9 @@ class OrderPageStore:
             " ".join(part for part in (row.postal_code, row.country) if part),
             self._lines(row.id),
             self._parts(row.id),
-            row.routing or {},
+            (row.routing or {}).get("locations", {}),
+            (row.routing or {}).get("bill", {}),
+            [{**line, "currency": row.currency} for line in row.money_lines],
         )
 
     @staticmethod

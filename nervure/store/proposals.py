@@ -71,6 +71,22 @@ class ProposalSeen:
     chosen: str | None
     options: tuple[OptionSeen, ...]
 
+    @property
+    def sentence(self) -> str:
+        """What was proposed for missing units, and what became of it."""
+        head = f"{self.opened_at:%Y-%m-%d %H:%M} UTC, {self.units} of {self.sku} missing"
+        chosen = next((one.reason for one in self.options if one.key == self.chosen), "")
+        match self.state:
+            case "chosen":
+                return f"{head}: {self.ended_by} chose {self.chosen}: {chosen}"
+            case "open":
+                keys = ", ".join(one.key for one in self.options)
+                return f"{head}: proposed {keys}, to be answered by {self.expires_at:%Y-%m-%d %H:%M} UTC"
+            case "expired":
+                return f"{head}: nobody answered by {self.expires_at:%Y-%m-%d %H:%M} UTC"
+            case _:
+                return f"{head}: withdrawn, the units came or the order changed"
+
 
 @dataclass(frozen=True, slots=True)
 class ProposalState:

@@ -24,7 +24,6 @@ from nervure.store.orders import (
     OUTBOX,
     POINT,
     RELEASED_STATES,
-    SHORTFALL,
     TASK,
 )
 from nervure.store.publications import PUBLICATION, PublicationStore
@@ -269,48 +268,6 @@ class ReportStore:
         if not with_suppliers:
             query = query.where(LOCATION.c.kind != LocationKind.SUPPLIER.value)
         return list(self._connection.execute(query).scalars())
-
-    def channels_with(self, order: str) -> list[str]:
-        """The channels that have an order of this external id or number."""
-        query = (
-            sa.select(CHANNEL.c.name)
-            .join(ORDER, ORDER.c.channel_id == CHANNEL.c.id)
-            .where(sa.or_(ORDER.c.external_id == order, ORDER.c.number == order))
-            .distinct()
-            .order_by(CHANNEL.c.name)
-        )
-        return list(self._connection.execute(query).scalars())
-
-    def routing(self, channel: str, order: str) -> dict[str, Any] | None:
-        """Why an order is served from where it is, and what of it is no goods; None: unknown order."""
-        row = self._connection.execute(
-            sa.select(ORDER.c.id, ORDER.c.routing, ORDER.c.money_lines, ORDER.c.currency)
-            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(CHANNEL.c.name == channel, sa.or_(ORDER.c.external_id == order, ORDER.c.number == order))
-        ).first()
-        if row is None:
-            return None
-        served = self._connection.execute(
-            sa.select(LOCATION.c.code, FULFILLMENT.c.state, ITEM.c.sku, FULFILLMENT_LINE.c.units)
-            .join(FULFILLMENT, FULFILLMENT.c.id == FULFILLMENT_LINE.c.fulfillment_order_id)
-            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
-            .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
-            .join(ITEM, ITEM.c.id == LINE.c.item_id)
-            .where(FULFILLMENT.c.order_id == row.id, FULFILLMENT_LINE.c.units > 0)
-        ).all()
-        short = self._connection.execute(
-            sa.select(ITEM.c.sku, SHORTFALL.c.units)
-            .join(LINE, LINE.c.id == SHORTFALL.c.order_line_id)
-            .join(ITEM, ITEM.c.id == LINE.c.item_id)
-            .where(LINE.c.order_id == row.id, SHORTFALL.c.units > 0)
-        ).all()
-        return {
-            "reasons": (row.routing or {}).get("locations", {}),
-            "bill": (row.routing or {}).get("bill", {}),
-            "served": [{"location": s.code, "state": s.state, "sku": s.sku, "units": s.units} for s in served],
-            "shortfalls": [{"sku": s.sku, "units": s.units} for s in short],
-            "money_only": [{**line, "currency": row.currency} for line in row.money_lines],
-        }
 
     def _count(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
         return int(

@@ -11,6 +11,7 @@ from schemas.orders import Customer, Delivery, DeliveryMethod
 from tests.nervure.operations.caps import hat_shop, order, policy, state
 from tests.nervure.operations.scripted import advance, looking
 from tests.nervure.service.test_app import HOME, JANE, PERSONAL, Client, served
+from tests.nervure.service.test_console import text
 from tests.nervure.world import an_order, fresh_sqlite
 
 
@@ -116,3 +117,12 @@ def test_the_staff_chooses_by_the_order_and_names_the_line_where_it_must(hub: Hu
     assert client.get("/orders/shop/1/options").status_code == 404
     assert client.post("/orders/shop/1/options", json={"option": "cancel", "by": "Bo"}).status_code == 409
     assert client.post("/orders/shop/1/options", json={"option": "cancel"}).status_code == 422
+
+
+def test_the_page_of_the_order_tells_what_was_proposed_and_what_became_of_it(client: Client) -> None:
+    before = text(client.get("/order?name=1").text)
+    assert "What was proposed instead 2026-03-02 09:00 UTC, 1 of RED missing: proposed variant:BLUE" in before
+    assert client.post(link_of(client), json={"option": "variant:BLUE"}).status_code == 200
+    after = client.get("/order?name=1").text
+    assert "1 of RED missing: the customer chose variant:BLUE: BLUE by group caps" in text(after)
+    assert not [word for word in PERSONAL if word in after]
