@@ -7,8 +7,6 @@ client, whose connections wait for each answer (a closed loop).
 
 import json
 import random
-import socket
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -16,7 +14,7 @@ from decimal import Decimal
 
 from bench.databases import Kind
 from bench.figures import Figure, Say, beside, interleave, rounded
-from bench.servers import free_port, service
+from bench.servers import free_port, send_all, service
 from bench.shelves import NOW, skus
 from bench.sizes import Sizes
 from nervure.clock import SystemClock
@@ -143,48 +141,11 @@ def _plan_all(asked: Sequence[Asked], latencies: list[float]) -> float:
 
 def _call_all(port: int, baskets: Sequence[Basket], connections: int) -> tuple[list[float], float]:
     """Asks for all of them on so many connections: how long each took, and all together."""
-    found: list[list[float]] = [[] for _ in range(connections)]
-    begin = threading.Barrier(connections + 1)
-    threads = [
-        threading.Thread(target=_ask, args=(port, baskets[n::connections], begin, found[n]), daemon=True)
-        for n in range(connections)
-    ]
-    for thread in threads:
-        thread.start()
-    begin.wait()
-    started = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    seconds = time.perf_counter() - started
-    done = [latency for latencies in found for latency in latencies]
-    assert len(done) == len(baskets), "a basket was not promised"
-    return done, seconds
+    return send_all(port, [_request(port, one) for one in baskets], connections, _is_promised)
 
 
-def _ask(port: int, baskets: Sequence[Basket], begin: threading.Barrier, latencies: list[float]) -> None:
-    """Plain sockets: a client library would take the cores from the server."""
-    requests = [_request(port, one) for one in baskets]
-    with socket.create_connection(("127.0.0.1", port)) as wire:
-        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        begin.wait()
-        for request in requests:
-            started = time.perf_counter()
-            wire.sendall(request)
-            head, body = _answer(wire)
-            if not head.startswith(b"HTTP/1.1 200") or not json.loads(body)["parcels"]:
-                return
-            latencies.append(time.perf_counter() - started)
-
-
-def _answer(wire: socket.socket) -> tuple[bytes, bytes]:
-    got = b""
-    while b"\r\n\r\n" not in got:
-        got += wire.recv(65_536)
-    head, _, body = got.partition(b"\r\n\r\n")
-    [length] = [int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
-    while len(body) < length:
-        body += wire.recv(65_536)
-    return head, body
+def _is_promised(head: bytes, body: bytes) -> bool:
+    return head.startswith(b"HTTP/1.1 200") and bool(json.loads(body)["parcels"])
 
 
 def _request(port: int, basket: Basket) -> bytes:

@@ -6,8 +6,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -64,3 +65,62 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+Accepts = Callable[[bytes, bytes], bool]
+"""Whether an answer, its head and its body, is the right one."""
+
+
+def send_all(port: int, requests: Sequence[bytes], connections: int, accepts: Accepts) -> tuple[list[float], float]:
+    """Sends requests on so many connections at once; answers how long each took, and all together, in seconds.
+
+    Plain sockets: a client library would take the cores from the server.
+    """
+    found: list[list[float]] = [[] for _ in range(connections)]
+    begin = threading.Barrier(connections + 1)
+    threads = [
+        threading.Thread(target=_send, args=(port, requests[n::connections], begin, found[n], accepts), daemon=True)
+        for n in range(connections)
+    ]
+    for thread in threads:
+        thread.start()
+    begin.wait()
+    started = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - started
+    done = [latency for latencies in found for latency in latencies]
+    assert len(done) == len(requests), "a request was not answered as it must be"
+    return done, seconds
+
+
+def _send(
+    port: int, requests: Sequence[bytes], begin: threading.Barrier, latencies: list[float], accepts: Accepts
+) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as wire:
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        begin.wait()
+        for request in requests:
+            started = time.perf_counter()
+            wire.sendall(request)
+            if not accepts(*_answer(wire)):
+                return
+            latencies.append(time.perf_counter() - started)
+
+
+def _answer(wire: socket.socket) -> tuple[bytes, bytes]:
+    got = b""
+    while b"\r\n\r\n" not in got:
+        got += _more(wire)
+    head, _, body = got.partition(b"\r\n\r\n")
+    [length] = [int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+    while len(body) < length:
+        body += _more(wire)
+    return head, body
+
+
+def _more(wire: socket.socket) -> bytes:
+    more = wire.recv(65_536)
+    if not more:
+        raise ConnectionError("the server hung up in the middle of an answer")
+    return more

@@ -7,10 +7,7 @@ are processes of their own, and so is this client, whose connections wait for ea
 import base64
 import hashlib
 import hmac
-import socket
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
@@ -18,7 +15,7 @@ import sqlalchemy as sa
 
 from bench.databases import Kind
 from bench.figures import Figure, Say, beside, interleave, rounded
-from bench.servers import bare, free_port, service
+from bench.servers import bare, free_port, send_all, service
 from bench.shops import CHANNEL_NAME, SECRET, STOCK_POINT, TOKEN, an_order_webhook
 from bench.sizes import Sizes
 from nervure.operations.results import percentile
@@ -59,22 +56,8 @@ class Client:
 
     def rate(self, side: str, port: int, webhooks: int, connections: int) -> float:
         """Answers webhooks accepted a second."""
-        shares = [[self._request(port) for _ in range(webhooks // connections)] for _ in range(connections)]
-        found: list[list[float]] = [[] for _ in shares]
-        begin = threading.Barrier(connections + 1)
-        threads = [
-            threading.Thread(target=_send_all, args=(port, share, begin, latencies), daemon=True)
-            for share, latencies in zip(shares, found, strict=True)
-        ]
-        for thread in threads:
-            thread.start()
-        begin.wait()
-        started = time.perf_counter()
-        for thread in threads:
-            thread.join()
-        seconds = time.perf_counter() - started
-        done = [latency for latencies in found for latency in latencies]
-        assert len(done) == sum(len(share) for share in shares), "a webhook was not answered with 200"
+        requests = [self._request(port) for _ in range(webhooks // connections * connections)]
+        done, seconds = send_all(port, requests, connections, lambda head, _: head.startswith(b"HTTP/1.1 200"))
         self.latencies.setdefault(side, []).extend(done)
         if side == "ours":
             self.accepted += len(done)
@@ -94,22 +77,6 @@ class Client:
         }
         head = f"POST /webhooks/{CHANNEL_NAME} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items())
         return head.encode() + b"\r\n" + body
-
-
-def _send_all(port: int, requests: Sequence[bytes], begin: threading.Barrier, latencies: list[float]) -> None:
-    """Plain sockets: a client library would take the cores from the servers."""
-    with socket.create_connection(("127.0.0.1", port)) as wire:
-        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        begin.wait()
-        for request in requests:
-            started = time.perf_counter()
-            wire.sendall(request)
-            answer = b""
-            while b"\r\n\r\n" not in answer and (more := wire.recv(4_096)):
-                answer += more
-            if not answer.startswith(b"HTTP/1.1 200"):
-                return
-            latencies.append(time.perf_counter() - started)
 
 
 def measure(kind: Kind, sizes: Sizes, say: Say) -> Iterator[Figure]:
