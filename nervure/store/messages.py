@@ -18,6 +18,7 @@ from nervure.store.orders import (
     ORDER,
     OUTBOX,
     PERSON,
+    TOLD_OF,
     OrderStore,
 )
 from nervure.store.restores import MAY_BE_WITH_SUPPLIER
@@ -59,8 +60,7 @@ class Handover(NamedTuple):
 
 def _has_open_acceptance() -> sa.Exists:
     """Whether a shipment of the outbox belongs to an order whose acceptance is still to be told."""
-    number = sa.func.substr(OUTBOX.c.reference, len("fulfillment:") + 1)
-    shipped = sa.case((OUTBOX.c.kind == "shipment", sa.cast(number, FULFILLMENT.c.id.type)))
+    shipped = sa.case((OUTBOX.c.kind == "shipment", TOLD_OF))
     order = sa.select(FULFILLMENT.c.order_id).where(FULFILLMENT.c.id == shipped).correlate(OUTBOX).scalar_subquery()
     older = OUTBOX.alias("acceptance")
     return (

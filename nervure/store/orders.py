@@ -44,6 +44,9 @@ CUT = tables.of(tables.LineCutRow)
 RETURN = tables.of(tables.GoodsReturnRow)
 RETURN_LINE = tables.of(tables.GoodsReturnLineRow)
 OUTBOX = tables.of(tables.OutboxRow)
+TOLD_OF = OUTBOX.c.payload["fulfillment_order"].as_integer()
+"""The fulfillment order that a message of the outbox is about; its reference may say more than that."""
+
 CHANNEL = tables.of(tables.ChannelRow)
 LISTING = tables.of(tables.ListingRow)
 LOCATION = tables.of(tables.LocationRow)

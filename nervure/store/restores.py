@@ -19,6 +19,7 @@ from nervure.store.orders import (
     POINT,
     POINT_LOCATION,
     SHORTFALL,
+    TOLD_OF,
     OrderStore,
 )
 from nervure.store.statements import CHANGE, insert_new
@@ -34,11 +35,9 @@ SILENCE = timedelta(seconds=180)
 RESTORED = "database_restored"
 """The task of a person who must look at what cannot be heard again."""
 
-_FULFILLMENT = sa.cast(sa.func.substr(OUTBOX.c.reference, len("fulfillment:") + 1), FULFILLMENT.c.id.type)
-
 MAY_BE_WITH_SUPPLIER = (
     sa.select(RESTORE.c.id)
-    .join(FULFILLMENT, FULFILLMENT.c.id == sa.case((OUTBOX.c.kind == "drop_ship", _FULFILLMENT)))
+    .join(FULFILLMENT, FULFILLMENT.c.id == sa.case((OUTBOX.c.kind == "drop_ship", TOLD_OF)))
     .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
     .where(
         RESTORE.c.suppliers_told_at.is_(None),
@@ -280,7 +279,7 @@ class RestoreStore:
         query = (
             sa.select(FULFILLMENT.c.id, OUTBOX.c.target, ORDER.c.number)
             .select_from(OUTBOX)
-            .join(FULFILLMENT, FULFILLMENT.c.id == sa.case((OUTBOX.c.kind == "drop_ship", _FULFILLMENT)))
+            .join(FULFILLMENT, FULFILLMENT.c.id == sa.case((OUTBOX.c.kind == "drop_ship", TOLD_OF)))
             .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
             .where(OUTBOX.c.state.in_(["waiting", "leased"]), MAY_BE_WITH_SUPPLIER)
             .order_by(FULFILLMENT.c.id)

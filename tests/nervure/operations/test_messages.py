@@ -62,9 +62,9 @@ def test_a_channel_that_takes_no_shipments_is_not_asked(filled: Database) -> Non
     assert (shop.asked, outbox(hub)[0][0]) == (0, "done")
 
 
-def test_a_refused_message_becomes_a_task_and_is_not_sent_again(filled: Database) -> None:
+def test_a_refused_message_becomes_a_task_and_is_not_sent_again(both: Database) -> None:
     shop = ScriptedShop(error=RefusedError("order 1 was archived"))
-    hub = shipped(filled, shop)
+    hub = shipped(both, shop)
     with looking(hub) as world:
         [number] = world.fulfillment_numbers("1")
     assert send_messages(hub) == 1
@@ -75,9 +75,9 @@ def test_a_refused_message_becomes_a_task_and_is_not_sent_again(filled: Database
     assert (send_messages(hub), outbox(hub)[0][:2]) == (0, ("dead", 1))
 
 
-def test_a_message_that_may_succeed_later_waits_longer_and_longer(filled: Database) -> None:
+def test_a_message_that_may_succeed_later_waits_longer_and_longer(both: Database) -> None:
     shop = ScriptedShop(error=UnavailableError("shop is down"))
-    hub = shipped(filled, shop)
+    hub = shipped(both, shop)
     waits = []
     for _ in range(11):
         assert send_messages(hub) == 1
@@ -107,9 +107,9 @@ def test_how_long_a_message_waits_follows_from_what_went_wrong(
     assert outbox(hub) == [("waiting", 1, seconds)]
 
 
-def test_one_failing_message_holds_back_no_other(filled: Database) -> None:
+def test_one_failing_message_holds_back_no_other(both: Database) -> None:
     shop, market = ScriptedShop(error=UnavailableError("down")), ScriptedShop()
-    hub = scripted_hub(filled, {"shop": shop, "market": market})
+    hub = scripted_hub(both, {"shop": shop, "market": market})
     hear(hub, "shop", order_of(an_order("1", {"BOLT": 1})))
     hear(hub, "market", order_of(an_order("2", {"BOLT": 1}, channel="market")))
     with looking(hub) as world:
@@ -275,9 +275,9 @@ def test_a_message_whose_sender_died_is_sent_when_its_lease_is_over(
     assert len(shop.shipments) == 1
 
 
-def test_every_line_is_accepted_that_can_be_served_and_only_once(filled: Database) -> None:
+def test_every_line_is_accepted_that_can_be_served_and_only_once(both: Database) -> None:
     shop = ScriptedShop()
-    hub = scripted_hub(filled, {"shop": shop}, capabilities={"shop": capable(must_accept_orders=True)})
+    hub = scripted_hub(both, {"shop": shop}, capabilities={"shop": capable(must_accept_orders=True)})
     waiting = an_order("1", {"BOLT": 2, "NUT": 9}, state=OrderState.AWAITING_ACCEPTANCE)
     hear(hub, "shop", order_of(waiting))
     hear(hub, "shop", order_of(waiting.model_copy(update={"updated_at": START + timedelta(seconds=1)})))
@@ -300,9 +300,9 @@ def partly_shipped(database: Database, shop: ScriptedShop, bought: list[Bought])
     return hub
 
 
-def test_an_order_whose_rest_is_canceled_is_told_as_complete_once(filled: Database) -> None:
+def test_an_order_whose_rest_is_canceled_is_told_as_complete_once(both: Database) -> None:
     shop = ScriptedShop()
-    hub = partly_shipped(filled, shop, [Bought("BOLT", 6)])  # five in Paris, two in Lyon
+    hub = partly_shipped(both, shop, [Bought("BOLT", 6)])  # five in Paris, two in Lyon
     [before] = shop.shipments.values()
     for minute in (1, 2):
         hear(hub, "shop", order_of(an_order("1", [Bought("BOLT", 6, 1)], minute=minute)))
@@ -316,9 +316,9 @@ def test_an_order_whose_rest_is_canceled_is_told_as_complete_once(filled: Databa
     assert references == [f"fulfillment:{number}", f"fulfillment:{number}:completes"]
 
 
-def test_an_order_whose_shortfall_is_canceled_is_told_as_complete(filled: Database) -> None:
+def test_an_order_whose_shortfall_is_canceled_is_told_as_complete(both: Database) -> None:
     shop = ScriptedShop()
-    hub = partly_shipped(filled, shop, [Bought("BOLT", 5), Bought("NUT", 50)])
+    hub = partly_shipped(both, shop, [Bought("BOLT", 5), Bought("NUT", 50)])
     with looking(hub) as world:
         assert world.open_tasks()["shortfall"] == 1
         short = world.lines("1")["1-2"][2]
@@ -334,18 +334,18 @@ def test_an_order_whose_shortfall_is_canceled_is_told_as_complete(filled: Databa
         assert world.open_tasks() == {}
 
 
-def test_an_order_of_which_something_is_still_here_is_not_told_as_complete(filled: Database) -> None:
+def test_an_order_of_which_something_is_still_here_is_not_told_as_complete(both: Database) -> None:
     shop = ScriptedShop()
-    hub = partly_shipped(filled, shop, [Bought("BOLT", 7)])
+    hub = partly_shipped(both, shop, [Bought("BOLT", 7)])
     hear(hub, "shop", order_of(an_order("1", [Bought("BOLT", 7, 1)], minute=1)))
     assert send_messages(hub) == 0
     with looking(hub) as world:
         assert world.rows(OUTBOX) == 1
 
 
-def test_an_order_that_is_canceled_before_anything_left_is_not_told_as_shipped(filled: Database) -> None:
+def test_an_order_that_is_canceled_before_anything_left_is_not_told_as_shipped(both: Database) -> None:
     shop = ScriptedShop()
-    hub = scripted_hub(filled, {"shop": shop})
+    hub = scripted_hub(both, {"shop": shop})
     hear(hub, "shop", order_of(an_order("1", {"BOLT": 2})))
     hear(hub, "shop", order_of(an_order("1", [Bought("BOLT", 2, 2)], minute=1)))
     with looking(hub) as world:
