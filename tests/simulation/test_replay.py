@@ -92,7 +92,6 @@ def test_a_small_day_ends_right(database: Database) -> None:
     assert (written["lost"], written["rows_read"], written["speed"]) == (0, history.rows_read, 6_000)
 
 
-@pytest.mark.soak  # on a busy machine the people's own book of what was wrong can miss a step: README says so
 def test_a_day_with_wrong_records_ends_right_and_lets_nobody_down_who_could_be_served() -> None:
     with fresh_sqlite() as database:
         report = Replay(small_day(), database, speed=6_000, tell=no_word, accuracy=0.0).run()
