@@ -2,12 +2,12 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError, UnknownError
-from nervure.orders.costs import AS_EVER, euros
+from nervure.orders.costs import AS_EVER, Costs, euros
 from nervure.orders.routing import Plan, Wanted, route
 from nervure.orders.rules import Goal, Way
 from nervure.store.catalogue import CatalogueStore
@@ -15,6 +15,7 @@ from nervure.store.database import Connection
 from nervure.store.routing import Question, RoutingStore
 from nervure.store.stock import StockStore
 from schemas.orders import DeliveryMethod
+from schemas.routing import RoutingMethod
 
 PROMISE_NODES = 3_000
 """A customer waits: the search of a promise is shorter than that of an order, which may find a cheaper plan."""
@@ -47,12 +48,17 @@ class Promise:
     """A plan that holds while nobody else takes the units. `arrives_on` None: nothing can be promised.
 
     `cost` is in euros; None where the merchant has said nothing of costs. `missing`: units by sku.
+    `is_proved`: no plan is cheaper, and none has fewer missing units. Else one could be cheaper by `gap` euros at most,
+    or have fewer missing by `missing_gap` units at most: the order, which is planned with more work, may be served so.
     """
 
     arrives_on: date | None
     parcels: tuple[PromisedParcel, ...]
     missing: dict[str, int]
     cost: str | None
+    is_proved: bool
+    gap: str | None
+    missing_gap: int
 
     @property
     def is_complete(self) -> bool:
@@ -80,32 +86,35 @@ def promise(hub: Hub, basket: Basket) -> Promise:
             raise UnknownError(f"no channel {basket.channel!r}")
         if unknown:
             raise UnknownError(f"no item {unknown[0]!r}")
-        goal = Goal(basket.method, basket.country, basket.postal_code, now)
-        plan = _plan(connection, hub, basket, Question(channels[basket.channel], goal, basket.stock_point), ids)
+        goal = Goal(basket.method, basket.country, basket.postal_code, now, basket.channel)
+        plan, costs = _plan(connection, hub, basket, Question(channels[basket.channel], goal, basket.stock_point), ids)
         ways = RoutingStore(connection, now).ways({pick.location_id for pick in plan.picks}, goal)
         codes = {number: code for code, number in catalogue.location_ids().items()}
-        priced = RoutingStore(connection, now).routing().costs != AS_EVER
-    return _promised(basket, plan, ways, codes, priced=priced)
+    return _promised(basket, plan, ways, codes, costs)
 
 
-def _plan(connection: Connection, hub: Hub, basket: Basket, question: Question, ids: dict[str, int]) -> Plan:
+def _plan(
+    connection: Connection, hub: Hub, basket: Basket, question: Question, ids: dict[str, int]
+) -> tuple[Plan, Costs]:
     now = hub.clock.now()
     store, stock = RoutingStore(connection, now), StockStore(connection, now)
-    candidates = store.candidates(question, with_suppliers=not store.is_gated(question.channel_id))
     parts_of = stock.parts_of(set(ids.values()))
-    grams_of = store.grams_of(set(ids.values()))
+    parts = {part for made_of in parts_of.values() for part in made_of}
+    known = store.goods_of(parts | set(ids.values()))
+    goal = replace(question.goal, goods={part: known[part] for part in parts})
+    candidates = store.candidates(replace(question, goal=goal), with_suppliers=not store.is_gated(question.channel_id))
     wanted = [
-        Wanted(number, units, parts_of[ids[sku]], grams_of[ids[sku]])
+        Wanted(number, units, parts_of[ids[sku]], known[ids[sku]].grams)
         for number, (sku, units) in enumerate(basket.lines)
     ]
-    there = stock.at_items({part for parts in parts_of.values() for part in parts})
+    there = stock.at_items(parts)
     free = {place: one.available_to_promise for place, one in there.items()}
     may_split = basket.method is DeliveryMethod.SHIP
-    costs = store.routing().costs
-    return route(wanted, candidates, free, may_split=may_split, costs=costs, max_nodes=PROMISE_NODES)
+    costs = store.costs()
+    return route(wanted, candidates, free, may_split=may_split, costs=costs, max_nodes=PROMISE_NODES), costs
 
 
-def _promised(basket: Basket, plan: Plan, ways: dict[int, Way], codes: dict[int, str], *, priced: bool) -> Promise:
+def _promised(basket: Basket, plan: Plan, ways: dict[int, Way], codes: dict[int, str], costs: Costs) -> Promise:
     units: dict[int, Counter[str]] = defaultdict(Counter)
     missing: Counter[str] = Counter()
     for pick in plan.picks:
@@ -117,4 +126,13 @@ def _promised(basket: Basket, plan: Plan, ways: dict[int, Way], codes: dict[int,
         for location, inside in units.items()
     )
     arrives = max((parcel.arrives_on for parcel in parcels), default=None)
-    return Promise(arrives, parcels, dict(missing), euros(plan.cost) if priced and plan.picks else None)
+    is_priced = costs != AS_EVER
+    return Promise(
+        arrives,
+        parcels,
+        dict(missing),
+        cost=euros(plan.cost) if is_priced and plan.picks else None,
+        is_proved=costs.method is RoutingMethod.COST and not plan.gap and not plan.missing_gap,
+        gap=euros(plan.gap) if is_priced else None,
+        missing_gap=plan.missing_gap,
+    )

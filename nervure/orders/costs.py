@@ -43,12 +43,24 @@ AS_EVER = Costs()
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a supplier may be given of one order: worth `min_value` micros or more, and `max_units` units or fewer.
+
+    `values`: by item, what a unit costs there, in micros; what is not known counts nothing.
+    """
+
+    min_value: int = 0
+    max_units: int | None = None
+    values: Mapping[int, int] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What holds at one location for one order. Amounts are micros.
 
-    `shipping` is the price list of the zone. `days_late`: whole days after the promise. `unit_costs`: by item, of one
-    unit, the risk that it is not found; `reliefs`: by item, what selling it here saves. `keep_units` stay there of
-    each item. `dropped`: the rule by which the location is out.
+    `shipping` is the price list of the zone. `days_late`: whole days after the promise. `not_found`: of one unit, the
+    risk that it is not found; `reliefs`: by item, what selling it here saves. `keep_units` stay there of each item.
+    `barred`: by item, the rule by which it is not taken here. `dropped`: the rule by which the location is out.
     """
 
     handling: int = 0
@@ -57,6 +69,8 @@ class Terms:
     not_found: int = 0
     reliefs: Mapping[int, int] = field(default_factory=dict, hash=False)
     keep_units: int = 0
+    barred: Mapping[int, str] = field(default_factory=dict, hash=False)
+    limits: Limits | None = None
     dropped: str | None = None
 
 

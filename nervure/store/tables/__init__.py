@@ -45,7 +45,7 @@ from nervure.store.tables.serials import SerialClaimRow, SerialRow
 from nervure.store.tables.shadow import ShadowDayRow
 from nervure.store.tables.skus import ItemAliasRow, ItemEventRow
 from nervure.store.tables.stock import ClaimRow, SafetyStockRow, StockLevelRow, StockMovementRow, StockObservationRow
-from nervure.store.tables.suppliers import SupplierFeedRow, SupplierOfferRow
+from nervure.store.tables.suppliers import SupplierFeedRow, SupplierOfferRow, SupplierRequestRow
 from nervure.store.tables.transfers import TransferArrivalRow, TransferLineRow, TransferRow
 
 __all__ = [
@@ -108,6 +108,7 @@ __all__ = [
     "StockPointRow",
     "SupplierFeedRow",
     "SupplierOfferRow",
+    "SupplierRequestRow",
     "TaskRow",
     "TransferArrivalRow",
     "TransferLineRow",
