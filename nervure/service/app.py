@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from nervure.operations.hub import Hub
 from nervure.operations.staff import adjust, receive, ship_fulfillment
 from nervure.operations.webhooks import MAX_BODY_BYTES, WebhookRefusedError, take_webhook
-from nervure.service import console, counts, desk, desk_pages, promises, reservations, serials
+from nervure.service import console, counts, desk, desk_pages, promises, reservations, serials, suppliers
 from nervure.service.hub import REFUSALS, TheHub, refused
 from nervure.store.reports import ReportStore
 from schemas.base import MAX_UNITS
@@ -42,7 +42,15 @@ def create_app(open_hub: OpenHub, *, api_token: str | None) -> FastAPI:
     app.include_router(desk_pages.router)
     for error, handler in desk_pages.HANDLERS.items():
         app.add_exception_handler(error, handler)
-    for more in (console.router, counts.router, desk.router, promises.router, reservations.router, serials.router):
+    for more in (
+        console.router,
+        counts.router,
+        desk.router,
+        promises.router,
+        reservations.router,
+        serials.router,
+        suppliers.router,
+    ):
         app.include_router(more, dependencies=[Depends(signed_in)])
     return app
 
