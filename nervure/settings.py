@@ -231,6 +231,7 @@ def load_text(text: str, *, folder: Path, name: str = FILE_NAME) -> Settings:
     _check_names(settings, name)
     for location in settings.locations:
         _check_master(settings, location, name)
+        _check_contract(settings, location, name)
     return settings
 
 
@@ -376,6 +377,20 @@ def _check_stock_points(settings: Settings, name: str) -> None:
                 where = f"{name}: stock point {point!r} of channel {channel.account.name!r} names location {code!r}"
                 if kinds.get(code) is LocationKind.IN_TRANSIT:
                     raise SettingsError(f"{where}: what is in transit cannot be sold")
+
+
+def _check_contract(settings: Settings, location: LocationSection, name: str) -> None:
+    """A contract is a supplier's, and names channels that are there."""
+    contract = location.routing.contract if location.routing else None
+    if contract is None:
+        return
+    if location.kind is not LocationKind.SUPPLIER:
+        raise SettingsError(f"{name}: location {location.code!r} has a contract, and is no supplier's")
+    unknown = sorted(set(contract.channels) - {channel.account.name for channel in settings.channels})
+    if unknown:
+        raise SettingsError(
+            f"{name}: the contract of location {location.code!r} names channel {unknown[0]!r}, which is not declared"
+        )
 
 
 def _check_master(settings: Settings, location: LocationSection, name: str) -> None:

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from schemas.base import Canonical, Gtin, NonNegativeUnits, PositiveUnits, Sku
+from schemas.base import Canonical, Code, Gtin, NonNegativeUnits, PositiveUnits, Sku
 
 
 class ItemKind(StrEnum):
@@ -32,6 +32,8 @@ class Item(Canonical):
     """The record behind a sku. A kit holds no stock of its own: its parts do.
 
     `components`: what a kit is sold as. `recipe`: what a simple item is assembled from; it is kept as goods.
+    `temperature_class`, `size_class`: what a location must be able to take to serve it, in the merchant's own words;
+    None: any location can. A kit needs what its parts need.
     """
 
     sku: Sku
@@ -44,6 +46,8 @@ class Item(Canonical):
     lot_tracking: LotTracking = LotTracking.NONE
     tax_class: str | None = None
     weight_grams: NonNegativeUnits | None = None
+    temperature_class: Code | None = None
+    size_class: Code | None = None
     serial_tracking: bool = False
 
     @model_validator(mode="after")
@@ -52,6 +56,8 @@ class Item(Canonical):
             raise ValueError(f"{self.sku!r}: a kit has components, a simple item has none")
         if self.kind is ItemKind.KIT and (self.recipe or self.lot_tracking is not LotTracking.NONE):
             raise ValueError(f"{self.sku!r}: a kit holds no stock, so it has neither a recipe nor lots")
+        if self.kind is ItemKind.KIT and (self.temperature_class or self.size_class):
+            raise ValueError(f"{self.sku!r}: a kit needs what its parts need: give the class to them")
         for parts in (self.components, self.recipe):
             skus = [component.sku for component in parts]
             if len(set(skus)) != len(skus) or self.sku in skus:

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from schemas.base import Canonical, Code, CountryCode
+from schemas.base import Canonical, Code, CountryCode, Sku
 
 
 class RoutingMethod(StrEnum):
@@ -80,12 +80,56 @@ class Zone(Canonical):
         )
 
 
+class Markdown(Canonical):
+    """What selling slow stock of our own saves, in euros for each unit.
+
+    Slow is what lies at a location for at least `window_days` and would last there for more than `days_of_cover` at
+    the pace of these days. `skus`: what is to be sold off, and the relief of each, wherever it lies.
+    """
+
+    relief: Euros = Decimal(0)
+    days_of_cover: Annotated[int, Field(gt=0, le=10_000)] | None = None
+    window_days: Annotated[int, Field(gt=0, le=3_650)] = 90
+    skus: dict[Sku, Euros] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _says_what_is_slow(self) -> Self:
+        if bool(self.relief) != (self.days_of_cover is not None):
+            raise ValueError("markdown: relief and days_of_cover are said together, or neither")
+        return self
+
+
+class Contract(Canonical):
+    """What a supplier serves by its contract. What is not said is not limited.
+
+    `countries`, `channels`: for these only. `min_order`: what it is given of one order is worth at least so many
+    euros, at the prices of its feed. `daily_units`: no more in a day, in its location's time zone. `valid_from`,
+    `valid_to`: the first and the last day, there. `is_void_if_silent`: what it does not accept in time it may not
+    send any more.
+    """
+
+    countries: tuple[CountryCode, ...] = ()
+    channels: tuple[Code, ...] = ()
+    min_order: Euros = Decimal(0)
+    daily_units: Annotated[int, Field(ge=0)] | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    is_void_if_silent: bool = False
+
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Self:
+        if self.valid_from is not None and self.valid_to is not None and self.valid_to < self.valid_from:
+            raise ValueError("contract: valid_to is before valid_from")
+        return self
+
+
 class RoutingSettings(Canonical):
     """What holds for every order. Amounts are euros; what is not said costs nothing.
 
     `promise_days`: so many days after it was placed an order is to arrive; `late_day` is for each day more.
     `dispatch_within_days`: a location that cannot send in so many days is out.
-    `not_found`: what it costs if a unit is not found; times how often that happened at the location.
+    `not_found`: what it costs if a unit is not found; times how often that happened at the location. Before a location
+    has a history of its own it counts as having had `prior_orders`, of which `prior_share` were not found.
     """
 
     method: RoutingMethod = RoutingMethod.COST
@@ -96,6 +140,9 @@ class RoutingSettings(Canonical):
     promise_days: Annotated[int, Field(ge=0, le=365)] | None = None
     dispatch_within_days: Annotated[int, Field(ge=0, le=365)] | None = None
     not_found: Euros = Decimal(0)
+    prior_share: Annotated[float, Field(ge=0, le=1)] = 0.02
+    prior_orders: Annotated[int, Field(ge=1, le=100_000)] = 50
+    markdown: Markdown | None = None
     zones: tuple[Zone, ...] = ()
 
 
@@ -119,6 +166,8 @@ class LocationRouting(Canonical):
 
     `hours`: on days that are not named it is closed; none at all: it is always open. `cut_off`: what is routed later
     leaves on the next day that is open. `daily_orders`: no more in a day. `countries`: it sends to these only.
+    `classes`: of goods that need something special it takes these only; None: it takes everything. `contract`: of a
+    supplier's location.
     """
 
     handling: Euros = Decimal(0)
@@ -128,6 +177,8 @@ class LocationRouting(Canonical):
     daily_orders: Annotated[int, Field(ge=0)] | None = None
     countries: tuple[CountryCode, ...] = ()
     keep_units: Annotated[int, Field(ge=0)] = 0
+    classes: tuple[Code, ...] | None = None
+    contract: Contract | None = None
 
     def open_on(self, day: date) -> tuple[time, time | None] | None:
         """From when until when it is open on a day, by the clock on its wall; until None: midnight. None: closed."""

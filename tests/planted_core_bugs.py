@@ -48,6 +48,12 @@ SCOPE = "tests/nervure/store/test_scope.py"
 ANSWERS = "tests/nervure/publication/test_answers.py"
 MESSAGES = "tests/nervure/store/test_messages.py"
 TASKS = "tests/nervure/store/test_tasks.py"
+RULES = "tests/nervure/orders/test_rules.py"
+CONTRACTS = "tests/nervure/orders/test_contracts.py"
+SCORES = "tests/nervure/operations/test_scorecards.py"
+SILENCE = "tests/nervure/operations/test_silence.py"
+CARTS = "tests/nervure/operations/test_carts.py"
+PLACES = "tests/nervure/store/test_places.py"
 
 CORRUPTIONS = "tests/nervure/invariants/test_planted_corruptions.py tests/nervure/invariants/test_rules.py"
 DRIFTING = "tests/nervure/operations/test_drift.py"
@@ -1324,6 +1330,132 @@ BUGS = (
         "self._end_sessions(int(self._connection.execute(changed).scalar_one()))",
         "self._connection.execute(changed).scalar_one()",
         DESK_USERS,
+    ),
+    Bug(
+        "a contract ends a day before its last day",
+        "nervure/orders/rules.py",
+        "today > contract.valid_to",
+        "today >= contract.valid_to",
+        RULES,
+    ),
+    Bug(
+        "goods go where one of their classes is taken",
+        "nervure/orders/rules.py",
+        "sorted(goods.classes - set(own.classes))",
+        "[] if goods.classes & set(own.classes) else sorted(goods.classes)",
+        RULES,
+    ),
+    Bug(
+        "a location is dropped where it cannot take one of several goods",
+        "nervure/orders/rules.py",
+        "if untaken and len(untaken) == len(goal.goods):",
+        "if untaken:",
+        RULES,
+    ),
+    Bug(
+        "a cart that goes nowhere yet is judged by where it goes",
+        "nervure/orders/rules.py",
+        "if zones and zone is None and goal.has_destination:",
+        "if zones and zone is None:",
+        RULES,
+    ),
+    Bug(
+        "what a location cannot take is taken there all the same",
+        "nervure/orders/routing.py",
+        " if part not in terms.barred}",
+        "}",
+        PLACES,
+    ),
+    Bug(
+        "a supplier is given too little where it could be given enough",
+        "nervure/orders/contracts.py",
+        "    if not any(_breaks(one, demands, more, i) for i, one in limits.items()):",
+        "    if False:",
+        CONTRACTS,
+    ),
+    Bug(
+        "a plan that keeps to a contract claims to be proved",
+        "nervure/orders/contracts.py",
+        "return replace(best, missing_bound=found.missing_bound, bound=found.bound), left_out",
+        "return best, left_out",
+        CONTRACTS,
+    ),
+    Bug(
+        "a supplier's last units of the day are given twice",
+        "nervure/orders/contracts.py",
+        "            left -= more\n",
+        "",
+        CONTRACTS,
+    ),
+    Bug(
+        "what was refused for want of time counts as not found",
+        "nervure/store/places.py",
+        "            FULFILLMENT_EVENT.c.reason == RejectReason.NOT_FOUND.value,\n",
+        "",
+        PLACES,
+    ),
+    Bug(
+        "what came in yesterday is slow stock",
+        "nervure/store/places.py",
+        ", sa.func.max(levels.c.is_old) == 1",
+        "",
+        PLACES,
+    ),
+    Bug(
+        "what came back counts as sold",
+        "nervure/store/places.py",
+        ", MovementKind.RETURNED.value)",
+        ")",
+        PLACES,
+    ),
+    Bug(
+        "a supplier's later word makes its first one later",
+        "nervure/store/requests.py",
+        "sa.case((first < at, first), else_=sa.literal(at, first.type))",
+        "sa.literal(at, first.type)",
+        SCORES,
+    ),
+    Bug(
+        "a supplier's later word takes a refusal back",
+        "nervure/store/requests.py",
+        "sa.case((said > refused, said), else_=refused)",
+        "refused",
+        SCORES,
+    ),
+    Bug(
+        "an order that never reached its supplier counts as asked for",
+        "nervure/operations/suppliers.py",
+        "    RequestStore(connection, hub.clock.now()).withdraw(fulfillment_order_id)\n",
+        "",
+        SCORES,
+    ),
+    Bug(
+        "a supplier that answered is silent",
+        "nervure/store/requests.py",
+        "                REQUEST.c.answered_at.is_(None),\n                REQUEST.c.answer_by <= self._now,",
+        "                REQUEST.c.answer_by <= self._now,",
+        SILENCE,
+    ),
+    Bug(
+        "what nobody else has is taken from a silent supplier",
+        "nervure/operations/silence.py",
+        "            raise _NowhereElseError\n",
+        "            pass\n",
+        SILENCE,
+    ),
+    Bug(
+        "a cart is held at nobody's costs",
+        "nervure/orders/reservations.py",
+        "chosen = route(pooled, cart.pool, left, costs=cart.costs)",
+        "chosen = route(pooled, cart.pool, left)",
+        CARTS,
+    ),
+    Bug(
+        "a cart weighs nothing",
+        "nervure/orders/reservations.py",
+        "cart.grams.get(ask.item_id, 0)",
+        "0",
+        CARTS,
     ),
 )
 

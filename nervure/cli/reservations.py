@@ -1,11 +1,13 @@
 """`nervure stock reserve` and what follows: units held for a cart or a pending payment."""
 
+import re
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from nervure.cli.common import SettingsOption, fail, opened_hub, print_table
+from nervure.operations.carts import Destination
 from nervure.operations.reservations import (
     MAX_HOLD_MINUTES,
     Reservation,
@@ -29,14 +31,19 @@ def stock_reserve(
     reference: str,
     wishes: WishesArgument,
     minutes: Annotated[int, typer.Option(help="How long to hold.", min=1, max=MAX_HOLD_MINUTES)],
+    *,
     channel: Annotated[str | None, typer.Option(help="From whose places, where no location is named.")] = None,
+    country: Annotated[str | None, typer.Option(help="Where it would go, as two capital letters.")] = None,
+    postal_code: Annotated[str | None, typer.Option("--postal-code", help="The postal code there.")] = None,
     settings: SettingsOption = None,
 ) -> None:
     """Hold units for a cart or a pending payment: all of them or none."""
     wanted = [_read(text) for text in wishes]
     with opened_hub(settings) as hub:
         expires_at = hub.clock.now() + timedelta(minutes=minutes)
-        made = make_reservation(hub, reference, wanted, expires_at=expires_at, channel=channel)
+        made = make_reservation(
+            hub, reference, wanted, expires_at=expires_at, channel=channel, destination=_to(country, postal_code)
+        )
     _show(made)
 
 
@@ -68,6 +75,16 @@ def stock_convert(reference: str, channel: str, order: str, settings: SettingsOp
             typer.echo(f"order {order} of {channel} takes the units once it is heard and counts")
         case ended:
             typer.echo(f"{reference} was {ended} before: the order claims as any other does")
+
+
+def _to(country: str | None, postal_code: str | None) -> Destination | None:
+    if country is None:
+        if postal_code is not None:
+            fail("a postal code needs --country")
+        return None
+    if not re.fullmatch("[A-Z]{2}", country):
+        fail(f"--country {country!r} is not two capital letters")
+    return Destination(country, postal_code)
 
 
 def _read(text: str) -> Wish:

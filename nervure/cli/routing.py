@@ -59,6 +59,8 @@ def _as_document(found: OrderPage) -> dict[str, Any]:
 
 def _say_bill(bill: Mapping[str, Any]) -> None:
     proof = "no plan is cheaper" if bill["is_proved"] else f"at most {bill['gap']} above the cheapest"
+    if bill.get("missing_gap"):
+        proof = f"at most {bill['missing_gap']} units fewer might be missing"
     if bill["method"] != "cost":
         proof = f"in the order of {bill['method']}"
     say(f"{bill['cost']} euros, of that {bill['split']} for splitting; {proof}")

@@ -18,12 +18,13 @@ from nervure.store.stock import StockStore
 from schemas.items import Item, ItemKind, KitComponent, LotTracking
 
 OPTION = "option:"
-_FIELDS = ("title", "gtin", "tax_class", "weight_grams", "lot_tracking")
+_FIELDS = ("title", "gtin", "tax_class", "weight_grams", "lot_tracking", "temperature_class", "size_class")
 _ROUNDED = re.compile(r"^\d[.,]\d+E\+\d+$", re.IGNORECASE)
 
 
 class ItemLoader:
-    """Columns: sku, title, gtin, tax_class, weight_grams, lot_tracking, components, recipe, and `option:NAME`.
+    """Columns: sku, title, gtin, tax_class, weight_grams, lot_tracking, temperature_class, size_class, components,
+    recipe, and `option:NAME`.
 
     Components ("PART:2 OTHER:1") make a kit; a recipe, written alike, says what a simple item is assembled from.
     `skips_former_names`: a sku that its item has given up is left alone instead of being refused, as the settings
@@ -248,7 +249,8 @@ def _fields(row: Row) -> dict[str, Any]:
     if "lot_tracking" in found:
         found["lot_tracking"] = _as_tracking(found["lot_tracking"])
     # Whatever a field refuses by itself is refused before anything is compared.
-    Item(sku=row.cells["sku"], title=found.get("title") or "-", gtin=found.get("gtin"))
+    classes = {name: found.get(name) for name in ("temperature_class", "size_class")}
+    Item(sku=row.cells["sku"], title=found.get("title") or "-", gtin=found.get("gtin"), **classes)
     return found
 
 

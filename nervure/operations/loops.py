@@ -19,6 +19,7 @@ from nervure.operations.reservations import expire_reservations
 from nervure.operations.restores import beat
 from nervure.operations.shadow import take_sample
 from nervure.operations.shortfalls import keep_proposals, make_proposals
+from nervure.operations.silence import break_silence
 from nervure.operations.suppliers import pull_offers, pull_replies
 from nervure.operations.webhooks import callback_url
 from nervure.operations.windows import RETRY_PAUSE_SECONDS, Loops, Turn, Window
@@ -388,6 +389,7 @@ def _keep_times(window: Window) -> float:
     window.tally.count("desk", "fulfillment orders offered", offered)
     window.tally.count("desk", "not accepted in time, served from elsewhere", moved)
     window.tally.count("desk", "not fetched in time, for sale again", back)
+    window.tally.count("suppliers", "silent, served from elsewhere", break_silence(window.hub))
     return DESK_PERIOD_SECONDS
 
 

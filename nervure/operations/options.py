@@ -12,7 +12,6 @@ from nervure.orders.options import Option, in_order, kind_of, price_of, said_due
 from nervure.orders.reservations import Ask
 from nervure.orders.routing import Candidate, Wanted, route
 from nervure.store.backorders import BackorderStore
-from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.incoming import IncomingStore
 from nervure.store.orders import OrderStore
@@ -42,21 +41,16 @@ class _Look:
     stock: StockStore
     routing: RoutingStore
     orders: OrderStore
+    parts: Parts
     candidates: Sequence[Candidate]
 
     @classmethod
     def at(cls, hub: Hub, connection: Connection, short: Short) -> "_Look":
         now = hub.clock.now()
-        orders = OrderStore(connection, now)
-        return cls(
-            short,
-            hub,
-            connection,
-            StockStore(connection, now),
-            RoutingStore(connection, now),
-            orders,
-            orders.candidates(short.order_id),
-        )
+        orders, stock = OrderStore(connection, now), StockStore(connection, now)
+        parts = stock.parts_of([short.item_id])[short.item_id]
+        candidates = orders.candidates(short.order_id, orders.goods_of(parts))
+        return cls(short, hub, connection, stock, RoutingStore(connection, now), orders, parts, candidates)
 
     def there(self, *parts: Parts) -> dict[Place, PlaceStock]:
         return self.stock.at_items({part for one in parts for part in one})
@@ -68,34 +62,38 @@ class _Look:
         if not ids:
             return
         listed = ShortfallStore(self.connection, self.hub.clock.now()).listed(self.short.question.channel_id, ids)
-        skus = CatalogueStore(self.connection, self.hub.clock.now()).skus_of(ids)
-        parts_of, grams_of = self.stock.parts_of(ids), self.orders.grams_of(ids)
+        parts_of = self.stock.parts_of(ids)
+        parts = {part for made_of in parts_of.values() for part in made_of}
+        known = self.orders.goods_of(parts | ids)
+        candidates = self.orders.candidates(self.short.order_id, {part: known[part] for part in parts})
         there = self.there(*parts_of.values())
         for one in siblings:
             if one.item_id in listed:
-                wanted = Wanted(self.short.line_id, self.short.units, parts_of[one.item_id], grams_of[one.item_id])
-                option = self._substitute(one, wanted, there, skus[one.item_id])
+                wanted = Wanted(self.short.line_id, self.short.units, parts_of[one.item_id], known[one.item_id].grams)
+                option = self._substitute(one, wanted, candidates, there)
                 if option is not None:
                     yield replace(option, listing_id=listed[one.item_id])
 
-    def _substitute(self, one: Sibling, wanted: Wanted, there: dict[Place, PlaceStock], sku: str) -> Option | None:
+    def _substitute(
+        self, one: Sibling, wanted: Wanted, candidates: Sequence[Candidate], there: dict[Place, PlaceStock]
+    ) -> Option | None:
         priced = price_of(one.rule, one.price, one.instead_of_price, self.short.units)
         if priced is None or (one.rule is PriceRule.DIFFERENCE and self.short.paid.currency != EURO):
             return None
         goal = self.short.goal
         free = {place: stock.available_to_promise for place, stock in there.items()}
         may_split = goal.method is DeliveryMethod.SHIP
-        plan = route([wanted], self.candidates, free, may_split=may_split, costs=self.orders.costs())
+        plan = route([wanted], candidates, free, may_split=may_split, costs=self.orders.costs())
         if plan.missing:
             return None
-        by_id = {candidate.location_id: candidate for candidate in self.candidates}
+        by_id = {candidate.location_id: candidate for candidate in candidates}
         ways = self.routing.ways([pick.location_id for pick in plan.picks], goal)
         places = ", ".join(f"{pick.units} in {_named(by_id[pick.location_id])}" for pick in plan.picks)
         due, said = priced
         return Option(
             kind_of(one.climb),
-            sku,
-            f"{sku} by group {one.group}: {places}; {said}",
+            one.sku,
+            f"{one.sku} by group {one.group}: {places}; {said}",
             due,
             tuple(Ask(one.item_id, pick.location_id, pick.units) for pick in plan.picks),
             item_id=one.item_id,
@@ -107,7 +105,7 @@ class _Look:
         short = self.short
         is_pickup = short.goal.method is DeliveryMethod.PICKUP
         near = self.candidates[0].location_id if is_pickup and self.candidates else None
-        parts = self.stock.parts_of([short.item_id])[short.item_id]
+        parts = self.parts
         there, declined = self.there(parts), self.orders.declined(short.order_id)
         for one in self.routing.pickup_places(short.goal, near):
             if one.location_id in declined or available_at(parts, one.location_id, there) < short.units:
@@ -139,7 +137,7 @@ class _Look:
     def _day_of_arrival(self) -> date | None:
         short, store = self.short, IncomingStore(self.connection, self.hub.clock.now())
         at = [one.location_id for one in self.candidates if one.terms.dropped is None]
-        parts = self.stock.parts_of([short.item_id])[short.item_id]
+        parts = self.parts
         coming = [one for one in store.incoming(parts.keys()) if one.place.location_id in at]
         owed = store.owed(parts.keys(), at, before=(short.order_id, short.line_id))
         steps = future_availability(parts, at, self.there(parts), coming, owed=owed)

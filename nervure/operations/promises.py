@@ -16,6 +16,7 @@ from nervure.store.database import Connection
 from nervure.store.routing import Question, RoutingStore
 from nervure.store.stock import StockStore
 from schemas.orders import DeliveryMethod
+from schemas.routing import RoutingMethod
 
 OF_A_PROMISE = Effort(nodes=3_000, explains=False)
 """A customer waits: the search of a promise is shorter than that of an order, which may find a cheaper plan."""
@@ -48,12 +49,17 @@ class Promise:
     """A plan that holds while nobody else takes the units. `arrives_on` None: nothing can be promised.
 
     `cost` is in euros; None where the merchant has said nothing of costs. `missing`: units by sku.
+    `is_proved`: no plan is cheaper, and none has fewer missing units. Else one could be cheaper by `gap` euros at most,
+    or have fewer missing by `missing_gap` units at most: the order, which is planned with more work, may be served so.
     """
 
     arrives_on: date | None
     parcels: tuple[PromisedParcel, ...]
     missing: dict[str, int]
     cost: str | None
+    is_proved: bool
+    gap: str | None
+    missing_gap: int
 
     @property
     def is_complete(self) -> bool:
@@ -100,7 +106,7 @@ def promise(hub: Hub, basket: Basket) -> Promise:
         plan = asked.plan()
         ways = RoutingStore(connection, now).ways({pick.location_id for pick in plan.picks}, asked.goal)
     codes = {one.location_id: one.code for one in asked.candidates}
-    return _promised(basket, plan, ways, codes, priced=asked.costs != AS_EVER)
+    return _promised(basket, plan, ways, codes, asked.costs)
 
 
 def question_of(connection: Connection, now: datetime, basket: Basket) -> Asked:
@@ -117,26 +123,28 @@ def question_of(connection: Connection, now: datetime, basket: Basket) -> Asked:
         raise UnknownError(f"no channel {basket.channel!r}")
     if unknown:
         raise UnknownError(f"no item {unknown[0]!r}")
-    goal = Goal(basket.method, basket.country, basket.postal_code, now)
     store, stock = RoutingStore(connection, now), StockStore(connection, now)
-    question = Question(channels[basket.channel], goal, basket.stock_point)
     parts_of = stock.parts_of(set(ids.values()))
-    grams_of = store.grams_of(set(ids.values()))
-    there = stock.at_items({part for parts in parts_of.values() for part in parts})
+    parts = {part for made_of in parts_of.values() for part in made_of}
+    known = store.goods_of(parts | set(ids.values()))
+    goods = {part: known[part] for part in parts}
+    goal = Goal(basket.method, basket.country, basket.postal_code, now, basket.channel, goods)
+    question = Question(channels[basket.channel], goal, basket.stock_point)
+    there = stock.at_items(parts)
     return Asked(
         wanted=[
-            Wanted(number, units, parts_of[ids[sku]], grams_of[ids[sku]])
+            Wanted(number, units, parts_of[ids[sku]], known[ids[sku]].grams)
             for number, (sku, units) in enumerate(basket.lines)
         ],
         candidates=store.candidates(question, with_suppliers=not store.is_gated(question.channel_id)),
         free={place: one.available_to_promise for place, one in there.items()},
-        costs=store.routing().costs,
+        costs=store.costs(),
         goal=goal,
         may_split=basket.method is DeliveryMethod.SHIP,
     )
 
 
-def _promised(basket: Basket, plan: Plan, ways: dict[int, Way], codes: dict[int, str], *, priced: bool) -> Promise:
+def _promised(basket: Basket, plan: Plan, ways: dict[int, Way], codes: dict[int, str], costs: Costs) -> Promise:
     units: dict[int, Counter[str]] = defaultdict(Counter)
     missing: Counter[str] = Counter()
     for pick in plan.picks:
@@ -148,4 +156,13 @@ def _promised(basket: Basket, plan: Plan, ways: dict[int, Way], codes: dict[int,
         for location, inside in units.items()
     )
     arrives = max((parcel.arrives_on for parcel in parcels), default=None)
-    return Promise(arrives, parcels, dict(missing), euros(plan.cost) if priced and plan.picks else None)
+    is_priced = costs != AS_EVER
+    return Promise(
+        arrives,
+        parcels,
+        dict(missing),
+        cost=euros(plan.cost) if is_priced and plan.picks else None,
+        is_proved=costs.method is RoutingMethod.COST and not plan.gap and not plan.missing_gap,
+        gap=euros(plan.gap) if is_priced else None,
+        missing_gap=plan.missing_gap,
+    )

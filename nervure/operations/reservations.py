@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nervure.inventory.stock import Take
+from nervure.operations.carts import Asked, Destination, carts_of
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError, UnknownError
 from nervure.operations.staff import UnknownStockError
-from nervure.orders.reservations import Ask, Cart, LackingError, serve_in_turn, sum_asks, take_over
+from nervure.orders.reservations import Ask, LackingError, serve_in_turn, sum_asks, take_over
 from nervure.orders.settling import cover, serve_shortfalls
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
@@ -58,18 +59,27 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A cart: what it wants, until when, and from the pool of which channel."""
+    """A cart: what it wants, until when, from the pool of which channel, and where it would go."""
 
     reference: str
     wishes: tuple[Wish, ...]
     expires_at: datetime
     channel: str | None
+    destination: Destination | None = None
 
 
 def make_reservation(
-    hub: Hub, reference: str, wishes: Sequence[Wish], *, expires_at: datetime, channel: str | None = None
+    hub: Hub,
+    reference: str,
+    wishes: Sequence[Wish],
+    *,
+    expires_at: datetime,
+    channel: str | None = None,
+    destination: Destination | None = None,
 ) -> Reservation:
     """Holds all that is wished, or nothing. The same again answers the same, and may let it end later.
+
+    Units come from where an order of now would be served, at the merchant's costs and rules.
 
     A flash sale is many carts at once for one item: they are served in their order of arrival, as one set.
 
@@ -82,7 +92,7 @@ def make_reservation(
         raise ReservationError(f"reservation {reference!r} asks for nothing: name skus with units above 0")
     if expires_at <= hub.clock.now():
         raise ReservationError(f"reservation {reference!r} would end before it begins")
-    answer = hub.together(make_all).ask(Request(reference, tuple(wishes), expires_at, channel))
+    answer = hub.together(make_all).ask(Request(reference, tuple(wishes), expires_at, channel, destination))
     if isinstance(answer, RefusalError):
         raise answer
     return answer
@@ -124,8 +134,14 @@ def _hold(
     requests: Sequence[Request],
 ) -> dict[int, Reservation | RefusalError]:
     """Takes the units of new reservations, in their order; answers by the requests' numbers."""
-    pools = {channel: store.pool(channel) for channel in {one.channel_id for _, one in new} if channel is not None}
-    carts = [Cart(one.asks, pools[one.channel_id] if one.channel_id is not None else ()) for _, one in new]
+    asked = [
+        Asked(
+            one.asks, None if one.channel_id is None else (one.channel_id, request.channel or ""), request.destination
+        )
+        for number, one in new
+        for request in [requests[number]]
+    ]
+    carts = carts_of(connection, now, asked)
     answers: dict[int, Reservation | RefusalError] = {}
     taken: dict[int, tuple[NewReservation, Sequence[Take]]] = {}
     for (number, one), takes in zip(new, serve_in_turn(store.stock, carts), strict=True):

@@ -25,8 +25,9 @@ from nervure.store.inbox import InboxStore, Leased
 from nervure.store.messages import Handover, MessageStore
 from nervure.store.offers import OfferStore
 from nervure.store.orders import OrderStore
+from nervure.store.requests import SILENCE_OF, SILENT, RequestStore
 from nervure.store.restores import RestoreStore
-from nervure.store.routing import is_fresh
+from nervure.store.routing import RoutingStore, is_fresh
 from nervure.store.stock import StockStore
 from schemas.documents import Heard, RawDocument
 from schemas.dropship import DropShipLine, DropShipOrder, SupplierReply
@@ -37,6 +38,7 @@ REPLY_TOPIC = "reply"
 OURS = "nervure"
 """What the references of our orders begin with, at a supplier who serves others too."""
 _OUR_PREFIX = re.compile(rf"{OURS}(-r\d+)?")
+LATE = "supplier_late"
 MAX_DIGITS = 15
 """Of a fulfillment order's number; a longer one is none of ours."""
 
@@ -181,10 +183,14 @@ def send_drop_ship(hub: Hub, supplier: str, fulfillment_order_id: int) -> bool:
             exchange.send_order(order)
     except ConnectorError as error:
         if found.is_first_try and not isinstance(error, NoAnswerError | ContractError | RefusedError):
-            now = hub.clock.now()
-            hub.database.run(lambda c: MessageStore(c, now).not_sent_to_supplier(fulfillment_order_id))
+            hub.database.run(lambda c: _mark_unsent(hub, c, fulfillment_order_id))
         raise
     return True
+
+
+def _mark_unsent(hub: Hub, connection: Connection, fulfillment_order_id: int) -> None:
+    MessageStore(connection, hub.clock.now()).not_sent_to_supplier(fulfillment_order_id)
+    RequestStore(connection, hub.clock.now()).withdraw(fulfillment_order_id)
 
 
 def _reference(hub: Hub, fulfillment_order_id: int) -> str:
@@ -199,8 +205,12 @@ def _mark_sent(hub: Hub, connection: Connection, fulfillment_order_id: int) -> H
     for order_id in messages.order_of(fulfillment_order_id):
         desk.orders.lock(order_id)
     # What the supplier does not offer (any more) cannot be asked of it: it is served from elsewhere.
-    _give_up(desk, fulfillment_order_id, dict.fromkeys(messages.not_offered(fulfillment_order_id), 0))
-    return messages.drop_ship(fulfillment_order_id)
+    give_up(desk, fulfillment_order_id, dict.fromkeys(messages.not_offered(fulfillment_order_id), 0))
+    found = messages.drop_ship(fulfillment_order_id)
+    if found is not None:
+        rules = RoutingStore(connection, desk.now).routing().locations
+        RequestStore(connection, desk.now).ask(fulfillment_order_id, found.lines, rules)
+    return found
 
 
 def take_refusal(hub: Hub, connection: Connection, fulfillment_order_id: int) -> None:
@@ -209,8 +219,9 @@ def take_refusal(hub: Hub, connection: Connection, fulfillment_order_id: int) ->
     lines = desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
     for order_id in sorted({line.order_id for line in lines}):
         desk.orders.lock(order_id)
+    RequestStore(connection, desk.now).refuse(fulfillment_order_id)
     refused = dict.fromkeys((line.id for line in lines), 0)
-    _trust_no_more(desk, _give_up(desk, fulfillment_order_id, refused), fulfillment_order_id)
+    _trust_no_more(desk, give_up(desk, fulfillment_order_id, refused), fulfillment_order_id)
 
 
 def pull_replies(hub: Hub, supplier: str) -> int:
@@ -252,19 +263,34 @@ def apply_reply(hub: Hub, connection: Connection, leased: Leased) -> None:
         raise UnreadableDocumentError(
             f"{leased.channel} answers order {reply.reference[:80]!r}, which it was never given: nothing was booked"
         )
-    _take_reply(hub.desk(connection), MessageStore(connection, hub.clock.now()), int(number), reply)
+    _take_reply(hub.desk(connection), connection, int(number), reply)
 
 
-def _take_reply(desk: Desk, messages: MessageStore, fulfillment_order_id: int, reply: SupplierReply) -> None:
+def _take_reply(desk: Desk, connection: Connection, fulfillment_order_id: int, reply: SupplierReply) -> None:
+    messages, requests = MessageStore(connection, desk.now), RequestStore(connection, desk.now)
     for order_id in messages.order_of(fulfillment_order_id):
         desk.orders.lock(order_id)
+    _note_answer(desk, requests, fulfillment_order_id, reply)
     # Whoever answers has the order, also where no answer came when it was handed over.
     messages.sent_to_supplier(fulfillment_order_id)
     kept = _kept(desk, messages, fulfillment_order_id, reply)
-    _trust_no_more(desk, _give_up(desk, fulfillment_order_id, kept), fulfillment_order_id, reply.happened_at)
+    _trust_no_more(desk, give_up(desk, fulfillment_order_id, kept), fulfillment_order_id, reply.happened_at)
     if reply.tracking_number is not None:
         messages.track(fulfillment_order_id, reply.carrier, reply.tracking_number)
         ship(fulfillment_order_id, desk, shipped_at=reply.happened_at)
+
+
+def _note_answer(desk: Desk, requests: RequestStore, fulfillment_order_id: int, reply: SupplierReply) -> None:
+    """What a supplier says is kept; what it still means to send of an order that it lost by its silence is a task."""
+    requests.answer(fulfillment_order_id, reply)
+    subject = f"{SILENCE_OF}{fulfillment_order_id}"
+    desk.orders.close_task(SILENT, subject)
+    sends = reply.tracking_number is not None or any(reply.confirmed.values())
+    if sends and requests.is_void(fulfillment_order_id):
+        text = (
+            f"the supplier answers {reply.reference} after its time: it is served from elsewhere, tell it not to send"
+        )
+        desk.orders.open_task(LATE, subject, text)
 
 
 def _kept(desk: Desk, messages: MessageStore, fulfillment_order_id: int, reply: SupplierReply) -> dict[int, int]:
@@ -281,7 +307,7 @@ def _kept(desk: Desk, messages: MessageStore, fulfillment_order_id: int, reply: 
     }
 
 
-def _give_up(desk: Desk, fulfillment_order_id: int, kept: Mapping[int, int]) -> set[Place]:
+def give_up(desk: Desk, fulfillment_order_id: int, kept: Mapping[int, int]) -> set[Place]:
     """What the supplier will not send (all but `kept` units of a line) is served from elsewhere at once.
 
     Answers the places that gave units back.

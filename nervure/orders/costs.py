@@ -45,12 +45,24 @@ AS_EVER = Costs()
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a supplier may be given of one order: worth `min_value` micros or more, and `max_units` units or fewer.
+
+    `values`: by item, what a unit costs there, in micros; what is not known counts nothing.
+    """
+
+    min_value: int = 0
+    max_units: int | None = None
+    values: Mapping[int, int] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What holds at one location for one order. Amounts are micros.
 
-    `shipping` is the price list of the zone. `days_late`: whole days after the promise. `unit_costs`: by item, of one
-    unit, the risk that it is not found; `reliefs`: by item, what selling it here saves. `keep_units` stay there of
-    each item. `dropped`: the rule by which the location is out.
+    `shipping` is the price list of the zone. `days_late`: whole days after the promise. `not_found`: of one unit, the
+    risk that it is not found; `reliefs`: by item, what selling it here saves. `keep_units` stay there of each item.
+    `barred`: by item, the rule by which it is not taken here. `dropped`: the rule by which the location is out.
     """
 
     handling: int = 0
@@ -59,7 +71,15 @@ class Terms:
     not_found: int = 0
     reliefs: Mapping[int, int] = field(default_factory=dict, hash=False)
     keep_units: int = 0
+    barred: Mapping[int, str] = field(default_factory=dict, hash=False)
+    limits: Limits | None = None
     dropped: str | None = None
+
+    def left_of(self, shelf: Mapping[int, int]) -> Mapping[int, int]:
+        """What of these units, by item, may be taken here."""
+        if not self.keep_units and not self.barred:
+            return shelf
+        return {part: units - self.keep_units for part, units in shelf.items() if part not in self.barred}
 
 
 PLAIN_TERMS = Terms()

@@ -18,14 +18,15 @@ def rivals(fulfillment_order_id: int, desk: Desk, most: int) -> list[int]:
     if not lines or most < 1:
         return []
     [here] = {line.location_id for line in lines}
+    held = desk.stock.held_for([line.id for line in lines])
+    parts = {one.place.item_id for one in held}
+    known = desk.orders.goods_of(parts | {line.item_id for line in lines})
+    wanted = [as_taken(line, held, known[line.item_id].grams) for line in lines]
     candidates = [
         one
-        for one in desk.orders.candidates(lines[0].order_id)
+        for one in desk.orders.candidates(lines[0].order_id, {part: known[part] for part in parts})
         if one.must_accept and one.location_id != here and one.terms.dropped is None
     ]
-    held = desk.stock.held_for([line.id for line in lines])
-    grams_of = desk.orders.grams_of({line.item_id for line in lines})
-    wanted = [as_taken(line, held, grams_of[line.item_id]) for line in lines]
     demand: Counter[int] = Counter()
     for line in wanted:
         demand.update({part: line.units * per for part, per in line.parts.items()})
@@ -37,8 +38,8 @@ def rivals(fulfillment_order_id: int, desk: Desk, most: int) -> list[int]:
     grams = sum(line.units * line.grams for line in wanted)
     ranked: list[tuple[int, tuple[float, int], int]] = []
     for one in candidates:
-        kept = one.terms.keep_units
-        if all(there[Place(part, one.location_id)] - kept >= units for part, units in demand.items()):
+        shelf = one.terms.left_of({part: there[Place(part, one.location_id)] for part in demand})
+        if all(shelf.get(part, 0) >= units for part, units in demand.items()):
             cost = sum(one.parcel_costs(costs).values()) + one.terms.shipping.price(grams)
             cost += sum(line.units * one.unit_cost(line.parts) for line in wanted)
             ranked.append((cost if costs.method is RoutingMethod.COST else 0, by_method(one), one.location_id))

@@ -211,6 +211,14 @@ def capacities(demands: Sequence[Demand], stock: Mapping[int, int]) -> list[int]
     return found
 
 
+def cost_of(demands: Sequence[Demand], sources: Sequence[Source], takes: Sequence[Mapping[int, int]]) -> int:
+    """What `takes[demand][source]` units cost, with a parcel of each source that is used."""
+    used = {i for taken in takes for i in taken}
+    grams = {i: sum(t.get(i, 0) * d.grams for t, d in zip(takes, demands, strict=True)) for i in used}
+    parcels = sum(sources[i].fixed + sources[i].grid.price(grams[i]) for i in used)
+    return parcels + sum(u * sources[i].unit_costs[d] for d, t in enumerate(takes) for i, u in t.items())
+
+
 def _mask(flags: Sequence[int]) -> int:
     mask, bit = 0, 1
     for flag in flags:

@@ -2,14 +2,15 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nervure.inventory.availability import Parts
 from nervure.inventory.claims import lock_shelves, sum_demand
 from nervure.inventory.stock import Against, Place, Take
+from nervure.orders.costs import AS_EVER, Costs
 from nervure.orders.reseating import reseat
 from nervure.orders.routing import Candidate, Pick, Plan, Wanted, route
-from nervure.orders.settling import rebalance
+from nervure.orders.settling import rebalance, what_lacks
 from nervure.orders.work import ClaimRepository, Desk, Hold, LineState
 from schemas.fulfillment import FulfillmentState
 
@@ -54,10 +55,12 @@ def sum_asks(asks: Sequence[Ask]) -> list[Ask]:
 
 @dataclass(frozen=True, slots=True)
 class Cart:
-    """What one cart asks for, and the pool of its channel."""
+    """What one cart asks for, the pool of its channel, and what costs there. `grams`: by item, of a unit."""
 
     asks: Sequence[Ask]
     pool: Sequence[Candidate]
+    costs: Costs = AS_EVER
+    grams: Mapping[int, int] = field(default_factory=dict)
 
 
 def serve_in_turn(stock: ClaimRepository, carts: Sequence[Cart]) -> list[list[Take] | LackingError]:
@@ -73,30 +76,28 @@ def serve_in_turn(stock: ClaimRepository, carts: Sequence[Cart]) -> list[list[Ta
     for cart, places in zip(carts, places_of, strict=True):
         free = {place: shelves.free(place) for place in places}
         try:
-            answers.append(shelves.take(plan(cart.asks, parts_of, cart.pool, free)))
+            answers.append(shelves.take(plan(cart, parts_of, free)))
         except LackingError as error:
             answers.append(error)
     return answers
 
 
 def _places_of(cart: Cart, parts_of: Mapping[int, Parts]) -> set[Place]:
-    here = {candidate.location_id for candidate in cart.pool} | {
+    here = {candidate.location_id for candidate in cart.pool if candidate.terms.dropped is None} | {
         ask.location_id for ask in cart.asks if ask.location_id is not None
     }
     return {Place(part, location) for ask in cart.asks for part in parts_of[ask.item_id] for location in here}
 
 
-def plan(
-    asks: Sequence[Ask], parts_of: Mapping[int, Parts], pool: Sequence[Candidate], free: Mapping[Place, int]
-) -> dict[Place, int]:
-    """Where each unit comes from: what names a location from there, the rest from as few of the pool as can do it.
+def plan(cart: Cart, parts_of: Mapping[int, Parts], free: Mapping[Place, int]) -> dict[Place, int]:
+    """Where each unit comes from: what names a location from there, the rest as an order would be served.
 
     Raises:
         LackingError: with all that is missing.
     """
     fixed = sum_demand(
         (Place(part, ask.location_id), ask.units * per)
-        for ask in asks
+        for ask in cart.asks
         if ask.location_id is not None
         for part, per in parts_of[ask.item_id].items()
     )
@@ -106,8 +107,12 @@ def plan(
         if units > free.get(place, 0)
     ]
     left = {place: units - fixed.get(place, 0) for place, units in free.items()}
-    pooled = [Wanted(ask.item_id, ask.units, parts_of[ask.item_id]) for ask in asks if ask.location_id is None]
-    chosen = route(pooled, pool, left)
+    pooled = [
+        Wanted(ask.item_id, ask.units, parts_of[ask.item_id], cart.grams.get(ask.item_id, 0))
+        for ask in cart.asks
+        if ask.location_id is None
+    ]
+    chosen = route(pooled, cart.pool, left, costs=cart.costs)
     units_of = {wanted.line_id: wanted.units for wanted in pooled}
     lacks += [Lack(item, None, units_of[item], units_of[item] - units) for item, units in chosen.missing.items()]
     if lacks:
@@ -136,19 +141,16 @@ def take_over(
     holds = desk.stock.lock_holds(order_id, reference)
     if not holds:
         return set()
-    parts_of = desk.stock.parts_of({line.item_id for line in lines})
-    wanted = [
-        Wanted(line.id, line.units_open - line.units_served, parts_of[line.item_id])
-        for line in lines
-        if may_allocate and line.units_open > line.units_served
-    ]
-    candidates = [one for one in desk.orders.candidates(order_id) if one.terms.dropped is None]
-    shares, chosen = allot(order_id, desk, wanted, holds, candidates)
+    wanted, goods = what_lacks(desk, lines, desk.stock.parts_of({line.item_id for line in lines}))
+    shares, chosen = allot(
+        order_id, desk, wanted if may_allocate else [], holds, desk.orders.candidates(order_id, goods)
+    )
     used: Counter[int] = Counter()
     for hold, _, units in shares:
         used[hold.claim_id] += units
     if chosen.picks:
-        desk.orders.explain(order_id, {code: f"{why}; held for it before" for code, why in chosen.reasons.items()})
+        reasons = {code: f"{why}; held for it before" for code, why in chosen.reasons.items()}
+        desk.orders.explain(order_id, reasons, chosen.bill)
     # Facts may have taken what was held: then the newest promise there is served elsewhere, which may be this one.
     rebalance({hold.place for hold, _, _ in shares}, desk)
     reseat({hold.place for hold, _, _ in shares}, desk)
@@ -156,9 +158,10 @@ def take_over(
 
 
 def allot(
-    order_id: int, desk: Desk, wanted: Sequence[Wanted], holds: Sequence[Hold], candidates: Sequence[Candidate]
+    order_id: int, desk: Desk, wanted: Sequence[Wanted], holds: Sequence[Hold], pool: Sequence[Candidate]
 ) -> tuple[list[tuple[Hold, int, int]], Plan]:
     """Ends the holds and gives what is wanted of them to an order: (hold, fulfillment line id, units), and why so."""
+    candidates = [one for one in pool if one.terms.dropped is None]
     # One lock for everything that is touched from here on, so that nobody waits for another in a circle.
     levels = desk.stock.lock_sellable(
         {hold.place for hold in holds}
@@ -169,7 +172,7 @@ def allot(
     held: Counter[Place] = Counter()
     for hold in fit:
         held[hold.place] += hold.units
-    usable = [one for one in candidates if any(place.location_id == one.location_id for place in held)]
+    usable = [one for one in pool if any(place.location_id == one.location_id for place in held)]
     chosen = route(wanted, usable, held, costs=desk.orders.costs())
     shares = _share_out(order_id, desk, chosen.picks, {line.line_id: line for line in wanted}, fit)
     desk.stock.take_over(order_id, holds, shares)

@@ -11,9 +11,10 @@ from typing import Any
 
 from nervure.inventory.availability import Parts
 from nervure.inventory.stock import Place
+from nervure.orders.contracts import keep_to
 from nervure.orders.costs import AS_EVER, PLAIN_TERMS, Costs, Terms, euros
 from nervure.orders.parcels import Grid
-from nervure.orders.pricing import Demand, Source, capacities, capacity, have_common_parts
+from nervure.orders.pricing import Demand, Source, capacities, capacity, cost_of, have_common_parts
 from nervure.orders.solving import MAX_NODES, Solution, solve
 from schemas.routing import RoutingMethod
 
@@ -116,12 +117,19 @@ def route(
     """Chooses the locations of one order."""
     ranked = sorted((one for one in candidates if one.terms.dropped is None), key=order_of(costs))
     question = _Question(wanted, ranked if may_split else ranked[:1], claimable, costs)
-    if costs.method is RoutingMethod.COST:
-        solution = solve(question.demands, question.sources, max_nodes=effort.nodes)
-    else:
-        solution = question.one_after_the_other()
+
+    def choose(sources: Sequence[Source]) -> Solution:
+        if costs.method is RoutingMethod.COST:
+            return solve(question.demands, sources, max_nodes=effort.nodes)
+        return question.one_after_the_other(sources)
+
+    limits = {i: one.terms.limits for i, one in enumerate(question.ranked) if one.terms.limits is not None}
+    solution, left_out = keep_to(limits, question.demands, question.sources, choose)
     plan = question.answer(solution)
-    return question.explained(plan, solution, candidates) if effort.explains else plan
+    if not effort.explains:
+        return plan
+    dropped = {one.code: one.terms.dropped for one in candidates if one.terms.dropped is not None}
+    return question.explained(plan, solution, dropped | {question.ranked[i].code: why for i, why in left_out.items()})
 
 
 def order_of(costs: Costs) -> Callable[[Candidate], tuple[float, int]]:
@@ -155,6 +163,8 @@ class _Question:
         self.lines: dict[tuple[tuple[int, int], ...], list[Wanted]] = {}
         for line in wanted:
             self.lines.setdefault(tuple(sorted(line.parts.items())), []).append(line)
+        # However its lines are ordered, a basket has one plan: a cart's is its order's.
+        self.lines = dict(sorted(self.lines.items()))
         self.demands = [
             Demand(sum(line.units for line in lines), lines[0].parts, lines[0].grams) for lines in self.lines.values()
         ]
@@ -166,7 +176,7 @@ class _Question:
         for place, units in claimable.items():
             if place.location_id in shelves:
                 shelves[place.location_id][place.item_id] = units
-        stocks = [_without(shelves[one.location_id], one.terms.keep_units) for one in ranked]
+        stocks = [one.terms.left_of(shelves[one.location_id]) for one in ranked]
         self.sources = [
             Source(
                 (sum(one.parcel_costs(costs).values()) + costs.split) * _TIE + number,
@@ -186,9 +196,9 @@ class _Question:
             return [one.unit_cost(demand.parts) * _TIE for demand in self.demands]
         return [(risk - reliefs.get(part, 0) * _TIE) * per for part, per in self.singles]
 
-    def one_after_the_other(self) -> Solution:
+    def one_after_the_other(self, sources: Sequence[Source]) -> Solution:
         """Takes from each location in turn all that it has: the source selections of the field."""
-        left = [dict(source.stock) for source in self.sources]
+        left = [dict(source.stock) for source in sources]
         takes: list[dict[int, int]] = []
         missing = 0
         for demand in self.demands:
@@ -202,14 +212,8 @@ class _Question:
                         stock[part] -= there * per
             takes.append(taken)
             missing += units
-        cost = self._cost(takes)
+        cost = cost_of(self.demands, sources, takes)
         return Solution(takes, missing, cost, missing, cost, 0)
-
-    def _cost(self, takes: Sequence[Mapping[int, int]]) -> int:
-        used = {i for taken in takes for i in taken}
-        grams = {i: sum(t.get(i, 0) * d.grams for t, d in zip(takes, self.demands, strict=True)) for i in used}
-        parcels = sum(self.sources[i].fixed + self.sources[i].grid.price(grams[i]) for i in used)
-        return parcels + sum(u * self.sources[i].unit_costs[d] for d, t in enumerate(takes) for i, u in t.items())
 
     def answer(self, solution: Solution) -> Plan:
         """The plan in the words of the order, without explanations."""
@@ -238,13 +242,13 @@ class _Question:
             missing_gap=solution.missing - solution.missing_bound,
         )
 
-    def explained(self, plan: Plan, solution: Solution, candidates: Sequence[Candidate]) -> Plan:
-        """The same plan, with what people are told of it."""
+    def explained(self, plan: Plan, solution: Solution, dropped: Mapping[str, str]) -> Plan:
+        """The same plan, with what people are told of it. `dropped`: by location, the rule by which it is out."""
         used = {pick.location_id for pick in plan.picks}
-        bill = self._bill(solution, used) if self.costs != AS_EVER else {}
-        return replace(plan, reasons=self._reasons(used, candidates), bill=bill)
+        bill = self._bill(solution, used, dropped) if self.costs != AS_EVER else {}
+        return replace(plan, reasons=self._reasons(used, dropped), bill=bill)
 
-    def _reasons(self, used: set[int], candidates: Sequence[Candidate]) -> dict[str, str]:
+    def _reasons(self, used: set[int], dropped: Mapping[str, str]) -> dict[str, str]:
         total = sum(demand.units for demand in self.demands)
         reasons: dict[str, str] = {}
         for one, source in zip(self.ranked, self.sources, strict=True):
@@ -252,20 +256,18 @@ class _Question:
             has = f"lacks {lacks} of {total} units" if lacks else "has all of it"
             verdict = "chosen" if one.location_id in used else "not chosen"
             distance = "distance unknown" if one.distance_km is None else f"{one.distance_km:.0f} km"
-            reasons[one.code] = f"{verdict}: {has}, {distance}{', supplier' if one.is_supplier else ''}"
-        for one in candidates:
-            if one.terms.dropped is not None:
-                reasons[one.code] = f"dropped: {one.terms.dropped}"
-        return reasons
+            barred = "".join(f", {rule}" for rule in sorted(set(one.terms.barred.values())))
+            reasons[one.code] = f"{verdict}: {has}, {distance}{', supplier' if one.is_supplier else ''}{barred}"
+        return reasons | {code: f"dropped: {rule}" for code, rule in dropped.items()}
 
-    def _bill(self, solution: Solution, used: set[int]) -> dict[str, Any]:
+    def _bill(self, solution: Solution, used: set[int], dropped: Mapping[str, str]) -> dict[str, Any]:
         """What the plan costs, and what each location costs or would cost, the cheapest first."""
         rows: list[tuple[bool, bool, int, int, list[int]]] = []
         total = sum(demand.units for demand in self.demands)
         for i, (one, source) in enumerate(zip(self.ranked, self.sources, strict=True)):
             is_used = one.location_id in used
             units = [taken.get(i, 0) for taken in solution.takes] if is_used else list(source.caps or ())
-            if any(units):
+            if any(units) and one.code not in dropped:
                 lacks = sum(units) < total or (not is_used and self.shares_parts and self._has(source) < total)
                 rows.append((not is_used, lacks, self._alone(source, units), i, units))
         rows.sort()
@@ -274,12 +276,14 @@ class _Question:
             for outranked, lacks, _, i, units in rows[:MAX_BILLED]
         }
         split = self.costs.split if used else 0
+        fewer = solution.missing - solution.missing_bound
         return {
             "method": self.costs.method.value,
             "cost": euros(solution.cost // _TIE - split),
             "split": euros(self.costs.split * max(len(used) - 1, 0)),
             "gap": euros(-(-(solution.cost - solution.bound) // _TIE) if self._is_as_full(solution) else 0),
             "is_proved": self.costs.method is RoutingMethod.COST and solution.is_proved,
+            **({"missing_gap": fewer} if fewer else {}),
             "locations": billed,
         }
 
@@ -316,10 +320,6 @@ class _Question:
             for part, per in demand.parts.items():
                 left[part] = left.get(part, 0) - units * per
         return total
-
-
-def _without(shelf: Mapping[int, int], kept: int) -> Mapping[int, int]:
-    return {part: units - kept for part, units in shelf.items()} if kept else shelf
 
 
 @lru_cache(maxsize=4096)

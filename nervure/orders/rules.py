@@ -6,11 +6,11 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from nervure.orders.costs import AS_EVER, PLAIN_TERMS, Costs, Terms, micros
+from nervure.orders.costs import AS_EVER, PLAIN_TERMS, Costs, Limits, Terms, micros
 from nervure.orders.parcels import FREE, Grid
 from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod
-from schemas.routing import LocationRouting, PriceStep, RoutingSettings, Zone
+from schemas.routing import Contract, LocationRouting, PriceStep, RoutingSettings, Zone
 
 LOOK_AHEAD_DAYS = 366
 """A location that is closed for a year is closed."""
@@ -55,9 +55,10 @@ class Routing:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A location as rules see it. `orders_today`: fulfillment orders it was given since its midnight.
+    """A location as rules see it. `orders_today`, `units_today`: what it was given since its midnight.
 
-    `not_found_share`: of what it was to send, how much was not found there, 0 to 1.
+    `not_found_share`: of what it was to send, how much was not found there (or was refused by a supplier), 0 to 1.
+    By item: `reliefs`, what selling a unit here saves; `prices`, what a supplier asks for one; in micros.
     """
 
     code: str
@@ -65,16 +66,37 @@ class Site:
     time_zone: str
     orders_today: int = 0
     not_found_share: float = 0.0
+    units_today: int = 0
+    reliefs: Mapping[int, int] = field(default_factory=dict, hash=False)
+    prices: Mapping[int, int] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """An item as routing sees it: grams of a unit (0: nobody knows), and what a location must be able to take."""
+
+    sku: str = ""
+    grams: int = 0
+    classes: frozenset[str] = frozenset()
+
+
+ANY_GOODS = Goods()
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Where an order goes, how, and when it was placed."""
+    """Where an order goes, how, when it was placed, on which channel, and of what it is made, by item.
+
+    `has_destination` False: a cart of which nobody knows yet where it goes. What depends on that is not judged.
+    """
 
     method: DeliveryMethod
     country: str | None
     postal_code: str | None
     placed_at: datetime
+    channel: str = ""
+    goods: Mapping[int, Goods] = field(default_factory=dict, hash=False)
+    has_destination: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +112,9 @@ def way(routing: Routing, site: Site, goal: Goal, now: datetime) -> Way | str:
     """The way of an order from a location, or the rule by which there is none."""
     own = routing.locations.get(site.code, EVERYWHERE)
     said = routing.settings
-    if own.countries and goal.method is DeliveryMethod.SHIP and goal.country not in own.countries:
-        return f"does not send to {goal.country or 'an unknown country'}"
-    if own.daily_orders is not None and site.orders_today >= own.daily_orders:
-        return f"has its {own.daily_orders} orders of the day"
+    refused = _refused(own, site, goal, now)
+    if refused is not None:
+        return refused
     within = LOOK_AHEAD_DAYS if said is None or said.dispatch_within_days is None else said.dispatch_within_days
     day = own.dispatch_day(_local(now, site.time_zone), within)
     if day is None:
@@ -102,9 +123,55 @@ def way(routing: Routing, site: Site, goal: Goal, now: datetime) -> Way | str:
         return Way(day, day, None)
     zones = said.zones if said else ()
     zone = next((one for one in zones if one.has(site.code, goal.country, goal.postal_code)), None)
-    if zones and zone is None:
+    if zones and zone is None and goal.has_destination:
         return f"no zone has a price to {goal.country or 'an unknown country'} {goal.postal_code or ''}".rstrip()
     return Way(day, day + timedelta(days=zone.transit_days if zone else 1), zone)
+
+
+def _refused(own: LocationRouting, site: Site, goal: Goal, now: datetime) -> str | None:
+    """The rule by which a location may not have an order, whenever it would leave; None: it may."""
+    goes_somewhere = goal.method is DeliveryMethod.SHIP and goal.has_destination
+    if own.countries and goes_somewhere and goal.country not in own.countries:
+        return f"does not send to {goal.country or 'an unknown country'}"
+    untaken = barred(own, goal)
+    if untaken and len(untaken) == len(goal.goods):
+        return ", ".join(sorted(set(untaken.values())))
+    if own.daily_orders is not None and site.orders_today >= own.daily_orders:
+        return f"has its {own.daily_orders} orders of the day"
+    if own.contract is None:
+        return None
+    return _broken(own.contract, site, goal, _local(now, site.time_zone).date())
+
+
+def _broken(contract: Contract, site: Site, goal: Goal, today: date) -> str | None:
+    """What of a supplier's contract keeps it from this order; None: nothing."""
+    if contract.valid_from is not None and today < contract.valid_from:
+        return f"its contract begins on {contract.valid_from}"
+    if contract.valid_to is not None and today > contract.valid_to:
+        return f"its contract ended on {contract.valid_to}"
+    if contract.channels and goal.channel not in contract.channels:
+        return f"its contract is not for channel {goal.channel!r}"
+    goes_somewhere = goal.method is DeliveryMethod.SHIP and goal.has_destination
+    if contract.countries and goes_somewhere and goal.country not in contract.countries:
+        return f"its contract is not for {goal.country or 'an unknown country'}"
+    if contract.daily_units is not None and site.units_today >= contract.daily_units:
+        return f"has its {contract.daily_units} units of the day"
+    return None
+
+
+def barred(own: LocationRouting, goal: Goal) -> dict[int, str]:
+    """By item, why a location cannot take it."""
+    if own.classes is None:
+        return {}
+    lacks = {item: sorted(goods.classes - set(own.classes)) for item, goods in goal.goods.items()}
+    return {item: f"cannot take {' '.join(classes)}" for item, classes in lacks.items() if classes}
+
+
+def _limits(contract: Contract | None, site: Site) -> Limits | None:
+    if contract is None or (not contract.min_order and contract.daily_units is None):
+        return None
+    left = None if contract.daily_units is None else max(contract.daily_units - site.units_today, 0)
+    return Limits(micros(contract.min_order), left, site.prices)
 
 
 def terms(routing: Routing, site: Site, goal: Goal, now: datetime) -> Terms:
@@ -126,7 +193,10 @@ def terms(routing: Routing, site: Site, goal: Goal, now: datetime) -> Terms:
         shipping=routing.grid(found.zone) if found.zone else FREE,
         days_late=late,
         not_found=round(micros(said.not_found) * site.not_found_share) if said else 0,
+        reliefs=site.reliefs,
         keep_units=own.keep_units,
+        barred=barred(own, goal),
+        limits=_limits(own.contract, site),
     )
 
 

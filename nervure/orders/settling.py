@@ -3,10 +3,12 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
+from nervure.inventory.availability import Parts
 from nervure.inventory.claims import claim, sum_demand
 from nervure.inventory.policies import backordered
 from nervure.inventory.stock import Against, ClaimKind, Entry, HeldClaim, Place, Take
 from nervure.orders.routing import Pick, Plan, Wanted, route
+from nervure.orders.rules import Goods
 from nervure.orders.work import Desk, FulfillmentLineState, LineState
 from schemas.fulfillment import AT_LOCATION, MAY_MOVE, FulfillmentState, StepKind
 
@@ -28,14 +30,9 @@ def cover(
     what is missing may be a backorder; what was lost after it had been promised is none.
     """
     parts_of = desk.stock.parts_of({line.item_id for line in lines})
-    grams_of = desk.orders.grams_of({line.item_id for line in lines})
-    wanted = [
-        Wanted(line.id, line.units_open - line.units_served, parts_of[line.item_id], grams_of[line.item_id])
-        for line in lines
-        if line.units_open > line.units_served
-    ]
+    wanted, goods = what_lacks(desk, lines, parts_of)
     if wanted:
-        candidates = [c for c in desk.orders.candidates(order_id) if c.location_id not in avoid]
+        candidates = [c for c in desk.orders.candidates(order_id, goods) if c.location_id not in avoid]
         fit = [c for c in candidates if c.terms.dropped is None]
         places = {Place(part, c.location_id) for line in wanted for part in line.parts for c in fit}
         claimable: dict[Place, int] = defaultdict(int)
@@ -50,6 +47,20 @@ def cover(
     for line in lines:
         note_shortfall(desk, line, missing.get(line.id, 0), is_sale=is_sale)
     desk.orders.release(order_id)
+
+
+def what_lacks(
+    desk: Desk, lines: Sequence[LineState], parts_of: Mapping[int, Parts]
+) -> tuple[list[Wanted], dict[int, Goods]]:
+    """What is not served yet, and the goods that it is made of, by item."""
+    short = [line for line in lines if line.units_open > line.units_served]
+    parts = {part for line in short for part in parts_of[line.item_id]}
+    known = desk.orders.goods_of(parts | {line.item_id for line in short}) if short else {}
+    wanted = [
+        Wanted(line.id, line.units_open - line.units_served, parts_of[line.item_id], known[line.item_id].grams)
+        for line in short
+    ]
+    return wanted, {part: known[part] for part in parts}
 
 
 def _carry_out(order_id: int, desk: Desk, plan: Plan, wanted: Mapping[int, Wanted]) -> None:

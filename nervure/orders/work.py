@@ -11,6 +11,7 @@ from nervure.inventory.policies import Allowance
 from nervure.inventory.stock import Entry, HeldClaim, Place, Take
 from nervure.orders.costs import Costs
 from nervure.orders.routing import Candidate
+from nervure.orders.rules import Goods
 from schemas.fulfillment import FulfillmentState, StepKind
 from schemas.orders import Order, OrderLine, OrderState, Return, ReturnLine
 from schemas.stock import Condition
@@ -204,14 +205,17 @@ class OrderRepository(Protocol):
     def name_line(self, line_id: int, external_id: str) -> None:
         """The channel states a line that the hub had made, under a name of its own."""
 
-    def candidates(self, order_id: int) -> list[Candidate]:
-        """The locations that may serve an order, dropped ones too; for a pickup the one where the customer comes."""
+    def candidates(self, order_id: int, goods: Mapping[int, Goods]) -> list[Candidate]:
+        """The locations that may serve these goods of an order, by item; dropped ones too.
+
+        For a pickup the one where the customer comes.
+        """
 
     def costs(self) -> Costs:
         """What routing costs, as the settings say."""
 
-    def grams_of(self, item_ids: Collection[int]) -> Mapping[int, int]:
-        """What a unit of each item weighs; 0 where nobody knows."""
+    def goods_of(self, item_ids: Collection[int]) -> Mapping[int, Goods]:
+        """What routing must know of each item."""
 
     def location_of(self, channel: str, stock_point: str | None) -> int:
         """Where goods sold or given back at a stock point lie; None: the channel's first location."""

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from nervure.operations.hub import Hub
 from nervure.operations.staff import adjust, receive, ship_fulfillment
 from nervure.operations.webhooks import MAX_BODY_BYTES, WebhookRefusedError, take_webhook
-from nervure.service import console, counts, desk, desk_pages, promises, reservations, serials, shortfalls
+from nervure.service import console, counts, desk, desk_pages, promises, reservations, serials, shortfalls, suppliers
 from nervure.service.hub import REFUSALS, TheHub, refused
 from nervure.store.reports import ReportStore
 from schemas.base import MAX_UNITS
@@ -43,7 +43,7 @@ def create_app(open_hub: OpenHub, *, api_token: str | None) -> FastAPI:
     for error, handler in desk_pages.HANDLERS.items():
         app.add_exception_handler(error, handler)
     app.include_router(shortfalls.public)
-    staffs = (console, counts, desk, promises, reservations, serials, shortfalls)
+    staffs = (console, counts, desk, promises, reservations, serials, shortfalls, suppliers)
     for more in (module.router for module in staffs):
         app.include_router(more, dependencies=[Depends(signed_in)])
     return app

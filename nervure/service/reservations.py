@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import Field
 
+from nervure.operations.carts import Destination
 from nervure.operations.reservations import (
     MAX_HOLD_MINUTES,
     Reservation,
@@ -17,7 +18,7 @@ from nervure.operations.reservations import (
     release_reservation,
 )
 from nervure.service.hub import TheHub
-from schemas.base import MAX_UNITS, Canonical
+from schemas.base import MAX_UNITS, Canonical, CountryCode
 
 router = APIRouter()
 
@@ -37,6 +38,8 @@ class ReservationBody(Canonical):
     lines: list[WishBody] = Field(min_length=1)
     minutes: int = Field(gt=0, le=MAX_HOLD_MINUTES)
     channel: str | None = None
+    country: CountryCode | None = None
+    postal_code: str | None = Field(default=None, max_length=32)
 
 
 class OrderBody(Canonical):
@@ -51,7 +54,8 @@ def reserve(body: ReservationBody, hub: TheHub) -> dict[str, Any]:
     """Holds all that is asked for, or nothing (409)."""
     wishes = [Wish(line.sku, line.units, line.location) for line in body.lines]
     expires_at = hub.clock.now() + timedelta(minutes=body.minutes)
-    made = make_reservation(hub, body.reference, wishes, expires_at=expires_at, channel=body.channel)
+    to = Destination(body.country, body.postal_code) if body.country else None
+    made = make_reservation(hub, body.reference, wishes, expires_at=expires_at, channel=body.channel, destination=to)
     return _shown(made)
 
 

@@ -415,7 +415,17 @@ def _without_ranks(shown: _Shown) -> tuple[int | None, dict[int, set[int]]]:
     return shown[0], {point: set(locations) for point, locations in shown[1].items()}
 
 
-_REWRITTEN = ("title", "kind", "gtin", "options", "tax_class", "weight_grams", "lot_tracking")
+_REWRITTEN = (
+    "title",
+    "kind",
+    "gtin",
+    "options",
+    "tax_class",
+    "weight_grams",
+    "lot_tracking",
+    "temperature_class",
+    "size_class",
+)
 
 
 def item_row(item: Item) -> dict[str, object]:
@@ -430,4 +440,6 @@ def item_row(item: Item) -> dict[str, object]:
         "weight_grams": item.weight_grams,
         "serial_tracking": item.serial_tracking,
         "lot_tracking": item.lot_tracking.value,
+        "temperature_class": item.temperature_class,
+        "size_class": item.size_class,
     }

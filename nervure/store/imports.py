@@ -32,6 +32,8 @@ class StoredItem:
     tax_class: str | None
     weight_grams: int | None
     lot_tracking: LotTracking
+    temperature_class: str | None
+    size_class: str | None
     parts: Mapping[str, int] = field(default_factory=dict)
     recipe: Mapping[str, int] = field(default_factory=dict)
 
@@ -72,6 +74,8 @@ class ImportStore:
                 row.tax_class,
                 row.weight_grams,
                 LotTracking(row.lot_tracking),
+                row.temperature_class,
+                row.size_class,
                 parts.get(row.id, {}),
                 recipes.get(row.id, {}),
             )

@@ -10,13 +10,15 @@ from sqlalchemy.engine import Connection
 
 from nervure.orders.hours import open_until
 from nervure.orders.rules import EVERYWHERE
+from nervure.store import tables
 from nervure.store.handling import HandlingStore
 from nervure.store.orders import CHANNEL, FULFILLMENT, LOCATION, ORDER, RELEASED_STATES
-from nervure.store.routing import OFFER, RoutingStore
+from nervure.store.routing import RoutingStore
 from nervure.store.statements import insert_new
 from schemas.fulfillment import FulfillmentState, OfferState, StepKind
 from schemas.locations import LocationKind
 
+OFFER = tables.of(tables.FulfillmentOfferRow)
 _IS_ALLOCATED = FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value
 _IS_OPEN = OFFER.c.state == OfferState.OPEN.value
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.policies import Allowance
 from nervure.orders.costs import Costs
 from nervure.orders.routing import Candidate
-from nervure.orders.rules import Goal
+from nervure.orders.rules import Goal, Goods
 from nervure.orders.work import (
     BoundListing,
     FulfillmentLineState,
@@ -278,23 +278,24 @@ class OrderStore:
 
     # -- where -------------------------------------------------------------------------------------------------
 
-    def candidates(self, order_id: int) -> list[Candidate]:
+    def candidates(self, order_id: int, goods: Mapping[int, Goods]) -> list[Candidate]:
         order = self._connection.execute(
-            sa.select(ORDER, CHANNEL.c.is_gated)
+            sa.select(ORDER, CHANNEL.c.is_gated, CHANNEL.c.name)
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
             .where(ORDER.c.id == order_id)
         ).one()
-        goal = Goal(DeliveryMethod(order.delivery_method), order.country, order.postal_code, order.placed_at)
+        method = DeliveryMethod(order.delivery_method)
+        goal = Goal(method, order.country, order.postal_code, order.placed_at, order.name, goods)
         question = Question(order.channel_id, goal, order.stock_point)
         few = self._routing.candidates(question, with_suppliers=not order.is_gated)
         declined = self.declined(order_id)
         return [one for one in few if one.location_id not in declined]
 
     def costs(self) -> Costs:
-        return self._routing.routing().costs
+        return self._routing.costs()
 
-    def grams_of(self, item_ids: Collection[int]) -> dict[int, int]:
-        return self._routing.grams_of(item_ids)
+    def goods_of(self, item_ids: Collection[int]) -> dict[int, Goods]:
+        return self._routing.goods_of(item_ids)
 
     def declined(self, order_id: int) -> set[int]:
         """Locations that would not do a part of this order, or where nobody came for it: they are not asked again."""

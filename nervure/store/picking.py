@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from nervure.store import tables
 from nervure.store.catalogue import ITEM
 from nervure.store.handling import PICK
+from nervure.store.offering import OFFER
 from nervure.store.orders import (
     CHANNEL,
     DELIVERY,
@@ -23,7 +24,6 @@ from nervure.store.orders import (
     PERSON,
     RELEASED_STATES,
 )
-from nervure.store.routing import OFFER
 from nervure.store.statements import CLAIM, LEVEL, chunks, insert_new
 from schemas.fulfillment import AT_LOCATION, FulfillmentState, OfferState, StepKind
 from schemas.locations import LocationKind

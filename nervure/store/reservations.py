@@ -12,14 +12,11 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.claims import must_be_taken
 from nervure.inventory.stock import Take
 from nervure.orders.reservations import Ask
-from nervure.orders.routing import Candidate
 from nervure.store.catalogue import ITEM
 from nervure.store.holds import RESERVATION, RESERVATION_LINE, claim_reference
-from nervure.store.orders import CHANNEL, LOCATION, ORDER, POINT, POINT_LOCATION
-from nervure.store.routing import is_fresh
+from nervure.store.orders import CHANNEL, LOCATION, ORDER
 from nervure.store.statements import CLAIM, LEVEL, Row, chunks, insert_rows
 from nervure.store.stock import StockStore
-from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod
 
 _OPEN = {
@@ -210,26 +207,6 @@ class ReservationStore:
         return self.stock.end_claims(claims, "released")
 
     # -- around it ---------------------------------------------------------------------------------------------
-
-    def pool(self, channel_id: int) -> list[Candidate]:
-        """The locations that ship for a channel, in its order, without those whose numbers are too old."""
-        ranks = (
-            sa.select(POINT_LOCATION.c.location_id, sa.func.min(POINT_LOCATION.c.rank).label("rank"))
-            .join(POINT, POINT.c.id == POINT_LOCATION.c.stock_point_id)
-            .where(POINT.c.channel_id == channel_id)
-            .group_by(POINT_LOCATION.c.location_id)
-            .subquery()
-        )
-        query = (
-            sa.select(LOCATION, ranks.c.rank)
-            .join(ranks, ranks.c.location_id == LOCATION.c.id)
-            .where(LOCATION.c.can_ship.is_(True))
-        )
-        return [
-            Candidate(row.id, row.code, row.kind == LocationKind.SUPPLIER, row.rank, None)
-            for row in self._connection.execute(query.order_by(ranks.c.rank, LOCATION.c.id))
-            if is_fresh(row.as_of, row.ttl_seconds, self._now)
-        ]
 
     def order(self, channel_id: int, external_id: str) -> KnownOrder | None:
         """Locks and reads an order of a channel; None: not heard yet."""

@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Row
 
+from nervure.orders.costs import Costs
 from nervure.orders.geography import distance_km, locate
 from nervure.orders.routing import Candidate
-from nervure.orders.rules import Goal, Routing, Site, Way, terms, way
+from nervure.orders.rules import Goal, Goods, Routing, Site, Way, terms, way
 from nervure.store import tables
+from nervure.store.places import HistoryOfPlaces
 from nervure.store.statements import chunks
-from schemas.fulfillment import OfferState
 from schemas.locations import Coordinates, LocationKind
 from schemas.orders import DeliveryMethod
 from schemas.routing import LocationRouting, RoutingSettings
@@ -29,8 +30,8 @@ LOCATION = tables.of(tables.LocationRow)
 POINT = tables.of(tables.StockPointRow)
 POINT_LOCATION = tables.of(tables.StockPointLocationRow)
 FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
+FULFILLMENT_LINE = tables.of(tables.FulfillmentLineRow)
 ITEM = tables.of(tables.ItemRow)
-OFFER = tables.of(tables.FulfillmentOfferRow)
 
 _SITE = (
     LOCATION.c.id,
@@ -45,13 +46,15 @@ _SITE = (
     LOCATION.c.ttl_seconds,
     LOCATION.c.opened_at,
     LOCATION.c.accept_seconds,
+    LOCATION.c.master,
 )
 """What is asked of a location; there are hundreds of them for one basket."""
 
 NAME = "routing"
 _NO_PICKUP = (LocationKind.SUPPLIER.value, LocationKind.IN_TRANSIT.value, LocationKind.CONSIGNEE.value)
-NOT_FOUND_DAYS = 90
-"""So far back it is looked how often a location did not find what it was to send."""
+_GOODS = sa.select(ITEM.c.id, ITEM.c.sku, ITEM.c.weight_grams, ITEM.c.temperature_class, ITEM.c.size_class).where(
+    ITEM.c.id.in_(sa.bindparam("items", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,13 @@ class RoutingStore:
         query = sa.select(SETTING.c.body).where(SETTING.c.name == NAME)
         return _read(self._connection.execute(query).scalar_one_or_none() or "{}")
 
+    def depends_on_goods(self) -> bool:
+        """Whether a rule or a cost is another one for other goods."""
+        routing = self.routing()
+        return (routing.settings is not None and routing.settings.markdown is not None) or any(
+            own.classes is not None or own.contract is not None for own in routing.locations.values()
+        )
+
     def candidates(self, question: Question, *, with_suppliers: bool = True) -> list[Candidate]:
         """The locations of the channel, best first; those that a rule drops say so."""
         goal = question.goal
@@ -112,7 +122,7 @@ class RoutingStore:
         # Who picks up comes to one place: what it lacks is never looked for in another.
         rows = rows[:1] if is_pickup else rows
         routing = self.routing()
-        sites = self._sites(routing, rows)
+        sites = self._sites(routing, rows, goal)
         destination = locate(goal.country, goal.postal_code)
         return [
             Candidate(
@@ -145,6 +155,10 @@ class RoutingStore:
         unknown = float("inf")
         return sorted(found, key=lambda one: (unknown if one.distance_km is None else one.distance_km, one.code))
 
+    def costs(self) -> Costs:
+        """What holds for every order."""
+        return self.routing().costs
+
     def is_gated(self, channel_id: int) -> bool:
         """Whether a channel has not gone live yet."""
         query = sa.select(CHANNEL.c.is_gated).where(CHANNEL.c.id == channel_id)
@@ -156,30 +170,54 @@ class RoutingStore:
         rows = self._connection.execute(sa.select(*_SITE).where(LOCATION.c.id.in_(sorted(location_ids)))).all()
         found = {
             row.id: way(routing, site, goal, self._now)
-            for row, site in zip(rows, self._sites(routing, rows), strict=True)
+            for row, site in zip(rows, self._sites(routing, rows, goal), strict=True)
         }
         return {location: one for location, one in found.items() if isinstance(one, Way)}
 
-    def grams_of(self, item_ids: Collection[int]) -> dict[int, int]:
-        """What a unit of each item weighs; 0 where nobody knows."""
-        found = dict.fromkeys(item_ids, 0)
+    def goods_of(self, item_ids: Collection[int]) -> dict[int, Goods]:
+        """What routing must know of each item."""
+        found: dict[int, Goods] = {}
         for batch in chunks(sorted(item_ids)):
-            query = sa.select(ITEM.c.id, ITEM.c.weight_grams).where(ITEM.c.id.in_(batch), ITEM.c.weight_grams > 0)
-            found.update((row.id, row.weight_grams) for row in self._connection.execute(query))
+            for row in self._connection.execute(_GOODS, {"items": batch}):
+                classes = frozenset(filter(None, (row.temperature_class, row.size_class)))
+                found[row.id] = Goods(row.sku, row.weight_grams or 0, classes)
         return found
 
-    def _sites(self, routing: Routing, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Site]:
+    def _sites(self, routing: Routing, rows: Sequence[Row[*tuple[Any, ...]]], goal: Goal) -> list[Site]:
+        history = HistoryOfPlaces(self._connection, self._now)
         limited = {row.id: row.time_zone for row in rows if _is_limited(routing, row.code)}
-        today = self._orders_today(limited)
-        missed = self._not_found() if routing.settings and routing.settings.not_found else {}
+        orders, units = self._given_today(limited)
+        said = routing.settings
+        ours = [row.id for row in rows if row.kind != LocationKind.SUPPLIER]
+        bound = {
+            row.id: row.master
+            for row in rows
+            if (own := routing.locations.get(row.code)) is not None
+            and own.contract
+            and own.contract.min_order
+            and row.master
+        }
+        missed = history.not_found(said, [row.id for row in rows], set(ours)) if said and said.not_found else {}
+        reliefs = history.reliefs(said.markdown, ours, goal.goods) if said and said.markdown else {}
+        prices = history.prices(set(bound.values()), goal.goods) if bound else {}
         return [
-            Site(row.code, LocationKind(row.kind), row.time_zone, today.get(row.id, 0), missed.get(row.id, 0.0))
+            Site(
+                row.code,
+                LocationKind(row.kind),
+                row.time_zone,
+                orders[row.id],
+                missed.get(row.id, 0.0),
+                units[row.id],
+                reliefs.get(row.id, {}),
+                prices.get(bound.get(row.id, ""), {}),
+            )
             for row in rows
         ]
 
-    def _orders_today(self, zones: Mapping[int, str]) -> Counter[int]:
-        """Fulfillment orders that locations were given since their midnight."""
-        counted: Counter[int] = Counter()
+    def _given_today(self, zones: Mapping[int, str]) -> tuple[Counter[int], Counter[int]]:
+        """Fulfillment orders, and units, that locations were given since their midnight."""
+        orders: Counter[int] = Counter()
+        units: Counter[int] = Counter()
         midnights: dict[datetime, list[int]] = {}
         for location, zone in zones.items():
             local = self._now.astimezone(ZoneInfo(zone))
@@ -187,7 +225,12 @@ class RoutingStore:
             midnights.setdefault(midnight.astimezone(self._now.tzinfo), []).append(location)
         for midnight, locations in midnights.items():
             query = (
-                sa.select(FULFILLMENT.c.location_id, sa.func.count())
+                sa.select(
+                    FULFILLMENT.c.location_id,
+                    sa.func.count(FULFILLMENT.c.id.distinct()),
+                    sa.func.sum(FULFILLMENT_LINE.c.units),
+                )
+                .join(FULFILLMENT_LINE, FULFILLMENT_LINE.c.fulfillment_order_id == FULFILLMENT.c.id)
                 .where(
                     FULFILLMENT.c.location_id.in_(locations),
                     FULFILLMENT.c.created_at >= midnight,
@@ -195,22 +238,9 @@ class RoutingStore:
                 )
                 .group_by(FULFILLMENT.c.location_id)
             )
-            counted.update({row[0]: int(row[1]) for row in self._connection.execute(query)})
-        return counted
-
-    def _not_found(self) -> dict[int, float]:
-        """By location, the share of its fulfillment orders that another location had to do instead.
-
-        One that was offered to several, and that another one accepted first, is nobody's fault.
-        """
-        was_faster = OFFER.c.fulfillment_order_id == FULFILLMENT.c.id, OFFER.c.state == OfferState.ACCEPTED.value
-        missed = sa.case((~sa.select(OFFER.c.id).where(*was_faster).exists(), FULFILLMENT.c.moved_to_id))
-        query = (
-            sa.select(FULFILLMENT.c.location_id, sa.func.count(), sa.func.count(missed))
-            .where(FULFILLMENT.c.created_at >= self._now - timedelta(days=NOT_FOUND_DAYS))
-            .group_by(FULFILLMENT.c.location_id)
-        )
-        return {row[0]: row[2] / row[1] for row in self._connection.execute(query) if row[2]}
+            for location, count, total in self._connection.execute(query):
+                orders[location], units[location] = int(count), int(total)
+        return orders, units
 
 
 def is_fresh(as_of: datetime | None, ttl_seconds: float | None, now: datetime) -> bool:
@@ -220,7 +250,9 @@ def is_fresh(as_of: datetime | None, ttl_seconds: float | None, now: datetime) -
 
 def _is_limited(routing: Routing, code: str) -> bool:
     own = routing.locations.get(code)
-    return own is not None and own.daily_orders is not None
+    if own is None:
+        return False
+    return own.daily_orders is not None or (own.contract is not None and own.contract.daily_units is not None)
 
 
 @lru_cache(maxsize=8)

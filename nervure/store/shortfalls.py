@@ -143,7 +143,7 @@ class ShortfallStore:
 
 
 def _short(row: sa.Row[*tuple[object, ...]]) -> Short:
-    goal = Goal(DeliveryMethod(row.delivery_method), row.country, row.postal_code, row.placed_at)
+    goal = Goal(DeliveryMethod(row.delivery_method), row.country, row.postal_code, row.placed_at, row.channel)
     return Short(
         row.id,
         row.order_id,

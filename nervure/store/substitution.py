@@ -22,6 +22,7 @@ class Sibling:
     """An item that a group says may take another one's place. `climb`: by how many ranks it is the better one."""
 
     item_id: int
+    sku: str
     group: str
     relation: Relation
     climb: int
@@ -105,7 +106,7 @@ class SubstitutionStore:
         )
         rows = sorted(self._connection.execute(query), key=lambda row: (abs(row.climb), row.name, row.sku))
         return [
-            Sibling(row.item_id, row.name, Relation(row.relation), row.climb, _rule(row), row.price, row.mine)
+            Sibling(row.item_id, row.sku, row.name, Relation(row.relation), row.climb, _rule(row), row.price, row.mine)
             for row in rows
             if _rule(row) is not PriceRule.NEVER
         ]

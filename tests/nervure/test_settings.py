@@ -1,5 +1,6 @@
 """Settings: whatever is wrong with them is one sentence that names the file and the key, and shows no secret."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from nervure import settings as module
 from nervure.settings import Settings, SettingsError, find, load, load_text
 from nervure.template import SETTINGS_TEMPLATE
 from schemas.locations import LocationKind
+from schemas.routing import Contract
 
 SECRET = "shpat_1234567890abcdef"
 
@@ -47,6 +49,9 @@ path = "/stock.csv"
 format = "csv"
 columns = { supplier_sku = "sku", units = "stock" }
 """
+CONTRACTED = SUPPLIER.replace(
+    "[[suppliers]]", '[locations.routing.contract]\nmin_order = 10\nchannels = ["webshop"]\n\n[[suppliers]]'
+)
 
 
 @pytest.fixture(autouse=True)
@@ -179,6 +184,18 @@ def test_the_template_of_init_loads_and_so_does_everything_in_it(
             PLACE + SHOP + SUPPLIER.replace('code = "SUP"', 'code = "SUP"\nmaster = "webshop"'),
             "nervure.toml: location 'SUP' has master 'webshop', and is the place of supplier 'acme'",
         ),
+        (
+            PLACE + "[locations.routing.contract]\nmin_order = 10\n",
+            "nervure.toml: location 'WH' has a contract, and is no supplier's",
+        ),
+        (
+            PLACE + SHOP + CONTRACTED.replace("webshop", "market"),
+            "nervure.toml: the contract of location 'SUP' names channel 'market', which is not declared",
+        ),
+        (
+            PLACE + CONTRACTED.replace("min_order = 10", "min_order = -1"),
+            "nervure.toml: locations.1.routing.contract.min",
+        ),
         (PLACE + "[hub]\ncount_limit_units = -1\n", "nervure.toml: hub.count_limit_units: "),
         (PLACE + "[hub]\nprot = 1\n", "nervure.toml: hub.prot: Extra inputs are not permitted"),
         (PLACE + '[hub]\nport = "high"\n', "nervure.toml: hub.port: "),
@@ -216,6 +233,12 @@ def test_the_template_of_init_loads_and_so_does_everything_in_it(
 )
 def test_bad_settings_are_one_sentence_that_says_where(tmp_path: Path, text: str, sentence: str) -> None:
     assert fault(tmp_path, text).startswith(sentence)
+
+
+def test_a_suppliers_contract_is_read_with_its_location(tmp_path: Path) -> None:
+    routing = read(tmp_path, PLACE + SHOP + CONTRACTED).locations[1].routing
+    assert routing is not None
+    assert routing.contract == Contract(min_order=Decimal(10), channels=("webshop",))
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ from nervure.store.tables.substitution import (
     SubstitutionGroupRow,
     SubstitutionMemberRow,
 )
-from nervure.store.tables.suppliers import SupplierFeedRow, SupplierOfferRow
+from nervure.store.tables.suppliers import SupplierFeedRow, SupplierOfferRow, SupplierRequestRow
 from nervure.store.tables.transfers import TransferArrivalRow, TransferLineRow, TransferRow
 
 __all__ = [
@@ -122,6 +122,7 @@ __all__ = [
     "SubstitutionMemberRow",
     "SupplierFeedRow",
     "SupplierOfferRow",
+    "SupplierRequestRow",
     "TaskRow",
     "TransferArrivalRow",
     "TransferLineRow",

@@ -10,7 +10,10 @@ from nervure.store.tables.fields import json, own_id, ref, time
 
 
 class ItemRow(SQLModel, table=True):
-    """`serial_tracking`: single units of it are known by serial number."""
+    """`serial_tracking`: single units of it are known by serial number.
+
+    `temperature_class`, `size_class`: what a location must be able to take. NULL: any location can.
+    """
 
     __tablename__ = "item"
     __table_args__ = (
@@ -29,6 +32,8 @@ class ItemRow(SQLModel, table=True):
     weight_grams: int | None = None
     serial_tracking: bool = False
     lot_tracking: str = "none"
+    temperature_class: str | None = None
+    size_class: str | None = None
 
 
 class KitComponentRow(SQLModel, table=True):

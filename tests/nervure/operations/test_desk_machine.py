@@ -17,8 +17,9 @@ from nervure.orders.intake import take_in
 from nervure.orders.rules import Routing
 from nervure.store.audit import AuditStore
 from nervure.store.database import Database, open_database
+from nervure.store.offering import OFFER
 from nervure.store.orders import FULFILLMENT, FULFILLMENT_EVENT, LOCATION
-from nervure.store.routing import OFFER, RoutingStore
+from nervure.store.routing import RoutingStore
 from schemas.fulfillment import RejectReason
 from schemas.locations import LocationKind
 from schemas.orders import OrderState

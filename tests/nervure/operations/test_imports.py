@@ -161,6 +161,27 @@ def test_items_are_written_once_and_of_a_known_one_only_what_the_file_has(databa
     assert (found["SET"].parts, found["SET"].weight_grams) == ({"MUG": 2, "TRAY": 1}, 900)
 
 
+def test_what_goods_ask_of_a_location_is_a_column_of_items_that_hold_stock(database: Database, folder: Path) -> None:
+    path = write(
+        folder / "items.csv",
+        "sku,title,temperature_class,size_class,components\n"
+        "ICE,Ice,frozen,,\nSOFA,Sofa,,bulky,\nMUG,Mug,,,\nBAD,Bad,very cold,,\nSET,Set,frozen,,MUG:2\n",
+    )
+    counts, reasons = take(database, path, ItemLoader())
+    assert counts == {"new": 3, "refused": 2}
+    assert [line for line, _ in reasons] == [5, 6]
+    assert reasons[0][1].startswith("temperature_class: String should match pattern")
+    assert "'SET': a kit needs what its parts need: give the class to them" in reasons[1][1]
+    later = write(folder / "later.csv", "sku,temperature_class\nICE,\nSOFA,chilled\n")
+    assert take(database, later, ItemLoader()) == ({"changed": 2}, [])
+    found = items(database, "ICE", "SOFA", "MUG")
+    assert [(one.temperature_class, one.size_class) for one in found.values()] == [
+        (None, None),
+        (None, None),
+        ("chilled", "bulky"),
+    ]
+
+
 def test_a_recipe_that_changes_moves_the_numbers_of_the_kit(database: Database, folder: Path) -> None:
     opened(database)
     path = write(folder / "items.csv", "sku,components\nSET,MUG:1\n")

@@ -15,9 +15,11 @@ from nervure.operations.staff import receive
 from nervure.orders.rules import Routing
 from nervure.store.database import Database
 from nervure.store.handling import HandlingStore
+from nervure.store.offering import OFFER
 from nervure.store.orders import FULFILLMENT, LOCATION
 from nervure.store.picking import PickingStore
-from nervure.store.routing import OFFER, RoutingStore
+from nervure.store.places import HistoryOfPlaces
+from nervure.store.routing import RoutingStore
 from nervure.store.statements import CLAIM, MOVEMENT
 from schemas.fulfillment import RejectReason
 from schemas.locations import LocationKind
@@ -297,7 +299,9 @@ def test_to_be_outrun_is_not_to_have_lost_anything(both: Database) -> None:
     number = offered(hub)
     offers.accept(hub, number, ANA)
     with looking(hub) as world:
-        assert RoutingStore(world.connection, world.now)._not_found() == {}
+        ours = set(world.connection.execute(sa.select(LOCATION.c.id)).scalars())
+        missed = HistoryOfPlaces(world.connection, world.now).not_found(RoutingSettings(prior_share=0), ours, ours)
+        assert set(missed.values()) == {0}
 
 
 def test_the_time_of_each_store_counts_while_it_is_open(both: Database) -> None:

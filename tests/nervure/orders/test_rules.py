@@ -1,20 +1,33 @@
 """What the merchant's settings say of one location and one order, and what an order then costs."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from pydantic import ValidationError
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
-from nervure.orders.costs import EURO
-from nervure.orders.rules import Goal, Routing, Site, Way, terms, way
+from nervure.orders.costs import EURO, Limits
+from nervure.orders.parcels import FREE
+from nervure.orders.rules import Goal, Goods, Routing, Site, Way, terms, way
 from nervure.store.orders import ORDER
 from nervure.store.routing import RoutingStore
 from schemas.locations import Address, LocationKind
 from schemas.orders import Delivery, DeliveryMethod
-from schemas.routing import LocationRouting, PriceStep, RoutingMethod, RoutingSettings, Weekday, Zone
+from schemas.routing import (
+    Contract,
+    LocationRouting,
+    Markdown,
+    PriceStep,
+    RoutingMethod,
+    RoutingSettings,
+    Weekday,
+    Zone,
+)
 from tests.nervure.world import World, an_order, at, merchant, must_hold
 
 STORE = Site("S", LocationKind.STORE, "Europe/Paris")
@@ -93,6 +106,138 @@ def test_a_rule_drops_a_location_and_says_why(
 ) -> None:
     busy = Site("S", LocationKind.STORE, "Europe/Paris", orders_today=3)
     assert terms(of(own, settings), busy, goal, MONDAY_NOON).dropped == rule
+
+
+COLD, BULKY, PLAIN = (
+    Goods("ICE", classes=frozenset({"frozen"})),
+    Goods("SOFA", classes=frozenset({"bulky"})),
+    Goods("MUG"),
+)
+CONTRACT = Contract(
+    countries=("FR",),
+    channels=("shop",),
+    daily_units=9,
+    valid_from=date(2026, 3, 2),
+    valid_to=date(2026, 3, 31),
+)
+BOUGHT = replace(HOME, channel="shop", goods={1: COLD, 2: PLAIN})
+
+
+@pytest.mark.parametrize(
+    ("goal", "now", "units_today", "rule"),
+    [
+        (BOUGHT, MONDAY_NOON, 8, None),
+        (BOUGHT, when(1, 22, 59), 0, "its contract begins on 2026-03-02"),
+        (BOUGHT, when(1, 23, 0), 0, None),  # it is the 2nd already in Paris
+        (BOUGHT, when(31, 21, 59), 0, None),
+        (BOUGHT, when(31, 22, 0), 0, "its contract ended on 2026-03-31"),
+        (replace(BOUGHT, channel="market"), MONDAY_NOON, 0, "its contract is not for channel 'market'"),
+        (replace(BOUGHT, country="BE"), MONDAY_NOON, 0, "its contract is not for BE"),
+        (replace(BOUGHT, country=None), MONDAY_NOON, 0, "its contract is not for an unknown country"),
+        (BOUGHT, MONDAY_NOON, 9, "has its 9 units of the day"),
+    ],
+)
+def test_a_suppliers_contract_drops_it_and_says_why(
+    goal: Goal, now: datetime, units_today: int, rule: str | None
+) -> None:
+    routing = Routing(None, {"S": LocationRouting(contract=CONTRACT)})
+    acme = Site("S", LocationKind.SUPPLIER, "Europe/Paris", units_today=units_today, prices={1: EURO})
+    found = terms(routing, acme, goal, now)
+    assert found.dropped == rule
+    assert rule is not None or found.limits == Limits(0, 9 - units_today, {1: EURO})
+
+
+def test_a_cart_that_goes_nowhere_yet_is_not_judged_by_where_it_goes() -> None:
+    own = LocationRouting(countries=("BE",), contract=CONTRACT)
+    cart = replace(BOUGHT, country=None, postal_code=None, has_destination=False)
+    found = terms(of(own), STORE, cart, MONDAY_NOON)
+    assert (found.dropped, found.shipping) == (None, FREE)
+    assert terms(of(own), STORE, replace(cart, has_destination=True), MONDAY_NOON).dropped is not None
+
+
+@pytest.mark.parametrize(
+    ("classes", "goods", "barred", "rule"),
+    [
+        (None, {1: COLD, 2: PLAIN}, {}, None),
+        ((), {1: COLD, 2: PLAIN}, {1: "cannot take frozen"}, None),
+        (("frozen",), {1: COLD, 2: PLAIN}, {}, None),
+        (("frozen",), {1: COLD, 3: BULKY}, {3: "cannot take bulky"}, None),
+        ((), {1: COLD}, {1: "cannot take frozen"}, "cannot take frozen"),
+        ((), {1: COLD, 3: BULKY}, None, "cannot take bulky, cannot take frozen"),
+        ((), {4: Goods(classes=frozenset({"bulky", "frozen"}))}, None, "cannot take bulky frozen"),
+        (("frozen",), {4: Goods(classes=frozenset({"bulky", "frozen"}))}, None, "cannot take bulky"),
+        ((), {}, {}, None),
+    ],
+)
+def test_a_location_takes_only_the_classes_of_goods_that_it_can(
+    classes: tuple[str, ...] | None, goods: dict[int, Goods], barred: dict[int, str] | None, rule: str | None
+) -> None:
+    found = terms(of(LocationRouting(classes=classes)), STORE, replace(HOME, goods=goods), MONDAY_NOON)
+    assert found.dropped == rule
+    assert rule is not None or found.barred == barred
+
+
+RULES = st.builds(
+    LocationRouting,
+    countries=st.sampled_from([(), ("FR",), ("BE", "DE")]),
+    daily_orders=st.sampled_from([None, 0, 2]),
+    classes=st.sampled_from([None, (), ("frozen",), ("frozen", "bulky")]),
+    hours=st.sampled_from([{}, dict.fromkeys(list(Weekday)[:2], "09:00-18:00")]),
+    contract=st.none()
+    | st.builds(
+        Contract,
+        countries=st.sampled_from([(), ("FR",)]),
+        channels=st.sampled_from([(), ("shop",)]),
+        daily_units=st.sampled_from([None, 3]),
+        valid_from=st.sampled_from([None, date(2026, 3, 3)]),
+        valid_to=st.sampled_from([None, date(2026, 3, 5)]),
+    ),
+)
+
+
+@given(
+    RULES,
+    st.sampled_from([0, 1, 2, 3]),
+    st.sampled_from(["FR", "BE", None]),
+    st.sampled_from(["shop", "market"]),
+    st.integers(1, 7),
+)
+def test_a_location_is_in_exactly_if_each_rule_by_itself_lets_it(
+    own: LocationRouting, given_today: int, country: str | None, channel: str, day: int
+) -> None:
+    """The naive reading: each rule is asked by itself, of everything that it could object to."""
+    now = when(day, 12)
+    site = Site("S", LocationKind.SUPPLIER, "UTC", orders_today=given_today, units_today=given_today)
+    goal = Goal(DeliveryMethod.SHIP, country, "1000", now, channel, {1: COLD})
+    contract = own.contract or Contract()
+    settings = RoutingSettings(dispatch_within_days=1)
+    days = [date(2026, 3, day), date(2026, 3, day + 1)]
+    opens = [not own.hours or one.weekday() < 2 for one in days]
+    lets = [
+        not own.countries or country in own.countries,
+        own.daily_orders is None or given_today < own.daily_orders,
+        own.classes is None or "frozen" in own.classes,
+        any(opens),
+        not contract.countries or country in contract.countries,
+        not contract.channels or channel in contract.channels,
+        contract.daily_units is None or given_today < contract.daily_units,
+        contract.valid_from is None or days[0] >= contract.valid_from,
+        contract.valid_to is None or days[0] <= contract.valid_to,
+    ]
+    assert (terms(Routing(settings, {"S": own}), site, goal, now).dropped is None) == all(lets)
+
+
+@pytest.mark.parametrize(
+    ("model", "said", "fault"),
+    [
+        (Contract, {"valid_from": "2026-03-02", "valid_to": "2026-03-01"}, "valid_to is before valid_from"),
+        (Markdown, {"relief": "1"}, "said together"),
+        (Markdown, {"days_of_cover": 30}, "said together"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(model: type[BaseModel], said: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ValidationError, match=fault):
+        model.model_validate(said)
 
 
 def test_a_location_costs_its_handling_its_zone_its_days_and_its_risk() -> None:

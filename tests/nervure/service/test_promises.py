@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from nervure.operations import promises
 from nervure.operations.hub import Hub
 from nervure.orders.rules import Routing
 from nervure.store.routing import RoutingStore
 from nervure.store.statements import CHANGE, CLAIM, MOVEMENT
-from schemas.routing import LocationRouting, PriceStep, RoutingSettings, Zone
+from schemas.routing import LocationRouting, PriceStep, RoutingMethod, RoutingSettings, Zone
 from tests.nervure.service import test_app
 from tests.nervure.service.test_app import Client, served
 
@@ -44,6 +45,9 @@ def test_a_basket_is_promised_with_days_places_and_costs(hub: Hub, client: Clien
         "arrives_on": "2026-03-05",
         "missing": {},
         "cost": "13.70",
+        "is_proved": True,
+        "gap": "0.00",
+        "missing_gap": 0,
         "is_complete": True,
         "is_split": True,
     }
@@ -63,6 +67,22 @@ def test_a_promise_holds_nothing_and_writes_nothing(hub: Hub, client: Client) ->
 def test_without_costs_of_the_merchants_a_promise_has_no_price(client: Client) -> None:
     found = asked(client)
     assert (found["cost"], [one["location"] for one in found["parcels"]]) == (None, ["lyon"])
+    assert (found["is_proved"], found["gap"], found["missing_gap"]) == (True, None, 0)
+
+
+def test_a_promise_whose_search_was_cut_off_says_by_how_much_the_order_may_be_cheaper(
+    hub: Hub, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    priced(hub)
+    monkeypatch.setattr(promises, "PROMISE_NODES", 0)
+    found = asked(client, lines=[{"sku": "BOLT", "units": 6}, {"sku": "NUT", "units": 3}])
+    assert (found["cost"], found["is_proved"], found["gap"], found["missing_gap"]) == ("13.70", False, "7.97", 0)
+
+
+def test_a_baseline_proves_nothing(hub: Hub, client: Client) -> None:
+    with hub.database.write() as connection:
+        RoutingStore(connection, hub.clock.now()).put(Routing(RoutingSettings(method=RoutingMethod.PRIORITY)))
+    assert asked(client)["is_proved"] is False
 
 
 def test_what_is_not_there_is_missing_and_not_promised(client: Client) -> None:

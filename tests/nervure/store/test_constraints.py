@@ -134,6 +134,12 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_hub_life_one": [{"id": 2}],
     "ck_zero_fall_verdict": [{"verdict": "perhaps"}],
     "ck_zero_fall_before": [{"units_before": 0}, {"units_before": -1}],
+    "ck_supplier_request_answered": [{"units_refused": 1}],
+    "ck_supplier_request_units": [
+        {"units": 0},
+        {"units_refused": -1, "answered_at": START},
+        {"units_refused": 3, "answered_at": START},
+    ],
     "ck_binding_decision_decision": [{"decision": "perhaps"}],
     "ck_binding_decision_reason": [{"decision": "exclude"}],
 }
@@ -220,6 +226,18 @@ def at_the_desk(world: World, place: Place, line: int) -> None:
         made_at=START,
         accept_by=START,
         ended_at=START,
+    )
+    added(
+        world,
+        tables.SupplierRequestRow,
+        supplier="acme",
+        location_id=place.location_id,
+        fulfillment_order_id=fulfillment,
+        line="1",
+        supplier_sku="B-1",
+        units=2,
+        units_refused=0,
+        asked_at=START,
     )
     pick = {"fulfillment_line_id": line, "item_id": place.item_id, "units": 1}
     world.connection.execute(of(tables.FulfillmentPickRow).insert().values(**pick))

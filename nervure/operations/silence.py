@@ -1,0 +1,75 @@
+"""Suppliers that do not answer in time: a person is told, and what their contract lets go is served from elsewhere."""
+
+from nervure.operations.hub import Hub
+from nervure.operations.suppliers import give_up
+from nervure.orders.work import Desk
+from nervure.store.database import Connection
+from nervure.store.messages import MessageStore
+from nervure.store.requests import SILENCE_OF, SILENT, RequestStore
+from nervure.store.routing import RoutingStore
+from schemas.fulfillment import StepKind
+
+
+class _NowhereElseError(Exception):
+    """Nobody else has the units."""
+
+
+def break_silence(hub: Hub) -> int:
+    """Looks after orders that suppliers should have answered; answers how many are served from elsewhere now.
+
+    A contract may say that what is not answered in time may not be sent any more: such an order is served from
+    elsewhere, if it can be as a whole. Every other one stays with its supplier. Either way there is a task, and nothing
+    more is done while it is open.
+    """
+    with hub.database.read() as connection:
+        silent = RequestStore(connection, hub.clock.now()).silent()
+    return sum(_break_one(hub, number) for number in silent)
+
+
+def _break_one(hub: Hub, number: int) -> bool:
+    def move(connection: Connection) -> bool:
+        desk = _locked(hub, connection, number)
+        if desk is None or not _is_void_if_silent(connection, desk, number):
+            return False
+        [order_id] = MessageStore(connection, desk.now).order_of(number)
+        lines = desk.orders.fulfillment_lines(fulfillment_order_id=number)
+        before = sum(line.units_short for line in desk.orders.lines(order_id))
+        desk.orders.note_step(number, StepKind.TIMED_OUT)
+        give_up(desk, number, {line.id: 0 for line in lines})
+        if sum(line.units_short for line in desk.orders.lines(order_id)) > before:
+            raise _NowhereElseError
+        _tell(desk, connection, number, "it is served from elsewhere now")
+        return True
+
+    def tell(connection: Connection) -> None:
+        desk = _locked(hub, connection, number)
+        if desk is not None:
+            _tell(desk, connection, number, "ask it, or cancel there and reject it")
+
+    try:
+        if hub.database.run(move):
+            return True
+    except _NowhereElseError:
+        pass
+    hub.database.run(tell)
+    return False
+
+
+def _locked(hub: Hub, connection: Connection, number: int) -> Desk | None:
+    """The desk with the order's lock, if the supplier is silent still."""
+    desk = hub.desk(connection)
+    for order_id in MessageStore(connection, desk.now).order_of(number):
+        desk.orders.lock(order_id)
+    return desk if number in RequestStore(connection, desk.now).silent() else None
+
+
+def _is_void_if_silent(connection: Connection, desk: Desk, number: int) -> bool:
+    _, code = RequestStore(connection, desk.now).place_of(number)
+    own = RoutingStore(connection, desk.now).routing().locations.get(code)
+    return own is not None and own.contract is not None and own.contract.is_void_if_silent
+
+
+def _tell(desk: Desk, connection: Connection, number: int, what: str) -> None:
+    supplier, _ = RequestStore(connection, desk.now).place_of(number)
+    text = f"{supplier} has not answered fulfillment order {number} in time: {what}"
+    desk.orders.open_task(SILENT, f"{SILENCE_OF}{number}", text)

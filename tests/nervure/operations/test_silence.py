@@ -1,0 +1,135 @@
+"""Suppliers that do not answer in time: there is a task, and what their contract lets go is served from elsewhere."""
+
+from collections import Counter
+
+import pytest
+
+from nervure.operations.hub import Hub
+from nervure.operations.messages import send_messages
+from nervure.operations.silence import break_silence
+from nervure.orders.rules import Routing
+from nervure.store.database import Database
+from nervure.store.orders import TASK
+from nervure.store.routing import RoutingStore
+from schemas.orders import OrderState
+from schemas.routing import Contract, LocationRouting
+from tests.nervure.operations.scripted import ScriptedSupplier, advance, feed, hear, looking, order_of, tasks
+from tests.nervure.operations.test_scorecards import ask, opened, the_card
+from tests.nervure.operations.test_suppliers import hear_replies, read, reply, the_order
+from tests.nervure.world import World, an_order, at, at_once, must_hold
+
+WAITS = "acme has not answered fulfillment order {} in time: ask it, or cancel there and reject it"
+MOVED = "acme has not answered fulfillment order {} in time: it is served from elsewhere now"
+
+
+def asked(database: Database, acme: ScriptedSupplier, *, is_void: bool, in_paris: int = 0) -> tuple[Hub, int, str]:
+    """An order of three that acme has in hand; paris may have some too by now."""
+    hub = opened(database, acme)
+    read(hub, acme, feed("1", at(0), BOLT=9))
+    number, line = ask(hub, "1", {"BOLT": 3}), the_order(hub)[1]
+    with database.write() as connection:
+        world = World(connection)
+        world.channel("shop", {"web": ["acme", "paris"]})
+        if in_paris:
+            world.receive("BOLT", "paris", in_paris)
+        own = {"acme": LocationRouting(contract=Contract(is_void_if_silent=is_void))}
+        RoutingStore(connection, at(0)).put(Routing(None, own))
+    return hub, number, line
+
+
+def said(hub: Hub) -> list[tuple[str, str]]:
+    return [(task.kind, task.text) for task in tasks(hub)]
+
+
+def test_silence_is_a_task_after_the_agreed_time_and_the_order_stays(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, number, line = asked(database, acme, is_void=False, in_paris=9)
+    advance(hub, 3599)
+    assert (break_silence(hub), said(hub)) == (0, [])
+    advance(hub, 1)
+    assert [break_silence(hub) for _ in range(3)] == [0, 0, 0]
+    assert said(hub) == [("supplier_silent", WAITS.format(number))]
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "acme", "sent_to_supplier"): 3}
+    acme.replies = [reply(number, 61, confirmed={line: 3})]
+    hear_replies(hub)
+    assert (break_silence(hub), said(hub)) == (0, [])
+
+
+@pytest.mark.requirement("R20")
+def test_what_a_contract_lets_go_is_served_from_elsewhere_once(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, number, line = asked(database, acme, is_void=True, in_paris=3)
+    advance(hub, 3600)
+    assert [break_silence(hub) for _ in range(2)] == [1, 0]
+    assert said(hub) == [("supplier_silent", MOVED.format(number))]
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "paris", "allocated"): 3}
+        assert world.claimable("BOLT", "acme") == 9
+        must_hold(world)
+    # Too late: it may have sent the goods, and a person must stop them.
+    acme.replies = [reply(number, 70, confirmed={line: 3}, tracking_number="6A1")]
+    hear_replies(hub)
+    late = f"the supplier answers nervure-{number} after its time: it is served from elsewhere, tell it not to send"
+    assert said(hub) == [("supplier_late", late)]
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "paris", "allocated"): 3}
+        assert world.movements("BOLT", "acme") == [("adjusted", 9)]
+        must_hold(world)
+    found = the_card(hub)
+    assert (found.confirmed, found.past_time, found.shipped, found.overdue) == (1, 1.0, 0, 0)
+
+
+def test_a_late_refusal_of_what_is_served_elsewhere_is_nothing_to_do(sqlite: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, number, line = asked(sqlite, acme, is_void=True, in_paris=3)
+    advance(hub, 3600)
+    assert break_silence(hub) == 1
+    acme.replies = [reply(number, 70, refused={line: "gone"})]
+    hear_replies(hub)
+    assert said(hub) == []
+
+
+def test_what_nobody_else_has_stays_with_the_supplier(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, number, _ = asked(database, acme, is_void=True, in_paris=2)
+    advance(hub, 3600)
+    assert break_silence(hub) == 0
+    assert said(hub) == [("supplier_silent", WAITS.format(number))]
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "acme", "sent_to_supplier"): 3}
+        assert world.lines("1") == {"1-1": (3, 3, 0)}
+        must_hold(world)
+
+
+def test_a_canceled_order_is_nobodys_silence(sqlite: Database) -> None:
+    acme = ScriptedSupplier()
+    hub = opened(sqlite, acme)
+    read(hub, acme, feed("1", at(0), BOLT=9))
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 3})))
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 3}, state=OrderState.CANCELED, minute=1)))
+    send_messages(hub)
+    advance(hub, 7200)
+    assert (break_silence(hub), said(hub)) == (0, [])
+
+
+def test_without_an_agreed_time_nobody_is_silent(sqlite: Database) -> None:
+    acme = ScriptedSupplier()
+    hub = opened(sqlite, acme, answers_within=None)
+    read(hub, acme, feed("1", at(0), BOLT=9))
+    ask(hub, "1", {"BOLT": 3})
+    advance(hub, 999_999)
+    assert (break_silence(hub), said(hub), the_card(hub).past_time) == (0, [], None)
+
+
+@pytest.mark.postgresql
+def test_many_that_look_at_once_serve_it_from_elsewhere_once(postgresql: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, number, _ = asked(postgresql, acme, is_void=True, in_paris=9)
+    advance(hub, 3600)
+    assert Counter(at_once([lambda: break_silence(hub)] * 4)) == {0: 3, 1: 1}
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "paris", "allocated"): 3}
+        assert [row.kind for row in world.connection.execute(TASK.select())] == ["supplier_silent"]
+        must_hold(world)
+    assert said(hub) == [("supplier_silent", MOVED.format(number))]
