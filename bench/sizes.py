@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Seconds are of one repetition of one side. `rates`: orders a second; `rate_seconds`: for so long."""
+    """Seconds are of one repetition of one side. `rates`: orders a second; `rate_seconds`: for so long.
+
+    `batches`: orders, locations, and how much there is of everything.
+    """
 
     repetitions: int = 5
     claim_seconds: float = 1.0
@@ -22,6 +25,8 @@ class Sizes:
     listings: int = 10_000
     routed: tuple[tuple[int, int], ...] = ((1, 20), (3, 100), (10, 500))
     routed_orders: int = 1_000
+    batches: tuple[tuple[int, int, float], ...] = ((500, 60, 6), (500, 60, 4), (500, 60, 3))
+    plain_seconds: float = 300.0
     publish_repetitions: int = 2
     rates: tuple[float, ...] = (5.0, 20.0, 50.0)
     rate_seconds: float = 40.0
@@ -41,6 +46,8 @@ QUICK = Sizes(
     webhooks=150,
     listings=1_000,
     routed_orders=200,
+    batches=((100, 20, 3),),
+    plain_seconds=60.0,
     publish_repetitions=1,
     rates=(5.0,),
     rate_seconds=20.0,
@@ -63,6 +70,8 @@ TINY = Sizes(
     listings=40,
     routed=((1, 2), (2, 3)),
     routed_orders=3,
+    batches=((4, 5, 1),),
+    plain_seconds=10.0,
     publish_repetitions=1,
     rates=(5.0,),
     rate_seconds=2.0,
