@@ -15,7 +15,7 @@ class FulfillmentEventRow(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint(
             "kind IN ('offered', 'accepted', 'rejected', 'timed_out', 'waits', 'picking', 'packed', 'ready', 'told',"
-            " 'wrong_code', 'shipped', 'handed_over', 'unclaimed', 'reduced', 'canceled', 'put_back')",
+            " 'wrong_code', 'shipped', 'handed_over', 'unclaimed', 'reduced', 'canceled', 'put_back', 'replanned')",
             name="kind",
         ),
         CheckConstraint("kind <> 'rejected' OR reason <> ''", name="reason"),
