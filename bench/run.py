@@ -4,7 +4,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import availability, claims, growth, ledger, machine, promises, publishing, routing, sales, webhooks, world
+from bench import (
+    availability,
+    batches,
+    claims,
+    growth,
+    ledger,
+    machine,
+    promises,
+    publishing,
+    routing,
+    sales,
+    webhooks,
+    world,
+)
 from bench.databases import Kind, kinds
 from bench.figures import Figure, Say
 from bench.sizes import Sizes
@@ -20,6 +33,7 @@ BENCHMARKS: Mapping[str, Measure] = {
     "publishing": publishing.measure,
     "routing": routing.measure,
     "promises": promises.measure,
+    "batches": batches.measure,
     "sales": sales.measure,
     "world": world.measure,
 }

@@ -86,6 +86,8 @@ class RoutingSettings(Canonical):
     `promise_days`: so many days after it was placed an order is to arrive; `late_day` is for each day more.
     `dispatch_within_days`: a location that cannot send in so many days is out.
     `not_found`: what it costs if a unit is not found; times how often that happened at the location.
+    `replan_minutes`: so often open orders are planned anew together; None: only when a person asks for it.
+    `replan_saves`: an order is given elsewhere only if that saves so much for each order that is.
     """
 
     method: RoutingMethod = RoutingMethod.COST
@@ -96,6 +98,8 @@ class RoutingSettings(Canonical):
     promise_days: Annotated[int, Field(ge=0, le=365)] | None = None
     dispatch_within_days: Annotated[int, Field(ge=0, le=365)] | None = None
     not_found: Euros = Decimal(0)
+    replan_minutes: Annotated[int, Field(ge=1, le=1_440)] | None = None
+    replan_saves: Euros = Decimal("0.50")
     zones: tuple[Zone, ...] = ()
 
 

@@ -7,6 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, say
+from nervure.operations.replanning import Replanned, replan_open_orders
+from nervure.orders.costs import euros
+from nervure.orders.replanning import Move
 from nervure.store.order_pages import OrderPage, OrderPageStore
 
 app = group("From where orders are served, in euros.")
@@ -57,11 +60,46 @@ def _as_document(found: OrderPage) -> dict[str, Any]:
     }
 
 
+@app.command("replan")
+def route_replan(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    by: Annotated[str, typer.Option(help="Who asks for it.")] = "",
+    settings: SettingsOption = None,
+) -> None:
+    """Plan open orders anew together, and give each part to where it is served best."""
+    with opened_hub(settings) as hub:
+        found = replan_open_orders(hub, by=by, dry_run=dry_run)
+    moves = [move for group in found.plan.groups for move in group] if dry_run else found.made
+    if moves:
+        print_table(("order", "from", "to", "saves euros", "units more"), [_row(move, found) for move in moves])
+    plan, verb = found.plan, "would move" if dry_run else "moved"
+    proof = f"at most {euros(plan.gap)} euros above the cheapest" if plan.is_full else "more units may be served"
+    say(
+        f"{plan.orders} open orders planned together, {proof}: {len(moves)} {verb}, saves "
+        f"{euros(sum(move.saved for move in moves))} euros"
+    )
+    if found.outdated:
+        say(f"{found.outdated} groups of orders had changed meanwhile and stay as they are")
+
+
+def _row(move: Move, found: Replanned) -> tuple[object, ...]:
+    before = sorted({found.locations[location] for _, location in move.order.held()})
+    after = sorted({found.locations[pick.location_id] for pick in move.plan.picks})
+    return found.names[move.order.id], " ".join(before), " ".join(after), euros(move.saved), move.units_gained
+
+
 def _say_bill(bill: Mapping[str, Any]) -> None:
+    anew = bill.get("replanned")
     proof = "no plan is cheaper" if bill["is_proved"] else f"at most {bill['gap']} above the cheapest"
     if bill["method"] != "cost":
         proof = f"in the order of {bill['method']}"
+    if anew:
+        proof = f"planned anew together with {anew['orders'] - 1} other orders"
     say(f"{bill['cost']} euros, of that {bill['split']} for splitting; {proof}")
+    if anew:
+        units = f", and serves {anew['units_gained']} units more" if anew["units_gained"] else ""
+        by = f" by {anew['by']}" if anew["by"] else ""
+        say(f"planned anew {anew['at']}{by}: saves {anew['saved']} of {anew['before']} euros{units}")
     rows = [
         (
             place,

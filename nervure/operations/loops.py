@@ -15,6 +15,7 @@ from nervure.operations.messages import send_to, targets
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders, pull_stock
 from nervure.operations.readback import check_confirmed, pause_seconds
+from nervure.operations.replanning import NoCostsError, replan_open_orders, replan_seconds
 from nervure.operations.reservations import expire_reservations
 from nervure.operations.restores import beat
 from nervure.operations.shadow import take_sample
@@ -262,6 +263,7 @@ def sweeping(window: Window) -> Loops:
         "aging": partial(_age, window),
         "desk": partial(_keep_times, window),
         "lots": partial(_lots, window),
+        "replanning": partial(_replan, window),
         "reservations": partial(_expire, window),
         "shortfalls": partial(_propose, window),
         "pace": partial(_measure_pace, window),
@@ -389,6 +391,26 @@ def _keep_times(window: Window) -> float:
     window.tally.count("desk", "not accepted in time, served from elsewhere", moved)
     window.tally.count("desk", "not fetched in time, for sale again", back)
     return DESK_PERIOD_SECONDS
+
+
+def _replan(window: Window) -> float:
+    """Plans open orders anew together, as often as the settings want it."""
+    hub = window.hub
+    period = replan_seconds(hub)
+    if period is None:
+        return PROBLEM_PAUSE_SECONDS
+    wait = _slot(hub, "hub", "replan", period)
+    if wait == 0.0:
+        try:
+            found = replan_open_orders(hub)
+        except NoCostsError as error:
+            window.tally.warn("routing", str(error))
+            return PROBLEM_PAUSE_SECONDS
+        window.tally.count("routing", "open orders planned together", found.plan.orders)
+        window.tally.count("routing", "orders served from elsewhere, cheaper", len(found.made))
+        window.tally.count("routing", "plans that had changed meanwhile", found.outdated)
+        wait = period
+    return min(wait, PROBLEM_PAUSE_SECONDS)
 
 
 def _lots(window: Window) -> float:

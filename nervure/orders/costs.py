@@ -50,7 +50,8 @@ class Terms:
 
     `shipping` is the price list of the zone. `days_late`: whole days after the promise. `unit_costs`: by item, of one
     unit, the risk that it is not found; `reliefs`: by item, what selling it here saves. `keep_units` stay there of
-    each item. `dropped`: the rule by which the location is out.
+    each item. `dropped`: the rule by which the location is out. `room`: so many orders more it takes today; None: no
+    limit.
     """
 
     handling: int = 0
@@ -60,6 +61,7 @@ class Terms:
     reliefs: Mapping[int, int] = field(default_factory=dict, hash=False)
     keep_units: int = 0
     dropped: str | None = None
+    room: int | None = None
 
 
 PLAIN_TERMS = Terms()

@@ -4,7 +4,7 @@ from collections import Counter
 
 from nervure.inventory.stock import Place
 from nervure.orders.moving import as_taken
-from nervure.orders.routing import order_of
+from nervure.orders.routing import by_preference
 from nervure.orders.work import Desk
 from schemas.routing import RoutingMethod
 
@@ -33,7 +33,7 @@ def rivals(fulfillment_order_id: int, desk: Desk, most: int) -> list[int]:
     for level in desk.stock.lock_sellable({Place(part, one.location_id) for part in demand for one in candidates}):
         there[level.place] += level.claimable
     costs = desk.orders.costs()
-    by_method = order_of(costs)
+    by_method = by_preference(costs)
     grams = sum(line.units * line.grams for line in wanted)
     ranked: list[tuple[int, tuple[float, int], int]] = []
     for one in candidates:

@@ -17,7 +17,7 @@ from nervure.orders.pricing import Demand, Source, capacities, capacity, have_co
 from nervure.orders.solving import MAX_NODES, Solution, solve
 from schemas.routing import RoutingMethod
 
-_TIE = 1 << 20
+TIE = 1 << 20
 """A millionth of a euro is so many points: among equal costs the merchant's order decides, a rank being a point."""
 
 
@@ -114,8 +114,8 @@ def route(
     effort: Effort = OF_AN_ORDER,
 ) -> Plan:
     """Chooses the locations of one order."""
-    ranked = sorted((one for one in candidates if one.terms.dropped is None), key=order_of(costs))
-    question = _Question(wanted, ranked if may_split else ranked[:1], claimable, costs)
+    ranked = sorted((one for one in candidates if one.terms.dropped is None), key=by_preference(costs))
+    question = Question(wanted, ranked if may_split else ranked[:1], claimable, costs)
     if costs.method is RoutingMethod.COST:
         solution = solve(question.demands, question.sources, max_nodes=effort.nodes)
     else:
@@ -124,7 +124,7 @@ def route(
     return question.explained(plan, solution, candidates) if effort.explains else plan
 
 
-def order_of(costs: Costs) -> Callable[[Candidate], tuple[float, int]]:
+def by_preference(costs: Costs) -> Callable[[Candidate], tuple[float, int]]:
     """By what locations are ranked before it is known what each must send."""
 
     def by_cost(one: Candidate) -> tuple[float, int]:
@@ -143,7 +143,7 @@ def order_of(costs: Costs) -> Callable[[Candidate], tuple[float, int]]:
     }[costs.method]
 
 
-class _Question:
+class Question:
     """One order as demands and sources: lines of the same thing are one demand, dealt out in their order."""
 
     def __init__(
@@ -169,7 +169,7 @@ class _Question:
         stocks = [_without(shelves[one.location_id], one.terms.keep_units) for one in ranked]
         self.sources = [
             Source(
-                (sum(one.parcel_costs(costs).values()) + costs.split) * _TIE + number,
+                (sum(one.parcel_costs(costs).values()) + costs.split) * TIE + number,
                 self._unit_costs(one),
                 stock,
                 _scaled(one.terms.shipping),
@@ -179,12 +179,12 @@ class _Question:
         ]
 
     def _unit_costs(self, one: Candidate) -> list[int]:
-        risk, reliefs = one.terms.not_found * _TIE, one.terms.reliefs
+        risk, reliefs = one.terms.not_found * TIE, one.terms.reliefs
         if not reliefs:
             return [risk * count for count in self.part_counts]
         if self.singles is None:
-            return [one.unit_cost(demand.parts) * _TIE for demand in self.demands]
-        return [(risk - reliefs.get(part, 0) * _TIE) * per for part, per in self.singles]
+            return [one.unit_cost(demand.parts) * TIE for demand in self.demands]
+        return [(risk - reliefs.get(part, 0) * TIE) * per for part, per in self.singles]
 
     def one_after_the_other(self) -> Solution:
         """Takes from each location in turn all that it has: the source selections of the field."""
@@ -202,10 +202,11 @@ class _Question:
                         stock[part] -= there * per
             takes.append(taken)
             missing += units
-        cost = self._cost(takes)
+        cost = self.cost(takes)
         return Solution(takes, missing, cost, missing, cost, 0)
 
-    def _cost(self, takes: Sequence[Mapping[int, int]]) -> int:
+    def cost(self, takes: Sequence[Mapping[int, int]]) -> int:
+        """What it costs to take these units by demand and source, with a split for every parcel."""
         used = {i for taken in takes for i in taken}
         grams = {i: sum(t.get(i, 0) * d.grams for t, d in zip(takes, self.demands, strict=True)) for i in used}
         parcels = sum(self.sources[i].fixed + self.sources[i].grid.price(grams[i]) for i in used)
@@ -233,8 +234,8 @@ class _Question:
         return Plan(
             tuple(picks),
             missing,
-            cost=solution.cost // _TIE - split,
-            gap=-(-(solution.cost - solution.bound) // _TIE) if self._is_as_full(solution) else 0,
+            cost=solution.cost // TIE - split,
+            gap=-(-(solution.cost - solution.bound) // TIE) if self._is_as_full(solution) else 0,
             missing_gap=solution.missing - solution.missing_bound,
         )
 
@@ -276,9 +277,9 @@ class _Question:
         split = self.costs.split if used else 0
         return {
             "method": self.costs.method.value,
-            "cost": euros(solution.cost // _TIE - split),
+            "cost": euros(solution.cost // TIE - split),
             "split": euros(self.costs.split * max(len(used) - 1, 0)),
-            "gap": euros(-(-(solution.cost - solution.bound) // _TIE) if self._is_as_full(solution) else 0),
+            "gap": euros(-(-(solution.cost - solution.bound) // TIE) if self._is_as_full(solution) else 0),
             "is_proved": self.costs.method is RoutingMethod.COST and solution.is_proved,
             "locations": billed,
         }
@@ -296,7 +297,7 @@ class _Question:
         grams = sum(count * demand.grams for count, demand in zip(units, self.demands, strict=True))
         parts = one.parcel_costs(self.costs) | {
             "shipping": one.terms.shipping.price(grams),
-            "risk and relief": sum(n * cost for n, cost in zip(units, source.unit_costs, strict=True)) // _TIE,
+            "risk and relief": sum(n * cost for n, cost in zip(units, source.unit_costs, strict=True)) // TIE,
         }
         shown = {name: euros(amount) for name, amount in parts.items() if amount}
         return {"units": sum(units), "total": euros(sum(parts.values())), "costs": shown}
@@ -324,4 +325,4 @@ def _without(shelf: Mapping[int, int], kept: int) -> Mapping[int, int]:
 
 @lru_cache(maxsize=4096)
 def _scaled(grid: Grid) -> Grid:
-    return Grid(tuple((grams, price * _TIE) for grams, price in grid.steps))
+    return Grid(tuple((grams, price * TIE) for grams, price in grid.steps))

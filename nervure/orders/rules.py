@@ -127,6 +127,7 @@ def terms(routing: Routing, site: Site, goal: Goal, now: datetime) -> Terms:
         days_late=late,
         not_found=round(micros(said.not_found) * site.not_found_share) if said else 0,
         keep_units=own.keep_units,
+        room=None if own.daily_orders is None else own.daily_orders - site.orders_today,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from nervure.inventory.claims import claim, sum_demand
 from nervure.inventory.policies import backordered
 from nervure.inventory.stock import Against, ClaimKind, Entry, HeldClaim, Place, Take
-from nervure.orders.routing import Pick, Plan, Wanted, route
+from nervure.orders.routing import Pick, Wanted, route
 from nervure.orders.work import Desk, FulfillmentLineState, LineState
 from schemas.fulfillment import AT_LOCATION, MAY_MOVE, FulfillmentState, StepKind
 
@@ -42,7 +42,7 @@ def cover(
         for level in desk.stock.lock_sellable(places):
             claimable[level.place] += level.claimable
         plan = route(wanted, candidates, claimable, may_split=may_split, costs=desk.orders.costs())
-        _carry_out(order_id, desk, plan, {line.line_id: line for line in wanted})
+        carry_out(order_id, desk, plan.picks, {line.line_id: line for line in wanted})
         desk.orders.explain(order_id, plan.reasons, plan.bill)
         missing: Mapping[int, int] = plan.missing
     else:
@@ -52,9 +52,15 @@ def cover(
     desk.orders.release(order_id)
 
 
-def _carry_out(order_id: int, desk: Desk, plan: Plan, wanted: Mapping[int, Wanted]) -> None:
+def carry_out(order_id: int, desk: Desk, chosen: Sequence[Pick], wanted: Mapping[int, Wanted]) -> dict[int, list[int]]:
+    """Claims what was chosen and writes a fulfillment order for each location; answers their lines, by location.
+
+    Raises:
+        InsufficientStockError: a location lacks something.
+    """
     by_location: dict[int, list[Pick]] = defaultdict(list)
-    for pick in plan.picks:
+    made: dict[int, list[int]] = {}
+    for pick in chosen:
         by_location[pick.location_id].append(pick)
     for location, picks in sorted(by_location.items()):
         demand = sum_demand(
@@ -67,6 +73,8 @@ def _carry_out(order_id: int, desk: Desk, plan: Plan, wanted: Mapping[int, Wante
             order_id, location, FulfillmentState.ALLOCATED, {pick.line_id: pick.units for pick in picks}
         )
         desk.stock.allocate(deal(takes, picks, wanted, written))
+        made[location] = list(written.values())
+    return made
 
 
 def deal(

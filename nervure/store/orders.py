@@ -278,14 +278,15 @@ class OrderStore:
 
     # -- where -------------------------------------------------------------------------------------------------
 
-    def candidates(self, order_id: int) -> list[Candidate]:
+    def candidates(self, order_id: int, *, anew: bool = False) -> list[Candidate]:
+        """As the protocol says. `anew`: what it has of a location's day is its own."""
         order = self._connection.execute(
             sa.select(ORDER, CHANNEL.c.is_gated)
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
             .where(ORDER.c.id == order_id)
         ).one()
         goal = Goal(DeliveryMethod(order.delivery_method), order.country, order.postal_code, order.placed_at)
-        question = Question(order.channel_id, goal, order.stock_point)
+        question = Question(order.channel_id, goal, order.stock_point, order_id if anew else None)
         few = self._routing.candidates(question, with_suppliers=not order.is_gated)
         declined = self.declined(order_id)
         return [one for one in few if one.location_id not in declined]

@@ -18,7 +18,7 @@ from nervure.orders.routing import Candidate
 from nervure.orders.rules import Goal, Routing, Site, Way, terms, way
 from nervure.store import tables
 from nervure.store.statements import chunks
-from schemas.fulfillment import OfferState
+from schemas.fulfillment import OfferState, StepKind
 from schemas.locations import Coordinates, LocationKind
 from schemas.orders import DeliveryMethod
 from schemas.routing import LocationRouting, RoutingSettings
@@ -29,6 +29,7 @@ LOCATION = tables.of(tables.LocationRow)
 POINT = tables.of(tables.StockPointRow)
 POINT_LOCATION = tables.of(tables.StockPointLocationRow)
 FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
+EVENT = tables.of(tables.FulfillmentEventRow)
 ITEM = tables.of(tables.ItemRow)
 OFFER = tables.of(tables.FulfillmentOfferRow)
 
@@ -56,11 +57,14 @@ NOT_FOUND_DAYS = 90
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """For which channel, and which order. `stock_point`: where a customer picks up."""
+    """For which channel, and which order. `stock_point`: where a customer picks up. `order_id`: its own part does not
+    count among the orders of a day.
+    """
 
     channel_id: int
     goal: Goal
     stock_point: str | None = None
+    order_id: int | None = None
 
 
 class RoutingStore:
@@ -112,7 +116,7 @@ class RoutingStore:
         # Who picks up comes to one place: what it lacks is never looked for in another.
         rows = rows[:1] if is_pickup else rows
         routing = self.routing()
-        sites = self._sites(routing, rows)
+        sites = self._sites(routing, rows, question.order_id)
         destination = locate(goal.country, goal.postal_code)
         return [
             Candidate(
@@ -168,17 +172,19 @@ class RoutingStore:
             found.update((row.id, row.weight_grams) for row in self._connection.execute(query))
         return found
 
-    def _sites(self, routing: Routing, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Site]:
+    def _sites(
+        self, routing: Routing, rows: Sequence[Row[*tuple[Any, ...]]], without_order: int | None = None
+    ) -> list[Site]:
         limited = {row.id: row.time_zone for row in rows if _is_limited(routing, row.code)}
-        today = self._orders_today(limited)
+        today = self._orders_today(limited, without_order)
         missed = self._not_found() if routing.settings and routing.settings.not_found else {}
         return [
             Site(row.code, LocationKind(row.kind), row.time_zone, today.get(row.id, 0), missed.get(row.id, 0.0))
             for row in rows
         ]
 
-    def _orders_today(self, zones: Mapping[int, str]) -> Counter[int]:
-        """Fulfillment orders that locations were given since their midnight."""
+    def _orders_today(self, zones: Mapping[int, str], without_order: int | None) -> Counter[int]:
+        """Fulfillment orders that locations were given since their midnight, but for one order."""
         counted: Counter[int] = Counter()
         midnights: dict[datetime, list[int]] = {}
         for location, zone in zones.items():
@@ -192,6 +198,7 @@ class RoutingStore:
                     FULFILLMENT.c.location_id.in_(locations),
                     FULFILLMENT.c.created_at >= midnight,
                     FULFILLMENT.c.state != "canceled",
+                    sa.true() if without_order is None else FULFILLMENT.c.order_id != without_order,
                 )
                 .group_by(FULFILLMENT.c.location_id)
             )
@@ -201,10 +208,15 @@ class RoutingStore:
     def _not_found(self) -> dict[int, float]:
         """By location, the share of its fulfillment orders that another location had to do instead.
 
-        One that was offered to several, and that another one accepted first, is nobody's fault.
+        One that was offered to several, and that another one accepted first, is nobody's fault; what was planned anew
+        was not looked for in vain.
         """
-        was_faster = OFFER.c.fulfillment_order_id == FULFILLMENT.c.id, OFFER.c.state == OfferState.ACCEPTED.value
-        missed = sa.case((~sa.select(OFFER.c.id).where(*was_faster).exists(), FULFILLMENT.c.moved_to_id))
+        of_it = OFFER.c.fulfillment_order_id == FULFILLMENT.c.id, OFFER.c.state == OfferState.ACCEPTED.value
+        was_faster = sa.select(OFFER.c.id).where(*of_it).exists()
+        planned_anew = sa.exists().where(
+            EVENT.c.fulfillment_order_id == FULFILLMENT.c.id, EVENT.c.kind == StepKind.REPLANNED.value
+        )
+        missed = sa.case((~was_faster & ~planned_anew, FULFILLMENT.c.moved_to_id))
         query = (
             sa.select(FULFILLMENT.c.location_id, sa.func.count(), sa.func.count(missed))
             .where(FULFILLMENT.c.created_at >= self._now - timedelta(days=NOT_FOUND_DAYS))

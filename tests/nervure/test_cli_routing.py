@@ -69,3 +69,48 @@ def test_an_order_without_a_bill_is_explained_by_its_reasons(shell: Shell) -> No
         world.list_on("boutique", "MUG")
         world.take_in(an_order("1", {"MUG": 2}, channel="boutique"))
     assert shell.says("route", "explain", "1") == "WH: chosen: has all of it, distance unknown\n"
+
+
+def crossed(shell: Shell) -> None:
+    """The first order has the only mug of the store, which the second one needs to leave in one parcel."""
+    text = test_cli.SETTINGS.replace("[[channels]]", STORE).replace('["WH"]', '["WH", "ST"]')
+    (shell.folder / "nervure.toml").write_text(text, "utf-8")
+    with shell.hub() as hub, hub.database.write() as connection:
+        world = World(connection, hub.clock.now())
+        world.channel("boutique", {"1": ["WH", "ST"]})
+        world.items("JUG")
+        world.list_on("boutique", "MUG", "JUG")
+        world.receive("MUG", "ST", 1)
+        world.receive("JUG", "ST", 1)
+        lost = world.claimable("MUG", "WH")
+        world.lose("MUG", "WH", lost)
+        world.take_in(an_order("1", {"MUG": 1}, channel="boutique"))
+        world.receive("MUG", "WH", 5)
+        world.take_in(an_order("2", {"MUG": 1, "JUG": 1}, channel="boutique"))
+
+
+@pytest.mark.requirement("R05", "R10")
+def test_open_orders_are_planned_anew_together(shell: Shell) -> None:
+    crossed(shell)
+    dry = shell.says("route", "replan", "--dry-run").splitlines()
+    assert [line.split() for line in dry[1:-1]] == [
+        ["boutique", "#1", "ST", "WH", "3.00", "0"],
+        ["boutique", "#2", "ST", "WH", "ST", "2.00", "0"],
+    ]
+    assert dry[-1] == (
+        "2 open orders planned together, at most 0.00 euros above the cheapest: 2 would move, saves 5.00 euros"
+    )
+    made = shell.says("route", "replan", "--by", "Bo").splitlines()
+    assert made[-1].endswith("2 moved, saves 5.00 euros")
+    again = shell.says("route", "replan")
+    assert again == (
+        "2 open orders planned together, at most 0.00 euros above the cheapest: 0 moved, saves 0.00 euros\n"
+    )
+    lines = shell.says("route", "explain", "1").splitlines()
+    assert lines[0] == "0.00 euros, of that 0.00 for splitting; planned anew together with 1 other orders"
+    assert lines[1].startswith("planned anew ")
+    assert lines[1].endswith(" by Bo: saves 3.00 of 3.00 euros")
+
+
+def test_without_costs_nothing_is_planned_anew(shell: Shell) -> None:
+    assert shell.fails("route", "replan") == "no costs are set: say in [routing] what parcels cost"
