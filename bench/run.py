@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import availability, claims, growth, ledger, machine, publishing, routing, sales, webhooks, world
+from bench import availability, claims, evaluation, growth, ledger, machine, publishing, routing, sales, webhooks, world
 from bench.databases import Kind, kinds
 from bench.figures import Figure, Say
 from bench.sizes import Sizes
@@ -19,6 +19,7 @@ BENCHMARKS: Mapping[str, Measure] = {
     "webhooks": webhooks.measure,
     "publishing": publishing.measure,
     "routing": routing.measure,
+    "evaluate": evaluation.measure,
     "sales": sales.measure,
     "world": world.measure,
 }

@@ -77,12 +77,25 @@ class Zone(Canonical):
         )
 
 
+class ScarcitySettings(Canonical):
+    """Scarce units are kept for the orders to come that need them most.
+
+    `horizon_days`: for so long what lies there must last, until goods come in. `history_days`: where orders came from
+    in the days before is where they are expected. `stale_hours`: prices that were learned longer ago count for nothing.
+    """
+
+    horizon_days: Annotated[int, Field(ge=1, le=365)]
+    history_days: Annotated[int, Field(ge=1, le=730)] = 56
+    stale_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 24
+
+
 class RoutingSettings(Canonical):
     """What holds for every order. Amounts are euros; what is not said costs nothing.
 
     `promise_days`: so many days after it was placed an order is to arrive; `late_day` is for each day more.
     `dispatch_within_days`: a location that cannot send in so many days is out.
     `not_found`: what it costs if a unit is not found; times how often that happened at the location.
+    `scarcity`: units are priced by what later orders would pay for them; without it they are not.
     """
 
     method: RoutingMethod = RoutingMethod.COST
@@ -94,6 +107,7 @@ class RoutingSettings(Canonical):
     dispatch_within_days: Annotated[int, Field(ge=0, le=365)] | None = None
     not_found: Euros = Decimal(0)
     zones: tuple[Zone, ...] = ()
+    scarcity: ScarcitySettings | None = None
 
 
 def _is_span(text: str) -> str:

@@ -1,11 +1,14 @@
 """`nervure route`: from where an order is served, in euros."""
 
+from datetime import UTC, datetime, timedelta
 from json import dumps
 from typing import Annotated, Any
 
 import typer
 
 from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, say
+from nervure.operations.evaluate import Span, evaluate
+from nervure.orders.comparison import COLUMNS, table, verdict
 from nervure.store.reports import ReportStore
 
 app = group("From where orders are served, in euros.")
@@ -48,14 +51,36 @@ def _say_bill(bill: dict[str, Any]) -> None:
     if bill["method"] != "cost":
         proof = f"in the order of {bill['method']}"
     say(f"{bill['cost']} euros, of that {bill['split']} for splitting; {proof}")
+    is_scarce = "scarcity" in bill
+    if is_scarce:
+        say(f"its units are worth {bill['scarcity']} euros more to later orders; nobody pays that, but it counted")
     rows = [
         (
             place,
             "chosen" if row["is_chosen"] else "outranked",
             row["units"],
             row["total"],
+            *([row["scarcity"]] if is_scarce else []),
             ", ".join(f"{name} {amount}" for name, amount in row["costs"].items()),
         )
         for place, row in bill["locations"].items()
     ]
-    print_table(("location", "", "units", "euros", "of that"), rows)
+    print_table(("location", "", "units", "euros", *(["scarcity"] if is_scarce else []), "of that"), rows)
+
+
+@app.command("evaluate")
+def route_evaluate(
+    begin: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day (UTC).")],
+    end: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day (UTC).")],
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="So many draws of the futures prices come from.")] = 5,
+    seconds: Annotated[float, typer.Option(min=1.0, help="So long hindsight is searched, for each draw.")] = 60.0,
+    settings: SettingsOption = None,
+) -> None:
+    """Replay the hub's orders of a period by each rule, and show what they cost beside perfect hindsight."""
+    if end < begin:
+        fail("the last day is before the first one")
+    span = Span(begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC) + timedelta(days=1))
+    with opened_hub(settings) as hub:
+        found = evaluate(hub, span, seeds=seeds, seconds=seconds)
+    print_table(COLUMNS, table(found))
+    say(verdict(found))

@@ -16,6 +16,7 @@ from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders,
 from nervure.operations.readback import check_confirmed, pause_seconds
 from nervure.operations.reservations import expire_reservations
 from nervure.operations.restores import beat
+from nervure.operations.scarcity import learn_scarcity
 from nervure.operations.shadow import take_sample
 from nervure.operations.suppliers import pull_offers, pull_replies
 from nervure.operations.webhooks import callback_url
@@ -52,6 +53,7 @@ LOOK_AGAIN_SECONDS = 30.0
 READ_BACK_PERIOD_SECONDS = 900.0
 CHECK_PAUSE_SECONDS = 5.0
 PACE_PERIOD_SECONDS = 3_600.0
+SCARCITY_PERIOD_SECONDS = 6 * 3_600.0
 
 
 # -- intake ------------------------------------------------------------------------------------------------------
@@ -260,6 +262,7 @@ def sweeping(window: Window) -> Loops:
         "lots": partial(_lots, window),
         "reservations": partial(_expire, window),
         "pace": partial(_measure_pace, window),
+        "scarcity": partial(_learn_scarcity, window),
         "tasks": partial(_close_tasks, window),
     }
 
@@ -321,6 +324,15 @@ def _measure_pace(window: Window) -> float:
     if wait == 0.0:
         window.hub.database.run(lambda c: PaceStore(c, window.hub.clock.now()).measure())
         wait = PACE_PERIOD_SECONDS
+    return wait
+
+
+def _learn_scarcity(window: Window) -> float:
+    """Learns what units are worth to later orders, where the settings want it."""
+    wait = _slot(window.hub, "hub", "scarcity", SCARCITY_PERIOD_SECONDS)
+    if wait == 0.0:
+        window.tally.count("routing", "prices of scarce units", learn_scarcity(window.hub))
+        wait = SCARCITY_PERIOD_SECONDS
     return wait
 
 

@@ -101,8 +101,8 @@ def _plan(connection: Connection, hub: Hub, basket: Basket, question: Question, 
     there = stock.at_items({part for parts in parts_of.values() for part in parts})
     free = {place: one.available_to_promise for place, one in there.items()}
     may_split = basket.method is DeliveryMethod.SHIP
-    costs = store.routing().costs
-    return route(wanted, candidates, free, may_split=may_split, costs=costs, max_nodes=PROMISE_NODES)
+    costs, prices = store.routing().costs, store.prices({place.item_id for place in free})
+    return route(wanted, candidates, free, may_split=may_split, costs=costs, prices=prices, max_nodes=PROMISE_NODES)
 
 
 def _promised(basket: Basket, plan: Plan, ways: dict[int, Way], codes: dict[int, str], *, priced: bool) -> Promise:

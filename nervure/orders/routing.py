@@ -7,6 +7,7 @@ stands there under lock, so a plan can be claimed.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import mul
 from typing import Any
 
 from nervure.inventory.availability import Parts
@@ -77,7 +78,8 @@ class Plan:
 
     `cost` is in micros. No plan is cheaper by more than `gap` micros or has fewer missing units by more than
     `missing_gap`; both are 0 where the plan is proved. `bill`: the same in euros for people, where the merchant
-    has said what things cost.
+    has said what things cost. `scarcity`: what the units taken are worth to later orders, in micros; nobody pays it,
+    and it is no part of `cost`, but `gap` is of both together.
     """
 
     picks: tuple[Pick, ...]
@@ -87,6 +89,7 @@ class Plan:
     cost: int = 0
     gap: int = 0
     missing_gap: int = 0
+    scarcity: int = 0
 
 
 def route(
@@ -96,11 +99,16 @@ def route(
     *,
     may_split: bool = True,
     costs: Costs = AS_EVER,
+    prices: Mapping[Place, int] | None = None,
     max_nodes: int = MAX_NODES,
 ) -> Plan:
-    """Chooses the locations of one order."""
+    """Chooses the locations of one order.
+
+    `prices`: what a unit is worth to later orders at a place, in micros (`nervure.orders.scarcity`); they weigh in the
+    choice by cost, and are not paid.
+    """
     ranked = sorted((one for one in candidates if one.terms.dropped is None), key=_order(costs))
-    question = _Question(wanted, ranked if may_split else ranked[:1], claimable, costs)
+    question = _Question(wanted, ranked if may_split else ranked[:1], claimable, costs, prices or {})
     if costs.method is RoutingMethod.COST:
         solution = solve(question.demands, question.sources, max_nodes=max_nodes)
     else:
@@ -129,7 +137,12 @@ class _Question:
     """One order as demands and sources: lines of the same thing are one demand, dealt out in their order."""
 
     def __init__(
-        self, wanted: Sequence[Wanted], ranked: Sequence[Candidate], claimable: Mapping[Place, int], costs: Costs
+        self,
+        wanted: Sequence[Wanted],
+        ranked: Sequence[Candidate],
+        claimable: Mapping[Place, int],
+        costs: Costs,
+        prices: Mapping[Place, int],
     ) -> None:
         self.wanted = wanted
         self.ranked = ranked
@@ -144,6 +157,7 @@ class _Question:
         pairs = [pair for demand in self.demands for pair in demand.parts.items()]
         self.singles = pairs if len(pairs) == len(self.demands) else None
         self.shares_parts = have_common_parts(self.demands)
+        self.scarcity = self._scarcity(prices) if prices and costs.method is RoutingMethod.COST else None
         shelves: dict[int, dict[int, int]] = {one.location_id: {} for one in ranked}
         for place, units in claimable.items():
             if place.location_id in shelves:
@@ -152,7 +166,7 @@ class _Question:
         self.sources = [
             Source(
                 (sum(one.parcel_costs(costs).values()) + costs.split) * _TIE + number,
-                self._unit_costs(one),
+                self._unit_costs(one, number),
                 stock,
                 _scaled(one.terms.shipping),
                 capacities(self.demands, stock),
@@ -160,7 +174,29 @@ class _Question:
             for number, (one, stock) in enumerate(zip(ranked, stocks, strict=True))
         ]
 
-    def _unit_costs(self, one: Candidate) -> list[int]:
+    def _scarcity(self, prices: Mapping[Place, int]) -> list[list[int]]:
+        """By location and demand, what a unit is worth to later orders."""
+        return [
+            [
+                sum(prices.get(Place(part, one.location_id), 0) * per for part, per in demand.parts.items())
+                for demand in self.demands
+            ]
+            for one in self.ranked
+        ]
+
+    def _worth(self, number: int, units: Sequence[int]) -> int:
+        """What these units from a location are worth to later orders, in micros."""
+        return sum(map(mul, units, self.scarcity[number])) if self.scarcity else 0
+
+    def _unit_costs(self, one: Candidate, number: int) -> list[int]:
+        real = self._real_unit_costs(one)
+        return (
+            [cost + worth * _TIE for cost, worth in zip(real, self.scarcity[number], strict=True)]
+            if (self.scarcity)
+            else real
+        )
+
+    def _real_unit_costs(self, one: Candidate) -> list[int]:
         risk, reliefs = one.terms.not_found * _TIE, one.terms.reliefs
         if not reliefs:
             return [risk * count for count in self.part_counts]
@@ -213,14 +249,16 @@ class _Question:
         picks.sort(key=lambda pick: place[pick.line_id])
         used = {pick.location_id for pick in picks}
         split = self.costs.split if picks else 0
+        worth = sum(self._worth(i, [taken.get(i, 0) for taken in solution.takes]) for i in range(len(self.ranked)))
         return Plan(
             tuple(picks),
             missing,
             self._reasons(used, candidates),
-            self._bill(solution, used) if self.costs != AS_EVER else {},
-            solution.cost // _TIE - split,
+            self._bill(solution, used, worth) if self.costs != AS_EVER else {},
+            solution.cost // _TIE - split - worth,
             -(-(solution.cost - solution.bound) // _TIE) if self._is_as_full(solution) else 0,
             solution.missing - solution.missing_bound,
+            worth,
         )
 
     def _reasons(self, used: set[int], candidates: Sequence[Candidate]) -> dict[str, str]:
@@ -237,8 +275,8 @@ class _Question:
                 reasons[one.code] = f"dropped: {one.terms.dropped}"
         return reasons
 
-    def _bill(self, solution: Solution, used: set[int]) -> dict[str, Any]:
-        """What the plan costs, and what each location costs or would cost, the cheapest first."""
+    def _bill(self, solution: Solution, used: set[int], worth: int) -> dict[str, Any]:
+        """What the plan costs, and what each location costs or would cost, the cheapest first, scarcity counted."""
         rows: list[tuple[bool, bool, int, int, list[int]]] = []
         total = sum(demand.units for demand in self.demands)
         for i, (one, source) in enumerate(zip(self.ranked, self.sources, strict=True)):
@@ -255,7 +293,8 @@ class _Question:
         split = self.costs.split if used else 0
         return {
             "method": self.costs.method.value,
-            "cost": euros(solution.cost // _TIE - split),
+            "cost": euros(solution.cost // _TIE - split - worth),
+            **({"scarcity": euros(worth)} if self.scarcity else {}),
             "split": euros(self.costs.split * max(len(used) - 1, 0)),
             "gap": euros(-(-(solution.cost - solution.bound) // _TIE) if self._is_as_full(solution) else 0),
             "is_proved": self.costs.method is RoutingMethod.COST and solution.is_proved,
@@ -275,10 +314,11 @@ class _Question:
         grams = sum(count * demand.grams for count, demand in zip(units, self.demands, strict=True))
         parts = one.parcel_costs(self.costs) | {
             "shipping": one.terms.shipping.price(grams),
-            "risk and relief": sum(n * cost for n, cost in zip(units, source.unit_costs, strict=True)) // _TIE,
+            "risk and relief": sum(map(mul, units, source.unit_costs)) // _TIE - self._worth(i, units),
         }
         shown = {name: euros(amount) for name, amount in parts.items() if amount}
-        return {"units": sum(units), "total": euros(sum(parts.values())), "costs": shown}
+        scarcity = {"scarcity": euros(self._worth(i, units))} if self.scarcity else {}
+        return {"units": sum(units), "total": euros(sum(parts.values())), **scarcity, "costs": shown}
 
     def _is_as_full(self, solution: Solution) -> bool:
         return solution.missing == solution.missing_bound
