@@ -102,7 +102,7 @@ def question(
             terms = Terms(handling[location], zone, late, risk[location])
             pool.append(Candidate(location, f"L{location}", False, location, km, terms))
         here = {place: units for place, units in stock.items() if place.item_id in items}
-        question = Question(wanted, sorted(pool, key=by_preference(COSTS)), here, COSTS)
+        question = Question(wanted, sorted(pool, key=by_preference(COSTS)), here, COSTS, {})
         places = [one.location_id for one in question.ranked]
         joint.append(JointOrder(question.demands, question.sources, places, COSTS.split * TIE))
     return joint, stock

@@ -8,6 +8,7 @@ from bench import (
     availability,
     batches,
     claims,
+    evaluation,
     growth,
     ledger,
     machine,
@@ -34,6 +35,7 @@ BENCHMARKS: Mapping[str, Measure] = {
     "routing": routing.measure,
     "promises": promises.measure,
     "batches": batches.measure,
+    "evaluate": evaluation.measure,
     "sales": sales.measure,
     "world": world.measure,
 }

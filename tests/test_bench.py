@@ -37,7 +37,7 @@ def test_a_benchmark_measures_beside_its_reference(name: str, postgresql_url: st
 
 
 def test_every_benchmark_is_tried_here_but_the_demo_and_the_seeded_days() -> None:
-    assert set(BENCHMARKS) - set(REFERENCES) == {"batches", "routing", "sales", "world"}
+    assert set(BENCHMARKS) - set(REFERENCES) == {"batches", "evaluate", "routing", "sales", "world"}
 
 
 def test_routing_is_measured_once_and_beside_the_order_of_distance() -> None:

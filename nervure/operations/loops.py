@@ -18,6 +18,7 @@ from nervure.operations.readback import check_confirmed, pause_seconds
 from nervure.operations.replanning import NoCostsError, replan_open_orders, replan_seconds
 from nervure.operations.reservations import expire_reservations
 from nervure.operations.restores import beat
+from nervure.operations.scarcity import learn_scarcity
 from nervure.operations.shadow import take_sample
 from nervure.operations.shortfalls import keep_proposals, make_proposals
 from nervure.operations.suppliers import pull_offers, pull_replies
@@ -57,6 +58,7 @@ READ_BACK_PERIOD_SECONDS = 900.0
 CHECK_PAUSE_SECONDS = 5.0
 PACE_PERIOD_SECONDS = 3_600.0
 BUFFERS_PERIOD_SECONDS = 900.0
+SCARCITY_PERIOD_SECONDS = 6 * 3_600.0
 
 
 # -- intake ------------------------------------------------------------------------------------------------------
@@ -268,6 +270,7 @@ def sweeping(window: Window) -> Loops:
         "shortfalls": partial(_propose, window),
         "pace": partial(_measure_pace, window),
         "buffers": partial(_earn_buffers, window),
+        "scarcity": partial(_learn_scarcity, window),
         "tasks": partial(_close_tasks, window),
     }
 
@@ -338,6 +341,15 @@ def _earn_buffers(window: Window) -> float:
     if wait == 0.0:
         window.tally.count("policies", "earned buffers changed", earn_buffers(window.hub))
         wait = BUFFERS_PERIOD_SECONDS
+    return wait
+
+
+def _learn_scarcity(window: Window) -> float:
+    """Learns what units are worth to later orders, where the settings want it."""
+    wait = _slot(window.hub, "hub", "scarcity", SCARCITY_PERIOD_SECONDS)
+    if wait == 0.0:
+        window.tally.count("routing", "prices of scarce units", learn_scarcity(window.hub))
+        wait = SCARCITY_PERIOD_SECONDS
     return wait
 
 

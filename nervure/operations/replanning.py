@@ -46,9 +46,10 @@ def replan_open_orders(hub: Hub, *, by: str = "", dry_run: bool = False, effort:
         settings = _settings(connection, hub)
         store = ReplanStore(connection, now)
         orders = store.open_orders(MAX_ORDERS)
-        free = store.free({item for order in orders for item in order.items()})
-        costs = RoutingStore(connection, now).routing().costs
-    plan = replan(orders, free, costs, change=micros(settings.replan_saves), effort=effort)
+        items = {item for order in orders for item in order.items()}
+        free, routing = store.free(items), RoutingStore(connection, now)
+        costs, prices = routing.routing().costs, routing.prices(items)
+    plan = replan(orders, free, costs, prices=prices, change=micros(settings.replan_saves), effort=effort)
     groups = [] if dry_run else [group for group in plan.groups if make(hub, group, by=by)]
     with hub.database.read() as connection:
         names = ReplanStore(connection, hub.clock.now()).names({m.order.id for group in plan.groups for m in group})

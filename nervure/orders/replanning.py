@@ -56,12 +56,16 @@ class OpenOrder:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """An order that is better served by another plan: what that saves, in micros, and the units it has then."""
+    """An order that is better served by another plan: what that saves, in micros, and the units it has then.
+
+    `spared`: so much more worth to later orders than what it takes then is what it gives back; nobody pays that.
+    """
 
     order: OpenOrder
     plan: Plan
     cost_before: int
     saved: int
+    spared: int
     units_gained: int
     uses: Mapping[Place, int]
 
@@ -70,7 +74,7 @@ class Move:
 class Replan:
     """Moves in groups that must be made together. `gap`: so many micros the whole is above the cheapest at most.
 
-    `is_full`: no plan serves more units.
+    What units are worth to later orders counts in both, `cost` and `gap`. `is_full`: no plan serves more units.
     """
 
     groups: Sequence[Sequence[Move]]
@@ -87,9 +91,19 @@ def may_be_planned(order: OpenOrder) -> bool:
 
 
 def replan(
-    orders: Sequence[OpenOrder], free: Mapping[Place, int], costs: Costs, *, change: int = 0, effort: JointEffort = REAL
+    orders: Sequence[OpenOrder],
+    free: Mapping[Place, int],
+    costs: Costs,
+    *,
+    prices: Mapping[Place, int] | None = None,
+    change: int = 0,
+    effort: JointEffort = REAL,
 ) -> Replan:
-    """The cheapest plan of all these orders. `free`: units that nobody holds; `change`: what each move must save."""
+    """The cheapest plan of all these orders. `free`: units that nobody holds; `change`: what each move must save.
+
+    `prices`: what a unit is worth to later orders at a place, in micros; as for one order alone it counts, and is not
+    paid. A plan that forgot it would take what the orders before had left there on purpose.
+    """
     stock = _shared(orders, free)
     of_item: dict[int, dict[Place, int]] = defaultdict(dict)
     for place, units in stock.items():
@@ -101,7 +115,7 @@ def replan(
             replace(one, terms=replace(one.terms, keep_units=0)) for one in order.candidates if not one.terms.dropped
         ]
         here = {place: units for item in order.items() for place, units in of_item[item].items()}
-        question = Question(order.wanted, sorted(fit, key=by_preference(costs)), here, costs)
+        question = Question(order.wanted, sorted(fit, key=by_preference(costs)), here, costs, prices or {})
         questions.append(question)
         joint.append(
             JointOrder(
@@ -162,12 +176,14 @@ def _move(order: OpenOrder, question: Question, joint: JointOrder, way: Way) -> 
     stay = [dict(sorted(one.items())) for one in joint.stay or ()]
     if takes == stay:
         return None
-    before, after = (question.cost(one) - (joint.split if any(one) else 0) for one in (stay, takes))
+    before, after = (
+        (question.cost(one) - (joint.split if any(one) else 0)) // TIE - question.worth(one) for one in (stay, takes)
+    )
     full = question.cost(takes)
     solution = Solution(takes, way.missing, full, way.missing, full, 0)
     plan = question.explained(question.answer(solution), solution, order.candidates)
     gained = sum(map(_units, takes)) - sum(map(_units, stay))
-    return Move(order, plan, before // TIE, before // TIE - after // TIE, gained, way.uses)
+    return Move(order, plan, before, before - after, question.worth(stay) - question.worth(takes), gained, way.uses)
 
 
 def _units(taken: Mapping[int, int]) -> int:
@@ -249,9 +265,11 @@ def _note(
     """Says what became of each part of an order, and why."""
     by, together = who
     lines = desk.orders.fulfillment_lines(line_ids=[line for written in made.values() for line in written])
-    reason = f"saves {euros(move.saved)} euros" + (
-        f", serves {move.units_gained} units more" if move.units_gained else ""
-    )
+    reason = f"saves {euros(move.saved)} euros"
+    if move.spared:
+        reason += f", leaves what is worth {euros(move.spared)} euros more to later orders"
+    if move.units_gained:
+        reason += f", serves {move.units_gained} units more"
     for number in sorted({one.fulfillment_order_id for one in gone}):
         desk.orders.note_step(number, StepKind.REPLANNED, by=by, reason=reason)
         mine = Counter({one.order_line_id: one.units for one in gone if one.fulfillment_order_id == number})
@@ -276,4 +294,5 @@ def _said(move: Move, desk: Desk, by: str, together: int) -> dict[str, Any]:
         "before": euros(move.cost_before),
         "saved": euros(move.saved),
         "units_gained": move.units_gained,
+        **({"spared": euros(move.spared)} if move.spared else {}),
     }

@@ -7,6 +7,7 @@ stands there under lock, so a plan can be claimed.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from operator import mul
 from typing import Any
 
 from nervure.inventory.availability import Parts
@@ -81,7 +82,8 @@ class Plan:
 
     `cost` is in micros. No plan is cheaper by more than `gap` micros or has fewer missing units by more than
     `missing_gap`; both are 0 where the plan is proved. `bill`: the same in euros for people, where the merchant
-    has said what things cost.
+    has said what things cost. `scarcity`: what the units taken are worth to later orders, in micros; nobody pays it,
+    and it is no part of `cost`, but `gap` is of both together.
     """
 
     picks: tuple[Pick, ...]
@@ -91,6 +93,7 @@ class Plan:
     cost: int = 0
     gap: int = 0
     missing_gap: int = 0
+    scarcity: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +114,16 @@ def route(
     *,
     may_split: bool = True,
     costs: Costs = AS_EVER,
+    prices: Mapping[Place, int] | None = None,
     effort: Effort = OF_AN_ORDER,
 ) -> Plan:
-    """Chooses the locations of one order."""
+    """Chooses the locations of one order.
+
+    `prices`: what a unit is worth to later orders at a place, in micros (`nervure.orders.scarcity`); they weigh in the
+    choice by cost, and are not paid.
+    """
     ranked = sorted((one for one in candidates if one.terms.dropped is None), key=by_preference(costs))
-    question = Question(wanted, ranked if may_split else ranked[:1], claimable, costs)
+    question = Question(wanted, ranked if may_split else ranked[:1], claimable, costs, prices or {})
     if costs.method is RoutingMethod.COST:
         solution = solve(question.demands, question.sources, max_nodes=effort.nodes)
     else:
@@ -147,7 +155,12 @@ class Question:
     """One order as demands and sources: lines of the same thing are one demand, dealt out in their order."""
 
     def __init__(
-        self, wanted: Sequence[Wanted], ranked: Sequence[Candidate], claimable: Mapping[Place, int], costs: Costs
+        self,
+        wanted: Sequence[Wanted],
+        ranked: Sequence[Candidate],
+        claimable: Mapping[Place, int],
+        costs: Costs,
+        prices: Mapping[Place, int],
     ) -> None:
         self.wanted = wanted
         self.ranked = ranked
@@ -162,6 +175,7 @@ class Question:
         pairs = [pair for demand in self.demands for pair in demand.parts.items()]
         self.singles = pairs if len(pairs) == len(self.demands) else None
         self.shares_parts = have_common_parts(self.demands)
+        self.scarcity = self._scarcity(prices) if prices and costs.method is RoutingMethod.COST else None
         shelves: dict[int, dict[int, int]] = {one.location_id: {} for one in ranked}
         for place, units in claimable.items():
             if place.location_id in shelves:
@@ -170,7 +184,7 @@ class Question:
         self.sources = [
             Source(
                 (sum(one.parcel_costs(costs).values()) + costs.split) * TIE + number,
-                self._unit_costs(one),
+                self._unit_costs(one, number),
                 stock,
                 _scaled(one.terms.shipping),
                 capacities(self.demands, stock),
@@ -178,7 +192,27 @@ class Question:
             for number, (one, stock) in enumerate(zip(ranked, stocks, strict=True))
         ]
 
-    def _unit_costs(self, one: Candidate) -> list[int]:
+    def _scarcity(self, prices: Mapping[Place, int]) -> list[list[int]]:
+        """By location and demand, what a unit is worth to later orders."""
+        return [
+            [
+                sum(prices.get(Place(part, one.location_id), 0) * per for part, per in demand.parts.items())
+                for demand in self.demands
+            ]
+            for one in self.ranked
+        ]
+
+    def _worth(self, number: int, units: Sequence[int]) -> int:
+        """What these units from a location are worth to later orders, in micros."""
+        return sum(map(mul, units, self.scarcity[number])) if self.scarcity else 0
+
+    def _unit_costs(self, one: Candidate, number: int) -> list[int]:
+        real = self._real_unit_costs(one)
+        if not self.scarcity:
+            return real
+        return [cost + worth * TIE for cost, worth in zip(real, self.scarcity[number], strict=True)]
+
+    def _real_unit_costs(self, one: Candidate) -> list[int]:
         risk, reliefs = one.terms.not_found * TIE, one.terms.reliefs
         if not reliefs:
             return [risk * count for count in self.part_counts]
@@ -212,6 +246,10 @@ class Question:
         parcels = sum(self.sources[i].fixed + self.sources[i].grid.price(grams[i]) for i in used)
         return parcels + sum(u * self.sources[i].unit_costs[d] for d, t in enumerate(takes) for i, u in t.items())
 
+    def worth(self, takes: Sequence[Mapping[int, int]]) -> int:
+        """What the units taken, by demand and source, are worth to later orders, in micros."""
+        return sum(self._worth(i, [taken.get(i, 0) for taken in takes]) for i in range(len(self.ranked)))
+
     def answer(self, solution: Solution) -> Plan:
         """The plan in the words of the order, without explanations."""
         picks: list[Pick] = []
@@ -231,18 +269,20 @@ class Question:
         place = {line.line_id: number for number, line in enumerate(self.wanted)}
         picks.sort(key=lambda pick: place[pick.line_id])
         split = self.costs.split if picks else 0
+        worth = self.worth(solution.takes)
         return Plan(
             tuple(picks),
             missing,
-            cost=solution.cost // TIE - split,
+            cost=solution.cost // TIE - split - worth,
             gap=-(-(solution.cost - solution.bound) // TIE) if self._is_as_full(solution) else 0,
             missing_gap=solution.missing - solution.missing_bound,
+            scarcity=worth,
         )
 
     def explained(self, plan: Plan, solution: Solution, candidates: Sequence[Candidate]) -> Plan:
         """The same plan, with what people are told of it."""
         used = {pick.location_id for pick in plan.picks}
-        bill = self._bill(solution, used) if self.costs != AS_EVER else {}
+        bill = self._bill(solution, used, plan.scarcity) if self.costs != AS_EVER else {}
         return replace(plan, reasons=self._reasons(used, candidates), bill=bill)
 
     def _reasons(self, used: set[int], candidates: Sequence[Candidate]) -> dict[str, str]:
@@ -259,8 +299,8 @@ class Question:
                 reasons[one.code] = f"dropped: {one.terms.dropped}"
         return reasons
 
-    def _bill(self, solution: Solution, used: set[int]) -> dict[str, Any]:
-        """What the plan costs, and what each location costs or would cost, the cheapest first."""
+    def _bill(self, solution: Solution, used: set[int], worth: int) -> dict[str, Any]:
+        """What the plan costs, and what each location costs or would cost, the cheapest first, scarcity counted."""
         rows: list[tuple[bool, bool, int, int, list[int]]] = []
         total = sum(demand.units for demand in self.demands)
         for i, (one, source) in enumerate(zip(self.ranked, self.sources, strict=True)):
@@ -277,7 +317,8 @@ class Question:
         split = self.costs.split if used else 0
         return {
             "method": self.costs.method.value,
-            "cost": euros(solution.cost // TIE - split),
+            "cost": euros(solution.cost // TIE - split - worth),
+            **({"scarcity": euros(worth)} if self.scarcity else {}),
             "split": euros(self.costs.split * max(len(used) - 1, 0)),
             "gap": euros(-(-(solution.cost - solution.bound) // TIE) if self._is_as_full(solution) else 0),
             "is_proved": self.costs.method is RoutingMethod.COST and solution.is_proved,
@@ -297,10 +338,11 @@ class Question:
         grams = sum(count * demand.grams for count, demand in zip(units, self.demands, strict=True))
         parts = one.parcel_costs(self.costs) | {
             "shipping": one.terms.shipping.price(grams),
-            "risk and relief": sum(n * cost for n, cost in zip(units, source.unit_costs, strict=True)) // TIE,
+            "risk and relief": sum(map(mul, units, source.unit_costs)) // TIE - self._worth(i, units),
         }
         shown = {name: euros(amount) for name, amount in parts.items() if amount}
-        return {"units": sum(units), "total": euros(sum(parts.values())), "costs": shown}
+        scarcity = {"scarcity": euros(self._worth(i, units))} if self.scarcity else {}
+        return {"units": sum(units), "total": euros(sum(parts.values())), **scarcity, "costs": shown}
 
     def _is_as_full(self, solution: Solution) -> bool:
         return solution.missing == solution.missing_bound

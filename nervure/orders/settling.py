@@ -41,7 +41,9 @@ def cover(
         claimable: dict[Place, int] = defaultdict(int)
         for level in desk.stock.lock_sellable(places):
             claimable[level.place] += level.claimable
-        plan = route(wanted, candidates, claimable, may_split=may_split, costs=desk.orders.costs())
+        prices = desk.orders.prices({place.item_id for place in places})
+        costs = desk.orders.costs()
+        plan = route(wanted, candidates, claimable, may_split=may_split, costs=costs, prices=prices)
         carry_out(order_id, desk, plan.picks, {line.line_id: line for line in wanted})
         desk.orders.explain(order_id, plan.reasons, plan.bill)
         missing: Mapping[int, int] = plan.missing

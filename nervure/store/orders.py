@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.policies import Allowance
+from nervure.inventory.stock import Place
 from nervure.orders.costs import Costs
 from nervure.orders.routing import Candidate
 from nervure.orders.rules import Goal
@@ -296,6 +297,9 @@ class OrderStore:
 
     def grams_of(self, item_ids: Collection[int]) -> dict[int, int]:
         return self._routing.grams_of(item_ids)
+
+    def prices(self, item_ids: Collection[int]) -> dict[Place, int]:
+        return self._routing.prices(item_ids)
 
     def declined(self, order_id: int) -> set[int]:
         """Locations that would not do a part of this order, or where nobody came for it: they are not asked again."""

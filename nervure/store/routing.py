@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Row
 
+from nervure.inventory.stock import Place
 from nervure.orders.geography import distance_km, locate
 from nervure.orders.routing import Candidate
 from nervure.orders.rules import Goal, Routing, Site, Way, terms, way
@@ -30,6 +31,7 @@ POINT = tables.of(tables.StockPointRow)
 POINT_LOCATION = tables.of(tables.StockPointLocationRow)
 FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
 EVENT = tables.of(tables.FulfillmentEventRow)
+PRICE = tables.of(tables.ScarcityPriceRow)
 ITEM = tables.of(tables.ItemRow)
 OFFER = tables.of(tables.FulfillmentOfferRow)
 
@@ -73,9 +75,11 @@ class RoutingStore:
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
+        self._said: Routing | None = None
 
     def put(self, routing: Routing) -> None:
         """Writes what the settings say now."""
+        self._said = None
         body = {
             "settings": routing.settings.model_dump(mode="json") if routing.settings else None,
             "locations": {code: one.model_dump(mode="json") for code, one in sorted(routing.locations.items())},
@@ -89,9 +93,11 @@ class RoutingStore:
         )
 
     def routing(self) -> Routing:
-        """What the settings say."""
-        query = sa.select(SETTING.c.body).where(SETTING.c.name == NAME)
-        return _read(self._connection.execute(query).scalar_one_or_none() or "{}")
+        """What the settings say; in one transaction it is read once."""
+        if self._said is None:
+            query = sa.select(SETTING.c.body).where(SETTING.c.name == NAME)
+            self._said = _read(self._connection.execute(query).scalar_one_or_none() or "{}")
+        return self._said
 
     def candidates(self, question: Question, *, with_suppliers: bool = True) -> list[Candidate]:
         """The locations of the channel, best first; those that a rule drops say so."""
@@ -116,20 +122,43 @@ class RoutingStore:
         # Who picks up comes to one place: what it lacks is never looked for in another.
         rows = rows[:1] if is_pickup else rows
         routing = self.routing()
-        sites = self._sites(routing, rows, question.order_id)
-        destination = locate(goal.country, goal.postal_code)
-        return [
-            Candidate(
-                row.id,
-                row.code,
-                row.kind == LocationKind.SUPPLIER,
-                row.rank,
-                _distance(row, destination),
-                terms(routing, site, goal, self._now),
-                row.kind == LocationKind.STORE and row.accept_seconds is not None,
-            )
-            for row, site in zip(rows, sites, strict=True)
+        return _candidates(routing, rows, self._sites(routing, rows, question.order_id), goal, self._now)
+
+    def senders(self, channel_id: int | None, goals: Sequence[Goal]) -> list[list[Candidate]]:
+        """For each goal, the locations that would have been asked when it was placed, as far as is known now.
+
+        Of a channel, or (None) our own of all channels. Nobody knows any more how many orders a location had on a day.
+        """
+        pool = sa.select(POINT_LOCATION.c.location_id, sa.func.min(POINT_LOCATION.c.rank).label("rank")).join(
+            POINT, POINT.c.id == POINT_LOCATION.c.stock_point_id
+        )
+        if channel_id is not None:
+            pool = pool.where(POINT.c.channel_id == channel_id)
+        ranks = pool.group_by(POINT_LOCATION.c.location_id).subquery()
+        query = sa.select(*_SITE, ranks.c.rank).join(ranks, ranks.c.location_id == LOCATION.c.id)
+        if channel_id is None:
+            query = query.where(LOCATION.c.kind != LocationKind.SUPPLIER.value)
+        query = query.where(LOCATION.c.can_ship.is_(True)).order_by(ranks.c.rank, LOCATION.c.id)
+        rows = self._connection.execute(query).all()
+        routing = self.routing()
+        missed = self._not_found() if routing.settings and routing.settings.not_found else {}
+        sites = [
+            Site(row.code, LocationKind(row.kind), row.time_zone, not_found_share=missed.get(row.id, 0.0))
+            for row in rows
         ]
+        return [_candidates(routing, rows, sites, goal, goal.placed_at) for goal in goals]
+
+    def prices(self, item_ids: Collection[int]) -> dict[Place, int]:
+        """What units of these items are worth to later orders, in micros, as far as the settings want it."""
+        said = self.routing().settings
+        if said is None or said.scarcity is None or not item_ids:
+            return {}
+        fresh = PRICE.c.learned_at > self._now - timedelta(hours=said.scarcity.stale_hours)
+        found: dict[Place, int] = {}
+        for batch in chunks(sorted(item_ids)):
+            query = sa.select(PRICE).where(PRICE.c.item_id.in_(batch), fresh)
+            found.update((Place(row.item_id, row.location_id), row.price) for row in self._connection.execute(query))
+        return found
 
     def pickup_places(self, goal: Goal, near: int | None = None) -> list[Candidate]:
         """Every place of ours where customers collect and that is open, the nearest first.
@@ -223,6 +252,24 @@ class RoutingStore:
             .group_by(FULFILLMENT.c.location_id)
         )
         return {row[0]: row[2] / row[1] for row in self._connection.execute(query) if row[2]}
+
+
+def _candidates(
+    routing: Routing, rows: Sequence[Row[*tuple[Any, ...]]], sites: Sequence[Site], goal: Goal, now: datetime
+) -> list[Candidate]:
+    destination = locate(goal.country, goal.postal_code)
+    return [
+        Candidate(
+            row.id,
+            row.code,
+            row.kind == LocationKind.SUPPLIER,
+            row.rank,
+            _distance(row, destination),
+            terms(routing, site, goal, now),
+            row.kind == LocationKind.STORE and row.accept_seconds is not None,
+        )
+        for row, site in zip(rows, sites, strict=True)
+    ]
 
 
 def is_fresh(as_of: datetime | None, ttl_seconds: float | None, now: datetime) -> bool:

@@ -4,9 +4,12 @@ import json
 
 import pytest
 
+from nervure.inventory.stock import Place
+from nervure.orders.comparison import COLUMNS
+from nervure.store.scarcity import ScarcityStore
 from tests.nervure import test_cli
 from tests.nervure.test_cli import Shell
-from tests.nervure.world import World, an_order
+from tests.nervure.world import World, an_order, at
 
 shell = test_cli.shell
 
@@ -114,3 +117,58 @@ def test_open_orders_are_planned_anew_together(shell: Shell) -> None:
 
 def test_without_costs_nothing_is_planned_anew(shell: Shell) -> None:
     assert shell.fails("route", "replan") == "no costs are set: say in [routing] what parcels cost"
+
+
+def test_a_period_is_evaluated_by_every_rule(shell: Shell) -> None:
+    text = test_cli.SETTINGS.replace("[[channels]]", STORE).replace('["WH"]', '["WH", "ST"]')
+    (shell.folder / "nervure.toml").write_text(text, "utf-8")
+    with shell.hub() as hub, hub.database.write() as connection:
+        world = World(connection, at(0))
+        world.channel("boutique", {"1": ["WH", "ST"]})
+        world.list_on("boutique", "MUG")
+        world.receive("MUG", "ST", 9)
+        world.take_in(an_order("1", {"MUG": 1}, channel="boutique"))
+        later = world.later(3 * 24 * 60)
+        second = an_order("2", {"MUG": 1}, channel="boutique", minute=3 * 24 * 60)
+        later.take_in(second.model_copy(update={"placed_at": second.updated_at}))
+    day = at(3 * 24 * 60).date().isoformat()
+    lines = shell.says("route", "evaluate", "--from", day, "--to", day, "--seeds", "1").splitlines()
+    assert "".join(lines[0].split()) == "".join(COLUMNS).replace(" ", "")
+    assert lines[3].split() == ["cost", "3.00", "1", "0", "0", "0", "0", "0.00"]
+    assert [line.split("  ")[0] for line in lines[1:7]] == [
+        "priority",
+        "distance",
+        "cost",
+        "cost and scarcity",
+        "hindsight",
+        "bound",
+    ]
+    assert lines[7] == "nobody could have served these orders for less, whatever they had known"
+    assert shell.fails("route", "evaluate", "--from", day, "--to", "2026-01-01") == (
+        "the last day is before the first one"
+    )
+    assert shell.fails("route", "evaluate", "--from", "2026-01-01", "--to", "2026-01-01") == (
+        "no order that is sent was placed in this period"
+    )
+
+
+def test_what_scarcity_counted_is_shown_beside_what_is_paid(shell: Shell) -> None:
+    scarce = STORE.replace('split = "2.00"', 'split = "2.00"\nscarcity = { horizon_days = 7 }')
+    (shell.folder / "nervure.toml").write_text(test_cli.SETTINGS.replace("[[channels]]", scarce), "utf-8")
+    with shell.hub() as hub, hub.database.write() as connection:
+        world = World(connection, hub.clock.now())
+        world.channel("boutique", {"1": ["WH", "ST"]})
+        world.list_on("boutique", "MUG")
+        world.receive("MUG", "ST", 9)
+        mug, warehouse = world.catalogue.item_ids(["MUG"])["MUG"], world.catalogue.location_ids()["WH"]
+        ScarcityStore(connection, hub.clock.now()).put({Place(mug, warehouse): 1_600_000})
+        world.take_in(an_order("1", {"MUG": 2}, channel="boutique"))
+    lines = shell.says("route", "explain", "1").splitlines()
+    assert lines[:2] == [
+        "3.00 euros, of that 0.00 for splitting; no plan is cheaper",
+        "its units are worth 0.00 euros more to later orders; nobody pays that, but it counted",
+    ]
+    assert [line.split() for line in lines[3:5]] == [
+        ["ST", "chosen", "2", "3.00", "0.00", "handling", "3.00"],
+        ["WH", "outranked", "2", "0.00", "3.20"],
+    ]

@@ -22,11 +22,12 @@ from nervure.store.handling import HandlingStore
 from nervure.store.order_pages import OrderPageStore
 from nervure.store.orders import FULFILLMENT, FULFILLMENT_EVENT, LOCATION
 from nervure.store.routing import OFFER, RoutingStore
+from nervure.store.scarcity import ScarcityStore
 from nervure.store.statements import CLAIM
 from schemas.fulfillment import RejectReason
 from schemas.locations import Address
 from schemas.orders import Delivery, DeliveryMethod, Order, OrderState
-from schemas.routing import LocationRouting, RoutingMethod, RoutingSettings
+from schemas.routing import LocationRouting, RoutingMethod, RoutingSettings, ScarcitySettings
 from tests.nervure.operations.caps import hat_shop, policy
 from tests.nervure.operations.caps import order as caps_order
 from tests.nervure.operations.scripted import ScriptedShop, advance, looking, scripted_hub
@@ -128,6 +129,36 @@ def test_nothing_is_changed_in_a_dry_run(sqlite: Database) -> None:
     assert sorted(found.names.values()) == ["shop #1", "shop #2"]
     with looking(hub) as world:
         assert [world.rows(table) for table in (CLAIM, FULFILLMENT, FULFILLMENT_EVENT)] == before
+
+
+def test_what_units_are_worth_to_later_orders_is_not_taken_back_by_a_joint_plan(sqlite: Database) -> None:
+    hub = hub_on(sqlite, bolt_paris=5)
+    put(hub, COSTS.model_copy(update={"scarcity": ScarcitySettings(horizon_days=7)}))
+    hear(hub, an_order("1", {"BOLT": 1}))
+    receive(hub, "BOLT", "lyon", 1, document="D1")
+    price(hub, "lyon", 2_000_000)
+    assert replan_open_orders(hub).made == (), "two euros are saved, and a unit that is worth two is taken"
+    price(hub, "lyon", 1_000_000)
+    [move] = replan_open_orders(hub).made
+    assert (move.cost_before, move.saved, move.spared) == (3_000_000, 2_000_000, -1_000_000)
+    with looking(hub) as world:
+        [first] = [
+            n
+            for n, *_ in world.connection.execute(sa.select(FULFILLMENT.c.id).where(FULFILLMENT.c.state == "canceled"))
+        ]
+        said = OrderPageStore(world.connection).page("shop", "1")
+    assert said is not None
+    assert (said.bill["cost"], said.bill["scarcity"], said.bill["replanned"]["spared"]) == ("1.00", "1.00", "-1.00")
+    assert events(hub, first)[-1][2] == "saves 2.00 euros, leaves what is worth -1.00 euros more to later orders"
+    price(hub, "lyon", 4_000_000)
+    [back] = replan_open_orders(hub).made
+    assert (back.saved, back.spared) == (-2_000_000, 4_000_000)
+
+
+def price(hub: Hub, location: str, micros: int) -> None:
+    with hub.database.write() as connection:
+        bolt = World(connection, hub.clock.now()).place("BOLT", location)
+        ScarcityStore(connection, hub.clock.now()).put({bolt: micros})
 
 
 def test_what_saves_less_than_is_asked_for_stays(sqlite: Database) -> None:
