@@ -78,15 +78,15 @@ def make_merchant(data: Path, shape: Shape, seed: int) -> Merchant:
     for one in before:
         for article in one.articles:
             ordered[number[article]][one.address[0]] += 1
-    demand = Demand(ordered, (BEGINS_AT - LEARNED_FROM).days)
+    demand = Demand(ordered, (BEGINS_AT - LEARNED_FROM).days, len(before))
     pool = [_candidate(i, place, place) for i, place in enumerate(places)]
     areas = {area: locate("FR", area) for area in {one.address[0] for one in orders}}
-    ways = {
+    parcels = {
         area: {i: _parcel(_candidate(i, place, middle)) for i, place in enumerate(places)}
         for area, middle in areas.items()
         if middle is not None
     }
-    stock = _place(demand, ways, shape, len(pool), np.random.default_rng(seed))
+    stock = _place(demand, parcels, shape, len(pool), np.random.default_rng(seed))
     asked = [
         Asked(
             one.at,
@@ -96,7 +96,7 @@ def make_merchant(data: Path, shape: Shape, seed: int) -> Merchant:
         for one in orders
         if BEGINS_AT <= one.at < ends_at
     ]
-    return Merchant(Period(asked, stock, COSTS), demand, ways, ends_at)
+    return Merchant(Period(asked, stock, COSTS), demand, demand.ways(parcels), ends_at)
 
 
 def _deal(

@@ -8,7 +8,7 @@ import numpy as np
 
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
-from nervure.operations.scarcity import read_ways
+from nervure.operations.scarcity import read_parcels
 from nervure.orders.comparison import Comparison, compare
 from nervure.orders.replays import Asked, Period
 from nervure.orders.routing import Candidate, Wanted
@@ -59,7 +59,7 @@ def _read(connection: Connection, hub: Hub, span: Span) -> _Past:
         raise RefusalError("the settings say nothing of what routing costs ([routing]): there is nothing to compare")
     orders = store.orders(span.begin, span.end)
     days = said.settings.scarcity.history_days if said.settings.scarcity else HISTORY_DAYS
-    units, goals = store.demand(span.begin - timedelta(days=days), span.begin)
+    units, goals, before = store.demand(span.begin - timedelta(days=days), span.begin)
     if not orders:
         raise RefusalError("no order that is sent was placed in this period")
     if not units:
@@ -77,7 +77,9 @@ def _read(connection: Connection, hub: Hub, span: Span) -> _Past:
         )
         for one, few in zip(orders, candidates, strict=True)
     ]
-    return _Past(Period(asked, there, said.costs, arrivals), Demand(units, days), read_ways(connection, goals))
+    demand = Demand(units, days, before)
+    ways = demand.ways(read_parcels(connection, goals))
+    return _Past(Period(asked, there, said.costs, arrivals), demand, ways)
 
 
 def _candidates(routing: RoutingStore, orders: Sequence[PastOrder]) -> list[list[Candidate]]:

@@ -26,17 +26,18 @@ def learn_scarcity(hub: Hub) -> int:
         if said is None or said.scarcity is None:
             return 0
         store = ScarcityStore(connection, now)
-        units, goals = store.demand(now - timedelta(days=said.scarcity.history_days), now)
-        ways = read_ways(connection, goals)
+        units, goals, orders = store.demand(now - timedelta(days=said.scarcity.history_days), now)
+        demand = Demand(units, said.scarcity.history_days, orders)
+        ways = demand.ways(read_parcels(connection, goals))
         stock = store.stock(units)
-    expected = Demand(units, said.scarcity.history_days).expected(said.scarcity.horizon_days)
+    expected = demand.expected(said.scarcity.horizon_days)
     outlooks = {item: Outlook(stock[item], areas) for item, areas in expected.items() if item in stock}
     prices = learn_prices(outlooks, ways, np.random.default_rng(int(now.timestamp())))
     hub.database.run(lambda c: ScarcityStore(c, now).put(prices))
     return len(prices)
 
 
-def read_ways(connection: Connection, goals: Mapping[str, Goal]) -> Ways:
+def read_parcels(connection: Connection, goals: Mapping[str, Goal]) -> Ways:
     """What a parcel of little weight costs from each of our locations to where the last order of each area went."""
     if not goals:
         return {}

@@ -102,10 +102,25 @@ class _Network:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What was ordered in so many days: units by item and area."""
+    """What was ordered in so many days, by so many orders: units by item and area."""
 
     units: Mapping[int, Mapping[str, int]]
     days: float
+    orders: int
+
+    def ways(self, parcels: Ways) -> Ways:
+        """What a unit costs, where a parcel costs this: its share of one.
+
+        The program sends units one by one, but a parcel is paid once for all that an order takes from a place. Were
+        each charged a whole one, an order of three would be counted three parcels, and its units together would be
+        priced at three times what they can save. The prices of all its units should add up to the one parcel that is
+        dearer elsewhere: each bears, on average, orders over units of it. That is too little for a unit that alone of
+        its order is scarce, and too much for one in an order that is larger than most: which units are ordered
+        together is not known here.
+        """
+        units = sum(sum(areas.values()) for areas in self.units.values())
+        share = self.orders / units if units else 1.0
+        return {area: {place: round(cost * share) for place, cost in few.items()} for area, few in parcels.items()}
 
     def expected(self, days: float) -> dict[int, dict[str, float]]:
         """Units by item and area in days to come.

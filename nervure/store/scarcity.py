@@ -92,8 +92,10 @@ class ScarcityStore:
                 found[row.id] = PastOrder(row.channel_id, goal, f"order:{row.channel}:{row.external_id}", ())
         return [PastOrder(one.channel_id, one.goal, one.document, tuple(lines[order])) for order, one in found.items()]
 
-    def demand(self, begin: datetime, end: datetime) -> tuple[dict[int, Counter[str]], dict[str, Goal]]:
-        """Units by item and area that were ordered, kits as their parts; and of each area where its last order went."""
+    def demand(self, begin: datetime, end: datetime) -> tuple[dict[int, Counter[str]], dict[str, Goal], int]:
+        """Units by item and area that were ordered, kits as their parts; of each area where its last order went; and
+        how many orders they were.
+        """
         orders = self.orders(begin, end)
         parts_of = StockStore(self._connection, self._now).parts_of(
             {line.item_id for one in orders for line in one.lines}
@@ -106,7 +108,7 @@ class ScarcityStore:
             for line in one.lines:
                 for part, per in parts_of[line.item_id].items():
                     units[part][area] += line.units * per
-        return dict(units), goals
+        return dict(units), goals, len(orders)
 
     def stock(self, item_ids: Mapping[int, object]) -> dict[int, dict[int, int]]:
         """Units of these items that nobody has claimed, by item and location."""

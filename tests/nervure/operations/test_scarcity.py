@@ -132,7 +132,8 @@ def test_demand_is_counted_by_area_in_parts_and_without_what_was_canceled(world:
     world.take_in(an_order("1", {"PAIR": 2}, delivery=to("75011")))
     world.take_in(an_order("2", {"BOLT": 1}, delivery=to("69003"), minute=1))
     end = world.now + timedelta(days=1)
-    units, goals = ScarcityStore(world.connection, end).demand(world.now - timedelta(days=1), end)
+    units, goals, orders = ScarcityStore(world.connection, end).demand(world.now - timedelta(days=1), end)
     ids = world.catalogue.item_ids(["BOLT", "NUT"])
     assert units == {ids["BOLT"]: {"FR 75": 2, "FR 69": 1}, ids["NUT"]: {"FR 75": 4}}
+    assert orders == 2
     assert {area: goal.postal_code for area, goal in goals.items()} == {"FR 75": "75011", "FR 69": "69003"}
