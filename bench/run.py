@@ -4,7 +4,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import availability, claims, growth, ledger, machine, promises, publishing, routing, sales, webhooks, world
+from bench import (
+    availability,
+    batches,
+    claims,
+    evaluation,
+    growth,
+    ledger,
+    machine,
+    promises,
+    publishing,
+    routing,
+    sales,
+    webhooks,
+    world,
+)
 from bench.databases import Kind, kinds
 from bench.figures import Figure, Say
 from bench.sizes import Sizes
@@ -20,6 +34,8 @@ BENCHMARKS: Mapping[str, Measure] = {
     "publishing": publishing.measure,
     "routing": routing.measure,
     "promises": promises.measure,
+    "batches": batches.measure,
+    "evaluate": evaluation.measure,
     "sales": sales.measure,
     "world": world.measure,
 }

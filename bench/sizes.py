@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Seconds are of one repetition of one side. `rates`: orders a second; `rate_seconds`: for so long."""
+    """Seconds are of one repetition of one side. `rates`: orders a second; `rate_seconds`: for so long.
+
+    `batches`: orders, locations, and how much there is of everything.
+    """
 
     repetitions: int = 5
     claim_seconds: float = 1.0
@@ -25,6 +28,11 @@ class Sizes:
     promised_lines: tuple[int, ...] = (2, 10)
     promises: int = 200
     promise_connections: int = 2
+    batches: tuple[tuple[int, int, float], ...] = ((500, 60, 6), (500, 60, 4), (500, 60, 3))
+    plain_seconds: float = 300.0
+    evaluated: int = 30
+    evaluated_beside: int = 3
+    evaluated_articles: int = 20
     publish_repetitions: int = 2
     rates: tuple[float, ...] = (5.0, 20.0, 50.0)
     rate_seconds: float = 40.0
@@ -45,6 +53,11 @@ QUICK = Sizes(
     listings=1_000,
     routed_orders=200,
     promises=60,
+    batches=((100, 20, 3),),
+    plain_seconds=60.0,
+    evaluated=2,
+    evaluated_beside=1,
+    evaluated_articles=5,
     publish_repetitions=1,
     rates=(5.0,),
     rate_seconds=20.0,
@@ -69,6 +82,11 @@ TINY = Sizes(
     routed_orders=3,
     promised_lines=(2,),
     promises=6,
+    batches=((4, 5, 1),),
+    plain_seconds=10.0,
+    evaluated=2,
+    evaluated_beside=0,
+    evaluated_articles=2,
     publish_repetitions=1,
     rates=(5.0,),
     rate_seconds=2.0,

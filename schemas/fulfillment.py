@@ -63,6 +63,7 @@ class StepKind(StrEnum):
     REDUCED = "reduced"
     CANCELED = "canceled"
     PUT_BACK = "put_back"
+    REPLANNED = "replanned"
 
 
 class OfferState(StrEnum):

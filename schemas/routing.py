@@ -123,6 +123,18 @@ class Contract(Canonical):
         return self
 
 
+class ScarcitySettings(Canonical):
+    """Scarce units are kept for the orders to come that need them most.
+
+    `horizon_days`: for so long what lies there must last, until goods come in. `history_days`: where orders came from
+    in the days before is where they are expected. `stale_hours`: prices that were learned longer ago count for nothing.
+    """
+
+    horizon_days: Annotated[int, Field(ge=1, le=365)]
+    history_days: Annotated[int, Field(ge=1, le=730)] = 56
+    stale_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 24
+
+
 class RoutingSettings(Canonical):
     """What holds for every order. Amounts are euros; what is not said costs nothing.
 
@@ -130,6 +142,9 @@ class RoutingSettings(Canonical):
     `dispatch_within_days`: a location that cannot send in so many days is out.
     `not_found`: what it costs if a unit is not found; times how often that happened at the location. Before a location
     has a history of its own it counts as having had `prior_orders`, of which `prior_share` were not found.
+    `replan_minutes`: so often open orders are planned anew together; None: only when a person asks for it.
+    `replan_saves`: an order is given elsewhere only if that saves so much for each order that is.
+    `scarcity`: units are priced by what later orders would pay for them; without it they are not.
     """
 
     method: RoutingMethod = RoutingMethod.COST
@@ -143,7 +158,10 @@ class RoutingSettings(Canonical):
     prior_share: Annotated[float, Field(ge=0, le=1)] = 0.02
     prior_orders: Annotated[int, Field(ge=1, le=100_000)] = 50
     markdown: Markdown | None = None
+    replan_minutes: Annotated[int, Field(ge=1, le=1_440)] | None = None
+    replan_saves: Euros = Decimal("0.50")
     zones: tuple[Zone, ...] = ()
+    scarcity: ScarcitySettings | None = None
 
 
 def _is_span(text: str) -> str:

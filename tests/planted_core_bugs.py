@@ -371,8 +371,8 @@ BUGS = (
     Bug(
         "a second parcel costs nothing",
         "nervure/orders/routing.py",
-        "(sum(one.parcel_costs(costs).values()) + costs.split) * _TIE + number",
-        "sum(one.parcel_costs(costs).values()) * _TIE + number",
+        "(sum(one.parcel_costs(costs).values()) + costs.split) * TIE + number",
+        "sum(one.parcel_costs(costs).values()) * TIE + number",
         ROUTING,
     ),
     Bug(

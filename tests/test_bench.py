@@ -37,7 +37,7 @@ def test_a_benchmark_measures_beside_its_reference(name: str, postgresql_url: st
 
 
 def test_every_benchmark_is_tried_here_but_the_demo_and_the_seeded_days() -> None:
-    assert set(BENCHMARKS) - set(REFERENCES) == {"routing", "sales", "world"}
+    assert set(BENCHMARKS) - set(REFERENCES) == {"batches", "evaluate", "routing", "sales", "world"}
 
 
 def test_routing_is_measured_once_and_beside_the_order_of_distance() -> None:
@@ -46,6 +46,14 @@ def test_routing_is_measured_once_and_beside_the_order_of_distance() -> None:
     assert [figure.case for figure in figures] == ["1 line x 2 locations", "2 lines x 3 locations"]
     assert {figure.reference for figure in figures} == {"the order of distance"}
     assert [figure.details["proved_percent"] for figure in figures] == [100.0, 100.0]
+
+
+def test_many_orders_at_once_are_planned_beside_one_plain_program() -> None:
+    with kinds(None) as both:
+        [figure] = [figure for kind in both for figure in BENCHMARKS["batches"](kind, TINY, lambda _: None)]
+    assert figure.reference == "plain HiGHS, 0.5% or 10 s"
+    assert figure.details["gap_percent"] == 0
+    assert figure.details["total_euros"] == figure.details["plain_total_euros"]
 
 
 def test_sides_take_turns_at_being_first() -> None:

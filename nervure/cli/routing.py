@@ -1,12 +1,18 @@
 """`nervure route`: from where an order is served, in euros."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from json import dumps
 from typing import Annotated, Any
 
 import typer
 
 from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, say
+from nervure.operations.evaluate import Span, evaluate
+from nervure.operations.replanning import Replanned, replan_open_orders
+from nervure.orders.comparison import COLUMNS, table, verdict
+from nervure.orders.costs import euros
+from nervure.orders.replanning import Move
 from nervure.store.order_pages import OrderPage, OrderPageStore
 
 app = group("From where orders are served, in euros.")
@@ -57,21 +63,83 @@ def _as_document(found: OrderPage) -> dict[str, Any]:
     }
 
 
+@app.command("replan")
+def route_replan(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    by: Annotated[str, typer.Option(help="Who asks for it.")] = "",
+    settings: SettingsOption = None,
+) -> None:
+    """Plan open orders anew together, and give each part to where it is served best."""
+    with opened_hub(settings) as hub:
+        found = replan_open_orders(hub, by=by, dry_run=dry_run)
+    moves = [move for group in found.plan.groups for move in group] if dry_run else found.made
+    if moves:
+        print_table(("order", "from", "to", "saves euros", "units more"), [_row(move, found) for move in moves])
+    plan, verb = found.plan, "would move" if dry_run else "moved"
+    proof = f"at most {euros(plan.gap)} euros above the cheapest" if plan.is_full else "more units may be served"
+    say(
+        f"{plan.orders} open orders planned together, {proof}: {len(moves)} {verb}, saves "
+        f"{euros(sum(move.saved for move in moves))} euros"
+    )
+    spared = sum(move.spared for move in moves)
+    if spared:
+        say(
+            f"what they give back is worth {euros(spared)} euros more to later orders; nobody pays that, but it counted"
+        )
+    if found.outdated:
+        say(f"{found.outdated} groups of orders had changed meanwhile and stay as they are")
+
+
+def _row(move: Move, found: Replanned) -> tuple[object, ...]:
+    before = sorted({found.locations[location] for _, location in move.order.held()})
+    after = sorted({found.locations[pick.location_id] for pick in move.plan.picks})
+    return found.names[move.order.id], " ".join(before), " ".join(after), euros(move.saved), move.units_gained
+
+
 def _say_bill(bill: Mapping[str, Any]) -> None:
+    anew = bill.get("replanned")
     proof = "no plan is cheaper" if bill["is_proved"] else f"at most {bill['gap']} above the cheapest"
     if bill.get("missing_gap"):
         proof = f"at most {bill['missing_gap']} units fewer might be missing"
     if bill["method"] != "cost":
         proof = f"in the order of {bill['method']}"
+    if anew:
+        proof = f"planned anew together with {anew['orders'] - 1} other orders"
     say(f"{bill['cost']} euros, of that {bill['split']} for splitting; {proof}")
+    if anew:
+        units = f", and serves {anew['units_gained']} units more" if anew["units_gained"] else ""
+        by = f" by {anew['by']}" if anew["by"] else ""
+        say(f"planned anew {anew['at']}{by}: saves {anew['saved']} of {anew['before']} euros{units}")
+    is_scarce = "scarcity" in bill
+    if is_scarce:
+        say(f"its units are worth {bill['scarcity']} euros more to later orders; nobody pays that, but it counted")
     rows = [
         (
             place,
             "chosen" if row["is_chosen"] else "outranked",
             row["units"],
             row["total"],
+            *([row["scarcity"]] if is_scarce else []),
             ", ".join(f"{name} {amount}" for name, amount in row["costs"].items()),
         )
         for place, row in bill["locations"].items()
     ]
-    print_table(("location", "", "units", "euros", "of that"), rows)
+    print_table(("location", "", "units", "euros", *(["scarcity"] if is_scarce else []), "of that"), rows)
+
+
+@app.command("evaluate")
+def route_evaluate(
+    begin: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day (UTC).")],
+    end: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day (UTC).")],
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="So many draws of the futures prices come from.")] = 5,
+    seconds: Annotated[float, typer.Option(min=1.0, help="So long hindsight is searched, for each draw.")] = 60.0,
+    settings: SettingsOption = None,
+) -> None:
+    """Replay the hub's orders of a period by each rule, and show what they cost beside perfect hindsight."""
+    if end < begin:
+        fail("the last day is before the first one")
+    span = Span(begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC) + timedelta(days=1))
+    with opened_hub(settings) as hub:
+        found = evaluate(hub, span, seeds=seeds, seconds=seconds)
+    print_table(COLUMNS, table(found))
+    say(verdict(found))

@@ -37,11 +37,12 @@ def carts_of(connection: Connection, now: datetime, asked: Sequence[Asked]) -> l
     known = routing.goods_of(parts_of.keys() | {part for parts in parts_of.values() for part in parts})
     grams = {item: goods.grams for item, goods in known.items()}
     costs, depends_on_goods = routing.costs(), routing.depends_on_goods()
+    prices = routing.prices(known.keys())
     pools: dict[tuple[object, ...], list[Candidate]] = {}
     carts: list[Cart] = []
     for one in asked:
         if one.channel is None:
-            carts.append(Cart(one.asks, (), costs, grams))
+            carts.append(Cart(one.asks, (), costs, grams, prices))
             continue
         parts = frozenset(part for ask in one.asks if ask.location_id is None for part in parts_of[ask.item_id])
         key = (one.channel, one.destination, parts if depends_on_goods else None)
@@ -49,7 +50,7 @@ def carts_of(connection: Connection, now: datetime, asked: Sequence[Asked]) -> l
             goods = {part: known[part] for part in parts} if depends_on_goods else {}
             is_open = not routing.is_gated(one.channel[0])
             pools[key] = routing.candidates(_question(one, one.channel, goods, now), with_suppliers=is_open)
-        carts.append(Cart(one.asks, pools[key], costs, grams))
+        carts.append(Cart(one.asks, pools[key], costs, grams, prices))
     return carts
 
 

@@ -15,8 +15,10 @@ from nervure.operations.messages import send_to, targets
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders, pull_stock
 from nervure.operations.readback import check_confirmed, pause_seconds
+from nervure.operations.replanning import NoCostsError, replan_open_orders, replan_seconds
 from nervure.operations.reservations import expire_reservations
 from nervure.operations.restores import beat
+from nervure.operations.scarcity import learn_scarcity
 from nervure.operations.shadow import take_sample
 from nervure.operations.shortfalls import keep_proposals, make_proposals
 from nervure.operations.silence import break_silence
@@ -57,6 +59,7 @@ READ_BACK_PERIOD_SECONDS = 900.0
 CHECK_PAUSE_SECONDS = 5.0
 PACE_PERIOD_SECONDS = 3_600.0
 BUFFERS_PERIOD_SECONDS = 900.0
+SCARCITY_PERIOD_SECONDS = 6 * 3_600.0
 
 
 # -- intake ------------------------------------------------------------------------------------------------------
@@ -263,10 +266,12 @@ def sweeping(window: Window) -> Loops:
         "aging": partial(_age, window),
         "desk": partial(_keep_times, window),
         "lots": partial(_lots, window),
+        "replanning": partial(_replan, window),
         "reservations": partial(_expire, window),
         "shortfalls": partial(_propose, window),
         "pace": partial(_measure_pace, window),
         "buffers": partial(_earn_buffers, window),
+        "scarcity": partial(_learn_scarcity, window),
         "tasks": partial(_close_tasks, window),
     }
 
@@ -340,6 +345,15 @@ def _earn_buffers(window: Window) -> float:
     return wait
 
 
+def _learn_scarcity(window: Window) -> float:
+    """Learns what units are worth to later orders, where the settings want it."""
+    wait = _slot(window.hub, "hub", "scarcity", SCARCITY_PERIOD_SECONDS)
+    if wait == 0.0:
+        window.tally.count("routing", "prices of scarce units", learn_scarcity(window.hub))
+        wait = SCARCITY_PERIOD_SECONDS
+    return wait
+
+
 def _age(window: Window) -> float:
     hub = window.hub
     turned = hub.database.run(lambda c: PublicationStore(c, hub.clock.now()).note_aging())
@@ -391,6 +405,26 @@ def _keep_times(window: Window) -> float:
     window.tally.count("desk", "not fetched in time, for sale again", back)
     window.tally.count("suppliers", "silent, served from elsewhere", break_silence(window.hub))
     return DESK_PERIOD_SECONDS
+
+
+def _replan(window: Window) -> float:
+    """Plans open orders anew together, as often as the settings want it."""
+    hub = window.hub
+    period = replan_seconds(hub)
+    if period is None:
+        return PROBLEM_PAUSE_SECONDS
+    wait = _slot(hub, "hub", "replan", period)
+    if wait == 0.0:
+        try:
+            found = replan_open_orders(hub)
+        except NoCostsError as error:
+            window.tally.warn("routing", str(error))
+            return PROBLEM_PAUSE_SECONDS
+        window.tally.count("routing", "open orders planned together", found.plan.orders)
+        window.tally.count("routing", "orders served from elsewhere, cheaper", len(found.made))
+        window.tally.count("routing", "plans that had changed meanwhile", found.outdated)
+        wait = period
+    return min(wait, PROBLEM_PAUSE_SECONDS)
 
 
 def _lots(window: Window) -> float:

@@ -83,7 +83,8 @@ class _Look:
         goal = self.short.goal
         free = {place: stock.available_to_promise for place, stock in there.items()}
         may_split = goal.method is DeliveryMethod.SHIP
-        plan = route([wanted], candidates, free, may_split=may_split, costs=self.orders.costs())
+        prices = self.orders.prices({place.item_id for place in there})
+        plan = route([wanted], candidates, free, may_split=may_split, costs=self.orders.costs(), prices=prices)
         if plan.missing:
             return None
         by_id = {candidate.location_id: candidate for candidate in candidates}

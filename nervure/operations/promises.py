@@ -68,12 +68,15 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A basket as a question of routing: all that its plan follows from. `goal`: where it goes."""
+    """A basket as a question of routing: all that its plan follows from. `goal`: where it goes; `prices`: of
+    scarce units.
+    """
 
     wanted: Sequence[Wanted]
     candidates: Sequence[Candidate]
     free: Mapping[Place, int]
     costs: Costs
+    prices: Mapping[Place, int]
     goal: Goal
     may_split: bool
 
@@ -85,6 +88,7 @@ class Asked:
             self.free,
             may_split=self.may_split,
             costs=self.costs,
+            prices=self.prices,
             effort=OF_A_PROMISE,
         )
 
@@ -139,6 +143,7 @@ def question_of(connection: Connection, now: datetime, basket: Basket) -> Asked:
         candidates=store.candidates(question, with_suppliers=not store.is_gated(question.channel_id)),
         free={place: one.available_to_promise for place, one in there.items()},
         costs=store.costs(),
+        prices=store.prices(parts),
         goal=goal,
         may_split=basket.method is DeliveryMethod.SHIP,
     )

@@ -103,10 +103,12 @@ class Assignment:
         self.search.work()
         unit, i = ways[place]
         least = ways[place + 1][0] if place + 1 < len(ways) else MISSING
+        extras = self.case.sources[i].extras
+        extra = extras.get(d) if extras else None
         for units in range(min(left, capacity(self.case.demands[d], self.stock[i])), -1, -1):
             if units:
                 self._move(i, d, units)
-            so_far = cost + units * unit
+            so_far = cost + units * unit + (extra[units] if extra else 0)
             if so_far + (left - units) * least + self.parcels + self.after[number + 1] < self.search.best:
                 self._deal(number, place + 1, left - units, so_far)
             if units:

@@ -62,7 +62,8 @@ class Terms:
 
     `shipping` is the price list of the zone. `days_late`: whole days after the promise. `not_found`: of one unit, the
     risk that it is not found; `reliefs`: by item, what selling it here saves. `keep_units` stay there of each item.
-    `barred`: by item, the rule by which it is not taken here. `dropped`: the rule by which the location is out.
+    `barred`: by item, the rule by which it is not taken here. `dropped`: the rule by which the location is out. `room`:
+    so many orders more it takes today; None: no limit.
     """
 
     handling: int = 0
@@ -74,6 +75,7 @@ class Terms:
     barred: Mapping[int, str] = field(default_factory=dict, hash=False)
     limits: Limits | None = None
     dropped: str | None = None
+    room: int | None = None
 
     def left_of(self, shelf: Mapping[int, int]) -> Mapping[int, int]:
         """What of these units, by item, may be taken here."""

@@ -4,7 +4,7 @@ from collections import Counter
 
 from nervure.inventory.stock import Place
 from nervure.orders.moving import as_taken
-from nervure.orders.routing import order_of
+from nervure.orders.routing import by_preference
 from nervure.orders.work import Desk
 from schemas.routing import RoutingMethod
 
@@ -33,8 +33,8 @@ def rivals(fulfillment_order_id: int, desk: Desk, most: int) -> list[int]:
     there: Counter[Place] = Counter()
     for level in desk.stock.lock_sellable({Place(part, one.location_id) for part in demand for one in candidates}):
         there[level.place] += level.claimable
-    costs = desk.orders.costs()
-    by_method = order_of(costs)
+    costs, prices = desk.orders.costs(), desk.orders.prices(demand)
+    by_method = by_preference(costs)
     grams = sum(line.units * line.grams for line in wanted)
     ranked: list[tuple[int, tuple[float, int], int]] = []
     for one in candidates:
@@ -42,5 +42,7 @@ def rivals(fulfillment_order_id: int, desk: Desk, most: int) -> list[int]:
         if all(shelf.get(part, 0) >= units for part, units in demand.items()):
             cost = sum(one.parcel_costs(costs).values()) + one.terms.shipping.price(grams)
             cost += sum(line.units * one.unit_cost(line.parts) for line in wanted)
+            # What its units are worth to later orders counts here as in a plan.
+            cost += sum(prices.get(Place(part, one.location_id), 0) * units for part, units in demand.items())
             ranked.append((cost if costs.method is RoutingMethod.COST else 0, by_method(one), one.location_id))
     return [location for _, _, location in sorted(ranked)[:most]]

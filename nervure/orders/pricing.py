@@ -26,7 +26,8 @@ class Demand:
 class Source:
     """A location: `unit_costs` are by demand, `stock` is units of parts. `fixed` is not negative.
 
-    `caps`: what `capacities` says of `stock`, where that is known already.
+    `caps`: what `capacities` says of `stock`, where that is known already. `extras`: by demand, what so many units of
+    it cost on top, which is not negative; where there are any.
     """
 
     fixed: int
@@ -34,6 +35,7 @@ class Source:
     stock: Mapping[int, int]
     grid: Grid = FREE
     caps: Sequence[int] | None = None
+    extras: Mapping[int, Sequence[int]] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,7 @@ def make_case(demands: Sequence[Demand], sources: Sequence[Source]) -> Case:
     there = [sum(column) for column in zip(*caps_of, strict=True)] or [0 for _ in demands]
     need = [min(demand.units, units) for demand, units in zip(demands, there, strict=True)]
     is_flat = all(grid.is_flat(grams) for grid in grids)
+    have_extras = any(source.extras for source in kept)
     unit = [
         source.unit_costs if is_flat else _with_slope(source.unit_costs, demands, lines[source.grid][1])
         for source in kept
@@ -181,7 +184,7 @@ def make_case(demands: Sequence[Demand], sources: Sequence[Source]) -> Case:
         caps_of,
         need,
         _least_missing(demands, kept, need),
-        is_flat,
+        is_flat and not have_extras,
         have_common_parts(demands),
         not any(any(costs) for costs in unit),
     )

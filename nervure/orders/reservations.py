@@ -61,6 +61,7 @@ class Cart:
     pool: Sequence[Candidate]
     costs: Costs = AS_EVER
     grams: Mapping[int, int] = field(default_factory=dict)
+    prices: Mapping[Place, int] = field(default_factory=dict)
 
 
 def serve_in_turn(stock: ClaimRepository, carts: Sequence[Cart]) -> list[list[Take] | LackingError]:
@@ -112,7 +113,7 @@ def plan(cart: Cart, parts_of: Mapping[int, Parts], free: Mapping[Place, int]) -
         for ask in cart.asks
         if ask.location_id is None
     ]
-    chosen = route(pooled, cart.pool, left, costs=cart.costs)
+    chosen = route(pooled, cart.pool, left, costs=cart.costs, prices=cart.prices)
     units_of = {wanted.line_id: wanted.units for wanted in pooled}
     lacks += [Lack(item, None, units_of[item], units_of[item] - units) for item, units in chosen.missing.items()]
     if lacks:

@@ -7,6 +7,7 @@ stands there under lock, so a plan can be claimed.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from operator import mul
 from typing import Any
 
 from nervure.inventory.availability import Parts
@@ -18,7 +19,7 @@ from nervure.orders.pricing import Demand, Source, capacities, capacity, cost_of
 from nervure.orders.solving import MAX_NODES, Solution, solve
 from schemas.routing import RoutingMethod
 
-_TIE = 1 << 20
+TIE = 1 << 20
 """A millionth of a euro is so many points: among equal costs the merchant's order decides, a rank being a point."""
 
 
@@ -82,7 +83,8 @@ class Plan:
 
     `cost` is in micros. No plan is cheaper by more than `gap` micros or has fewer missing units by more than
     `missing_gap`; both are 0 where the plan is proved. `bill`: the same in euros for people, where the merchant
-    has said what things cost.
+    has said what things cost. `scarcity`: what the units taken are worth to later orders, in micros; nobody pays it,
+    and it is no part of `cost`, but `gap` is of both together.
     """
 
     picks: tuple[Pick, ...]
@@ -92,6 +94,7 @@ class Plan:
     cost: int = 0
     gap: int = 0
     missing_gap: int = 0
+    scarcity: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +115,16 @@ def route(
     *,
     may_split: bool = True,
     costs: Costs = AS_EVER,
+    prices: Mapping[Place, int] | None = None,
     effort: Effort = OF_AN_ORDER,
 ) -> Plan:
-    """Chooses the locations of one order."""
-    ranked = sorted((one for one in candidates if one.terms.dropped is None), key=order_of(costs))
-    question = _Question(wanted, ranked if may_split else ranked[:1], claimable, costs)
+    """Chooses the locations of one order.
+
+    `prices`: what a unit is worth to later orders at a place, in micros (`nervure.orders.scarcity`); they weigh in the
+    choice by cost, and are not paid.
+    """
+    ranked = sorted((one for one in candidates if one.terms.dropped is None), key=by_preference(costs))
+    question = Question(wanted, ranked if may_split else ranked[:1], claimable, costs, prices or {})
 
     def choose(sources: Sequence[Source]) -> Solution:
         if costs.method is RoutingMethod.COST:
@@ -128,11 +136,16 @@ def route(
     plan = question.answer(solution)
     if not effort.explains:
         return plan
-    dropped = {one.code: one.terms.dropped for one in candidates if one.terms.dropped is not None}
-    return question.explained(plan, solution, dropped | {question.ranked[i].code: why for i, why in left_out.items()})
+    out = {question.ranked[i].code: why for i, why in left_out.items()}
+    return question.explained(plan, solution, dropped(candidates) | out)
 
 
-def order_of(costs: Costs) -> Callable[[Candidate], tuple[float, int]]:
+def dropped(candidates: Sequence[Candidate]) -> dict[str, str]:
+    """By the code of a location that is out, the rule by which it is."""
+    return {one.code: one.terms.dropped for one in candidates if one.terms.dropped is not None}
+
+
+def by_preference(costs: Costs) -> Callable[[Candidate], tuple[float, int]]:
     """By what locations are ranked before it is known what each must send."""
 
     def by_cost(one: Candidate) -> tuple[float, int]:
@@ -151,11 +164,16 @@ def order_of(costs: Costs) -> Callable[[Candidate], tuple[float, int]]:
     }[costs.method]
 
 
-class _Question:
+class Question:
     """One order as demands and sources: lines of the same thing are one demand, dealt out in their order."""
 
     def __init__(
-        self, wanted: Sequence[Wanted], ranked: Sequence[Candidate], claimable: Mapping[Place, int], costs: Costs
+        self,
+        wanted: Sequence[Wanted],
+        ranked: Sequence[Candidate],
+        claimable: Mapping[Place, int],
+        costs: Costs,
+        prices: Mapping[Place, int],
     ) -> None:
         self.wanted = wanted
         self.ranked = ranked
@@ -172,6 +190,7 @@ class _Question:
         pairs = [pair for demand in self.demands for pair in demand.parts.items()]
         self.singles = pairs if len(pairs) == len(self.demands) else None
         self.shares_parts = have_common_parts(self.demands)
+        self.scarcity = self._scarcity(prices) if prices and costs.method is RoutingMethod.COST else None
         shelves: dict[int, dict[int, int]] = {one.location_id: {} for one in ranked}
         for place, units in claimable.items():
             if place.location_id in shelves:
@@ -179,8 +198,8 @@ class _Question:
         stocks = [one.terms.left_of(shelves[one.location_id]) for one in ranked]
         self.sources = [
             Source(
-                (sum(one.parcel_costs(costs).values()) + costs.split) * _TIE + number,
-                self._unit_costs(one),
+                (sum(one.parcel_costs(costs).values()) + costs.split) * TIE + number,
+                self._unit_costs(one, number),
                 stock,
                 _scaled(one.terms.shipping),
                 capacities(self.demands, stock),
@@ -188,13 +207,33 @@ class _Question:
             for number, (one, stock) in enumerate(zip(ranked, stocks, strict=True))
         ]
 
-    def _unit_costs(self, one: Candidate) -> list[int]:
-        risk, reliefs = one.terms.not_found * _TIE, one.terms.reliefs
+    def _scarcity(self, prices: Mapping[Place, int]) -> list[list[int]]:
+        """By location and demand, what a unit is worth to later orders."""
+        return [
+            [
+                sum(prices.get(Place(part, one.location_id), 0) * per for part, per in demand.parts.items())
+                for demand in self.demands
+            ]
+            for one in self.ranked
+        ]
+
+    def _worth(self, number: int, units: Sequence[int]) -> int:
+        """What these units from a location are worth to later orders, in micros."""
+        return sum(map(mul, units, self.scarcity[number])) if self.scarcity else 0
+
+    def _unit_costs(self, one: Candidate, number: int) -> list[int]:
+        real = self._real_unit_costs(one)
+        if not self.scarcity:
+            return real
+        return [cost + worth * TIE for cost, worth in zip(real, self.scarcity[number], strict=True)]
+
+    def _real_unit_costs(self, one: Candidate) -> list[int]:
+        risk, reliefs = one.terms.not_found * TIE, one.terms.reliefs
         if not reliefs:
             return [risk * count for count in self.part_counts]
         if self.singles is None:
-            return [one.unit_cost(demand.parts) * _TIE for demand in self.demands]
-        return [(risk - reliefs.get(part, 0) * _TIE) * per for part, per in self.singles]
+            return [one.unit_cost(demand.parts) * TIE for demand in self.demands]
+        return [(risk - reliefs.get(part, 0) * TIE) * per for part, per in self.singles]
 
     def one_after_the_other(self, sources: Sequence[Source]) -> Solution:
         """Takes from each location in turn all that it has: the source selections of the field."""
@@ -215,6 +254,14 @@ class _Question:
         cost = cost_of(self.demands, sources, takes)
         return Solution(takes, missing, cost, missing, cost, 0)
 
+    def cost(self, takes: Sequence[Mapping[int, int]]) -> int:
+        """What it costs to take these units by demand and source, with a split for every parcel."""
+        return cost_of(self.demands, self.sources, takes)
+
+    def worth(self, takes: Sequence[Mapping[int, int]]) -> int:
+        """What the units taken, by demand and source, are worth to later orders, in micros."""
+        return sum(self._worth(i, [taken.get(i, 0) for taken in takes]) for i in range(len(self.ranked)))
+
     def answer(self, solution: Solution) -> Plan:
         """The plan in the words of the order, without explanations."""
         picks: list[Pick] = []
@@ -234,18 +281,20 @@ class _Question:
         place = {line.line_id: number for number, line in enumerate(self.wanted)}
         picks.sort(key=lambda pick: place[pick.line_id])
         split = self.costs.split if picks else 0
+        worth = self.worth(solution.takes)
         return Plan(
             tuple(picks),
             missing,
-            cost=solution.cost // _TIE - split,
-            gap=-(-(solution.cost - solution.bound) // _TIE) if self._is_as_full(solution) else 0,
+            cost=solution.cost // TIE - split - worth,
+            gap=-(-(solution.cost - solution.bound) // TIE) if self._is_as_full(solution) else 0,
             missing_gap=solution.missing - solution.missing_bound,
+            scarcity=worth,
         )
 
     def explained(self, plan: Plan, solution: Solution, dropped: Mapping[str, str]) -> Plan:
         """The same plan, with what people are told of it. `dropped`: by location, the rule by which it is out."""
         used = {pick.location_id for pick in plan.picks}
-        bill = self._bill(solution, used, dropped) if self.costs != AS_EVER else {}
+        bill = self._bill(solution, plan, dropped) if self.costs != AS_EVER else {}
         return replace(plan, reasons=self._reasons(used, dropped), bill=bill)
 
     def _reasons(self, used: set[int], dropped: Mapping[str, str]) -> dict[str, str]:
@@ -260,8 +309,9 @@ class _Question:
             reasons[one.code] = f"{verdict}: {has}, {distance}{', supplier' if one.is_supplier else ''}{barred}"
         return reasons | {code: f"dropped: {rule}" for code, rule in dropped.items()}
 
-    def _bill(self, solution: Solution, used: set[int], dropped: Mapping[str, str]) -> dict[str, Any]:
-        """What the plan costs, and what each location costs or would cost, the cheapest first."""
+    def _bill(self, solution: Solution, plan: Plan, dropped: Mapping[str, str]) -> dict[str, Any]:
+        """What the plan costs, and what each location costs or would cost, the cheapest first, scarcity counted."""
+        used, worth = {pick.location_id for pick in plan.picks}, plan.scarcity
         rows: list[tuple[bool, bool, int, int, list[int]]] = []
         total = sum(demand.units for demand in self.demands)
         for i, (one, source) in enumerate(zip(self.ranked, self.sources, strict=True)):
@@ -279,9 +329,10 @@ class _Question:
         fewer = solution.missing - solution.missing_bound
         return {
             "method": self.costs.method.value,
-            "cost": euros(solution.cost // _TIE - split),
+            "cost": euros(solution.cost // TIE - split - worth),
+            **({"scarcity": euros(worth)} if self.scarcity else {}),
             "split": euros(self.costs.split * max(len(used) - 1, 0)),
-            "gap": euros(-(-(solution.cost - solution.bound) // _TIE) if self._is_as_full(solution) else 0),
+            "gap": euros(-(-(solution.cost - solution.bound) // TIE) if self._is_as_full(solution) else 0),
             "is_proved": self.costs.method is RoutingMethod.COST and solution.is_proved,
             **({"missing_gap": fewer} if fewer else {}),
             "locations": billed,
@@ -300,10 +351,11 @@ class _Question:
         grams = sum(count * demand.grams for count, demand in zip(units, self.demands, strict=True))
         parts = one.parcel_costs(self.costs) | {
             "shipping": one.terms.shipping.price(grams),
-            "risk and relief": sum(n * cost for n, cost in zip(units, source.unit_costs, strict=True)) // _TIE,
+            "risk and relief": sum(map(mul, units, source.unit_costs)) // TIE - self._worth(i, units),
         }
         shown = {name: euros(amount) for name, amount in parts.items() if amount}
-        return {"units": sum(units), "total": euros(sum(parts.values())), "costs": shown}
+        scarcity = {"scarcity": euros(self._worth(i, units))} if self.scarcity else {}
+        return {"units": sum(units), "total": euros(sum(parts.values())), **scarcity, "costs": shown}
 
     def _is_as_full(self, solution: Solution) -> bool:
         return solution.missing == solution.missing_bound
@@ -324,4 +376,4 @@ class _Question:
 
 @lru_cache(maxsize=4096)
 def _scaled(grid: Grid) -> Grid:
-    return Grid(tuple((grams, price * _TIE) for grams, price in grid.steps))
+    return Grid(tuple((grams, price * TIE) for grams, price in grid.steps))

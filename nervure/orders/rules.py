@@ -197,6 +197,7 @@ def terms(routing: Routing, site: Site, goal: Goal, now: datetime) -> Terms:
         keep_units=own.keep_units,
         barred=barred(own, goal),
         limits=_limits(own.contract, site),
+        room=None if own.daily_orders is None else own.daily_orders - site.orders_today,
     )
 
 

@@ -7,7 +7,7 @@ from nervure.inventory.availability import Parts
 from nervure.inventory.claims import claim, sum_demand
 from nervure.inventory.policies import backordered
 from nervure.inventory.stock import Against, ClaimKind, Entry, HeldClaim, Place, Take
-from nervure.orders.routing import Pick, Plan, Wanted, route
+from nervure.orders.routing import Pick, Wanted, route
 from nervure.orders.rules import Goods
 from nervure.orders.work import Desk, FulfillmentLineState, LineState
 from schemas.fulfillment import AT_LOCATION, MAY_MOVE, FulfillmentState, StepKind
@@ -38,8 +38,10 @@ def cover(
         claimable: dict[Place, int] = defaultdict(int)
         for level in desk.stock.lock_sellable(places):
             claimable[level.place] += level.claimable
-        plan = route(wanted, candidates, claimable, may_split=may_split, costs=desk.orders.costs())
-        _carry_out(order_id, desk, plan, {line.line_id: line for line in wanted})
+        prices = desk.orders.prices({place.item_id for place in places})
+        costs = desk.orders.costs()
+        plan = route(wanted, candidates, claimable, may_split=may_split, costs=costs, prices=prices)
+        carry_out(order_id, desk, plan.picks, {line.line_id: line for line in wanted})
         desk.orders.explain(order_id, plan.reasons, plan.bill)
         missing: Mapping[int, int] = plan.missing
     else:
@@ -63,9 +65,15 @@ def what_lacks(
     return wanted, {part: known[part] for part in parts}
 
 
-def _carry_out(order_id: int, desk: Desk, plan: Plan, wanted: Mapping[int, Wanted]) -> None:
+def carry_out(order_id: int, desk: Desk, chosen: Sequence[Pick], wanted: Mapping[int, Wanted]) -> dict[int, list[int]]:
+    """Claims what was chosen and writes a fulfillment order for each location; answers their lines, by location.
+
+    Raises:
+        InsufficientStockError: a location lacks something.
+    """
     by_location: dict[int, list[Pick]] = defaultdict(list)
-    for pick in plan.picks:
+    made: dict[int, list[int]] = {}
+    for pick in chosen:
         by_location[pick.location_id].append(pick)
     for location, picks in sorted(by_location.items()):
         demand = sum_demand(
@@ -78,6 +86,8 @@ def _carry_out(order_id: int, desk: Desk, plan: Plan, wanted: Mapping[int, Wante
             order_id, location, FulfillmentState.ALLOCATED, {pick.line_id: pick.units for pick in picks}
         )
         desk.stock.allocate(deal(takes, picks, wanted, written))
+        made[location] = list(written.values())
+    return made
 
 
 def deal(

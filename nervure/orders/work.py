@@ -217,6 +217,9 @@ class OrderRepository(Protocol):
     def goods_of(self, item_ids: Collection[int]) -> Mapping[int, Goods]:
         """What routing must know of each item."""
 
+    def prices(self, item_ids: Collection[int]) -> Mapping[Place, int]:
+        """What units of these items are worth to later orders, in micros, as far as the settings want it."""
+
     def location_of(self, channel: str, stock_point: str | None) -> int:
         """Where goods sold or given back at a stock point lie; None: the channel's first location."""
 

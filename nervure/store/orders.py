@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.policies import Allowance
+from nervure.inventory.stock import Place
 from nervure.orders.costs import Costs
 from nervure.orders.routing import Candidate
 from nervure.orders.rules import Goal, Goods
@@ -278,7 +279,8 @@ class OrderStore:
 
     # -- where -------------------------------------------------------------------------------------------------
 
-    def candidates(self, order_id: int, goods: Mapping[int, Goods]) -> list[Candidate]:
+    def candidates(self, order_id: int, goods: Mapping[int, Goods], *, anew: bool = False) -> list[Candidate]:
+        """As the protocol says. `anew`: what it has of a location's day is its own."""
         order = self._connection.execute(
             sa.select(ORDER, CHANNEL.c.is_gated, CHANNEL.c.name)
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
@@ -286,7 +288,7 @@ class OrderStore:
         ).one()
         method = DeliveryMethod(order.delivery_method)
         goal = Goal(method, order.country, order.postal_code, order.placed_at, order.name, goods)
-        question = Question(order.channel_id, goal, order.stock_point)
+        question = Question(order.channel_id, goal, order.stock_point, order_id if anew else None)
         few = self._routing.candidates(question, with_suppliers=not order.is_gated)
         declined = self.declined(order_id)
         return [one for one in few if one.location_id not in declined]
@@ -296,6 +298,9 @@ class OrderStore:
 
     def goods_of(self, item_ids: Collection[int]) -> dict[int, Goods]:
         return self._routing.goods_of(item_ids)
+
+    def prices(self, item_ids: Collection[int]) -> dict[Place, int]:
+        return self._routing.prices(item_ids)
 
     def declined(self, order_id: int) -> set[int]:
         """Locations that would not do a part of this order, or where nobody came for it: they are not asked again."""

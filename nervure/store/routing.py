@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Row
 
+from nervure.inventory.stock import Place
 from nervure.orders.costs import Costs
 from nervure.orders.geography import distance_km, locate
 from nervure.orders.routing import Candidate
@@ -31,6 +32,7 @@ POINT = tables.of(tables.StockPointRow)
 POINT_LOCATION = tables.of(tables.StockPointLocationRow)
 FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
 FULFILLMENT_LINE = tables.of(tables.FulfillmentLineRow)
+PRICE = tables.of(tables.ScarcityPriceRow)
 ITEM = tables.of(tables.ItemRow)
 
 _SITE = (
@@ -59,11 +61,14 @@ _GOODS = sa.select(ITEM.c.id, ITEM.c.sku, ITEM.c.weight_grams, ITEM.c.temperatur
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """For which channel, and which order. `stock_point`: where a customer picks up."""
+    """For which channel, and which order. `stock_point`: where a customer picks up. `order_id`: its own part does not
+    count among the orders of a day.
+    """
 
     channel_id: int
     goal: Goal
     stock_point: str | None = None
+    order_id: int | None = None
 
 
 class RoutingStore:
@@ -72,9 +77,11 @@ class RoutingStore:
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
+        self._said: Routing | None = None
 
     def put(self, routing: Routing) -> None:
         """Writes what the settings say now."""
+        self._said = None
         body = {
             "settings": routing.settings.model_dump(mode="json") if routing.settings else None,
             "locations": {code: one.model_dump(mode="json") for code, one in sorted(routing.locations.items())},
@@ -88,9 +95,11 @@ class RoutingStore:
         )
 
     def routing(self) -> Routing:
-        """What the settings say."""
-        query = sa.select(SETTING.c.body).where(SETTING.c.name == NAME)
-        return _read(self._connection.execute(query).scalar_one_or_none() or "{}")
+        """What the settings say; in one transaction it is read once."""
+        if self._said is None:
+            query = sa.select(SETTING.c.body).where(SETTING.c.name == NAME)
+            self._said = _read(self._connection.execute(query).scalar_one_or_none() or "{}")
+        return self._said
 
     def depends_on_goods(self) -> bool:
         """Whether a rule or a cost is another one for other goods."""
@@ -122,20 +131,50 @@ class RoutingStore:
         # Who picks up comes to one place: what it lacks is never looked for in another.
         rows = rows[:1] if is_pickup else rows
         routing = self.routing()
-        sites = self._sites(routing, rows, goal)
-        destination = locate(goal.country, goal.postal_code)
-        return [
-            Candidate(
-                row.id,
-                row.code,
-                row.kind == LocationKind.SUPPLIER,
-                row.rank,
-                _distance(row, destination),
-                terms(routing, site, goal, self._now),
-                row.kind == LocationKind.STORE and row.accept_seconds is not None,
-            )
-            for row, site in zip(rows, sites, strict=True)
+        return _candidates(routing, rows, self._sites(routing, rows, goal, question.order_id), goal, self._now)
+
+    def senders(self, channel_id: int | None, goals: Sequence[Goal]) -> list[list[Candidate]]:
+        """For each goal, the locations that would have been asked when it was placed, as far as is known now.
+
+        Of a channel, or (None) our own of all channels. Nobody knows any more what a location was given on a day, and
+        what lay there too long; what a contract limits for one order counts nothing.
+        """
+        pool = sa.select(POINT_LOCATION.c.location_id, sa.func.min(POINT_LOCATION.c.rank).label("rank")).join(
+            POINT, POINT.c.id == POINT_LOCATION.c.stock_point_id
+        )
+        if channel_id is not None:
+            pool = pool.where(POINT.c.channel_id == channel_id)
+        ranks = pool.group_by(POINT_LOCATION.c.location_id).subquery()
+        query = sa.select(*_SITE, ranks.c.rank).join(ranks, ranks.c.location_id == LOCATION.c.id)
+        if channel_id is None:
+            query = query.where(LOCATION.c.kind != LocationKind.SUPPLIER.value)
+        query = query.where(LOCATION.c.can_ship.is_(True)).order_by(ranks.c.rank, LOCATION.c.id)
+        rows = self._connection.execute(query).all()
+        routing = self.routing()
+        missed = self._missed(routing, rows)
+        sites = [
+            Site(row.code, LocationKind(row.kind), row.time_zone, not_found_share=missed.get(row.id, 0.0))
+            for row in rows
         ]
+        return [
+            [
+                replace(one, terms=replace(one.terms, limits=None))
+                for one in _candidates(routing, rows, sites, goal, goal.placed_at)
+            ]
+            for goal in goals
+        ]
+
+    def prices(self, item_ids: Collection[int]) -> dict[Place, int]:
+        """What units of these items are worth to later orders, in micros, as far as the settings want it."""
+        said = self.routing().settings
+        if said is None or said.scarcity is None or not item_ids:
+            return {}
+        fresh = PRICE.c.learned_at > self._now - timedelta(hours=said.scarcity.stale_hours)
+        found: dict[Place, int] = {}
+        for batch in chunks(sorted(item_ids)):
+            query = sa.select(PRICE).where(PRICE.c.item_id.in_(batch), fresh)
+            found.update((Place(row.item_id, row.location_id), row.price) for row in self._connection.execute(query))
+        return found
 
     def pickup_places(self, goal: Goal, near: int | None = None) -> list[Candidate]:
         """Every place of ours where customers collect and that is open, the nearest first.
@@ -183,10 +222,12 @@ class RoutingStore:
                 found[row.id] = Goods(row.sku, row.weight_grams or 0, classes)
         return found
 
-    def _sites(self, routing: Routing, rows: Sequence[Row[*tuple[Any, ...]]], goal: Goal) -> list[Site]:
+    def _sites(
+        self, routing: Routing, rows: Sequence[Row[*tuple[Any, ...]]], goal: Goal, without_order: int | None = None
+    ) -> list[Site]:
         history = HistoryOfPlaces(self._connection, self._now)
         limited = {row.id: row.time_zone for row in rows if _is_limited(routing, row.code)}
-        orders, units = self._given_today(limited)
+        orders, units = self._given_today(limited, without_order)
         said = routing.settings
         ours = [row.id for row in rows if row.kind != LocationKind.SUPPLIER]
         bound = {
@@ -197,7 +238,7 @@ class RoutingStore:
             and own.contract.min_order
             and row.master
         }
-        missed = history.not_found(said, [row.id for row in rows], set(ours)) if said and said.not_found else {}
+        missed = self._missed(routing, rows)
         reliefs = history.reliefs(said.markdown, ours, goal.goods) if said and said.markdown else {}
         prices = history.prices(set(bound.values()), goal.goods) if bound else {}
         return [
@@ -214,8 +255,15 @@ class RoutingStore:
             for row in rows
         ]
 
-    def _given_today(self, zones: Mapping[int, str]) -> tuple[Counter[int], Counter[int]]:
-        """Fulfillment orders, and units, that locations were given since their midnight."""
+    def _missed(self, routing: Routing, rows: Sequence[Row[*tuple[Any, ...]]]) -> dict[int, float]:
+        """By location, how much of what it is to send is not found there, where the settings want to know."""
+        if routing.settings is None or not routing.settings.not_found:
+            return {}
+        ours = {row.id for row in rows if row.kind != LocationKind.SUPPLIER}
+        return HistoryOfPlaces(self._connection, self._now).not_found(routing.settings, [row.id for row in rows], ours)
+
+    def _given_today(self, zones: Mapping[int, str], without_order: int | None) -> tuple[Counter[int], Counter[int]]:
+        """Fulfillment orders, and units, that locations were given since their midnight, but for one order."""
         orders: Counter[int] = Counter()
         units: Counter[int] = Counter()
         midnights: dict[datetime, list[int]] = {}
@@ -235,12 +283,31 @@ class RoutingStore:
                     FULFILLMENT.c.location_id.in_(locations),
                     FULFILLMENT.c.created_at >= midnight,
                     FULFILLMENT.c.state != "canceled",
+                    sa.true() if without_order is None else FULFILLMENT.c.order_id != without_order,
                 )
                 .group_by(FULFILLMENT.c.location_id)
             )
             for location, count, total in self._connection.execute(query):
                 orders[location], units[location] = int(count), int(total)
         return orders, units
+
+
+def _candidates(
+    routing: Routing, rows: Sequence[Row[*tuple[Any, ...]]], sites: Sequence[Site], goal: Goal, now: datetime
+) -> list[Candidate]:
+    destination = locate(goal.country, goal.postal_code)
+    return [
+        Candidate(
+            row.id,
+            row.code,
+            row.kind == LocationKind.SUPPLIER,
+            row.rank,
+            _distance(row, destination),
+            terms(routing, site, goal, now),
+            row.kind == LocationKind.STORE and row.accept_seconds is not None,
+        )
+        for row, site in zip(rows, sites, strict=True)
+    ]
 
 
 def is_fresh(as_of: datetime | None, ttl_seconds: float | None, now: datetime) -> bool:

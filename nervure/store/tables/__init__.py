@@ -41,7 +41,7 @@ from nervure.store.tables.publications import AvailabilityChangeRow, Publication
 from nervure.store.tables.purchases import PurchaseLineRow, PurchaseReceiptRow, PurchaseRow
 from nervure.store.tables.reservations import ReservationLineRow, ReservationRow
 from nervure.store.tables.restores import HubLifeRow, RestoreRow
-from nervure.store.tables.routing import RoutingSettingRow
+from nervure.store.tables.routing import RoutingSettingRow, ScarcityPriceRow
 from nervure.store.tables.serials import SerialClaimRow, SerialRow
 from nervure.store.tables.shadow import ShadowDayRow
 from nervure.store.tables.skus import ItemAliasRow, ItemEventRow
@@ -108,6 +108,7 @@ __all__ = [
     "SafetyStockRow",
     "SalesOrderRow",
     "SalesPaceRow",
+    "ScarcityPriceRow",
     "SerialClaimRow",
     "SerialRow",
     "ShadowDayRow",

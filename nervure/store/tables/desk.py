@@ -19,7 +19,7 @@ class FulfillmentEventRow(SQLModel, table=True):
         CheckConstraint(
             "kind IN ('offered', 'accepted', 'rejected', 'timed_out', 'waits', 'picking', 'packed', 'ready', 'told',"
             " 'wrong_code', 'shipped', 'handed_over', 'unclaimed', 'reduced', 'canceled', 'put_back', 'taken', 'lacks',"
-            " 'withdrawn', 'notified', 'not_notified')",
+            " 'withdrawn', 'notified', 'not_notified', 'replanned')",
             name="kind",
         ),
         CheckConstraint("kind <> 'rejected' OR reason <> ''", name="reason"),

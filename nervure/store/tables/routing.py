@@ -1,6 +1,11 @@
-"""What the settings say about routing."""
+"""What the settings say about routing, and what units are worth to later orders."""
 
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint
 from sqlmodel import Field, SQLModel
+
+from nervure.store.tables.fields import ref, time
 
 
 class RoutingSettingRow(SQLModel, table=True):
@@ -10,3 +15,15 @@ class RoutingSettingRow(SQLModel, table=True):
 
     name: str = Field(primary_key=True)
     body: str
+
+
+class ScarcityPriceRow(SQLModel, table=True):
+    """What the last unit of an item at a location is worth to later orders, in micros of a euro; none: nothing."""
+
+    __tablename__ = "scarcity_price"
+    __table_args__ = (CheckConstraint("price > 0", name="price"),)
+
+    item_id: int = ref("item", primary_key=True)
+    location_id: int = ref("location", primary_key=True)
+    price: int = Field(sa_type=BigInteger)
+    learned_at: datetime = time()

@@ -20,11 +20,12 @@ from nervure.store.orders import FULFILLMENT, LOCATION
 from nervure.store.picking import PickingStore
 from nervure.store.places import HistoryOfPlaces
 from nervure.store.routing import RoutingStore
+from nervure.store.scarcity import ScarcityStore
 from nervure.store.statements import CLAIM, MOVEMENT
 from schemas.fulfillment import RejectReason
 from schemas.locations import LocationKind
 from schemas.orders import OrderState
-from schemas.routing import LocationRouting, RoutingMethod, RoutingSettings, Weekday
+from schemas.routing import LocationRouting, RoutingMethod, RoutingSettings, ScarcitySettings, Weekday
 from tests.nervure.operations.fake_shops import fill
 from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub
 from tests.nervure.operations.test_desk import all_holds, numbers_of, ordered, state_of
@@ -254,6 +255,19 @@ def test_the_cheapest_are_asked_first_by_the_method_of_routing(both: Database) -
         by_rank = RoutingSettings(method=RoutingMethod.PRIORITY)
         RoutingStore(connection, hub.clock.now()).put(Routing(by_rank, own, 2))
     assert asked(hub, offered(hub, "2")) == [("lyon", "open")]
+
+
+def test_what_units_are_worth_to_later_orders_counts_in_who_is_asked(both: Database) -> None:
+    hub = stores_on(both, offer_to=2)
+    own = {
+        code: LocationRouting(handling=cost) for code, cost in (("lyon", "2.00"), ("nice", "1.00"), ("lille", "3.00"))
+    }
+    with both.write() as connection:
+        settings = RoutingSettings(scarcity=ScarcitySettings(horizon_days=7))
+        RoutingStore(connection, hub.clock.now()).put(Routing(settings, own, 2))
+        world = World(connection, hub.clock.now())
+        ScarcityStore(connection, hub.clock.now()).put({world.place("BOLT", "nice"): 600_000})
+    assert asked(hub, offered(hub)) == [("lyon", "open")], "two units are worth 1.20 to others in nice"
 
 
 def test_what_is_canceled_moved_or_sent_is_offered_no_more(both: Database) -> None:

@@ -89,6 +89,7 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_fulfillment_pick_units": [{"units": -1}],
     "ck_call_budget_counts": [{"failures": -1}, {"probes": -1}],
     "ck_sales_pace_units": [{"units_per_day": -1.0}],
+    "ck_scarcity_price_price": [{"price": 0}, {"price": -1}],
     "ck_shortfall_units": [{"units": -1, "backorder_units": 0, "promised_on": None}],
     "ck_shortfall_backorder": [{"backorder_units": -1}, {"backorder_units": 99}],
     "ck_shortfall_promise": [{"promised_on": None}, {"backorder_units": 0}],
@@ -254,6 +255,8 @@ def at_the_desk(world: World, place: Place, line: int) -> None:
     world.connection.execute(of(tables.CallBudgetRow).insert().values(credential="shop", failures=0, probes=0))
     pace = {"item_id": place.item_id, "units_per_day": 1.0, "measured_at": START}
     world.connection.execute(of(tables.SalesPaceRow).insert().values(**pace))
+    price = {"item_id": place.item_id, "location_id": place.location_id, "price": 1, "learned_at": START}
+    world.connection.execute(of(tables.ScarcityPriceRow).insert().values(**price))
 
 
 def proposed(world: World) -> None:

@@ -1,0 +1,307 @@
+"""Open orders are planned anew together; what is better served from elsewhere is given there, whole or not at all."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nervure.inventory.stock import InsufficientStockError, Place
+from nervure.orders.batch import REAL, JointEffort, plan_together
+from nervure.orders.costs import Costs, euros
+from nervure.orders.routing import TIE, Candidate, Pick, Plan, Question, Wanted, by_preference, dropped
+from nervure.orders.settling import carry_out, note_shortfall, release, serve_shortfalls
+from nervure.orders.solving import Solution
+from nervure.orders.ways import ROOM, JointOrder, Way
+from nervure.orders.work import Desk, FulfillmentLineState, LineState
+from schemas.fulfillment import FulfillmentState, StepKind
+
+
+class OutdatedPlanError(Exception):
+    """Since it was planned something has changed; nothing was changed by the plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """An order of which no location has taken anything on, or is asked to.
+
+    `served` are all its fulfillment lines that hold units. `wanted` is what of it must be served:
+    what is served now, with parts as they were taken, and what is short.
+    """
+
+    id: int
+    lines: Sequence[LineState]
+    served: Sequence[FulfillmentLineState]
+    wanted: Sequence[Wanted]
+    candidates: Sequence[Candidate]
+
+    def held(self) -> dict[tuple[int, int], int]:
+        """Units now by line and location."""
+        found: Counter[tuple[int, int]] = Counter()
+        for one in self.served:
+            found[one.order_line_id, one.location_id] += one.units
+        return dict(found)
+
+    def items(self) -> set[int]:
+        """What it is made of."""
+        return {part for line in self.wanted for part in line.parts}
+
+    def places(self) -> dict[Place, int]:
+        """What it holds now of each place."""
+        parts = {line.line_id: line.parts for line in self.wanted}
+        found: Counter[Place] = Counter()
+        for (line, location), units in self.held().items():
+            found.update({Place(part, location): units * per for part, per in parts[line].items()})
+        return dict(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An order that is better served by another plan: what that saves, in micros, and the units it has then.
+
+    `spared`: so much more worth to later orders than what it takes then is what it gives back; nobody pays that.
+    """
+
+    order: OpenOrder
+    plan: Plan
+    cost_before: int
+    saved: int
+    spared: int
+    units_gained: int
+    uses: Mapping[Place, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Replan:
+    """Moves in groups that must be made together. `gap`: so many micros the whole is above the cheapest at most.
+
+    What units are worth to later orders counts in both, `cost` and `gap`. `is_full`: no plan serves more units.
+    """
+
+    groups: Sequence[Sequence[Move]]
+    orders: int
+    cost: int
+    gap: int
+    is_full: bool
+
+
+def may_be_planned(order: OpenOrder) -> bool:
+    """Whether it is known what each place costs from where it is served now."""
+    barred = {
+        one.location_id: one.terms.barred
+        for one in order.candidates
+        if one.terms.dropped is None and not one.is_supplier
+    }
+    return all(
+        place.location_id in barred and place.item_id not in barred[place.location_id] for place in order.places()
+    )
+
+
+def replan(
+    orders: Sequence[OpenOrder],
+    free: Mapping[Place, int],
+    costs: Costs,
+    *,
+    prices: Mapping[Place, int] | None = None,
+    change: int = 0,
+    effort: JointEffort = REAL,
+) -> Replan:
+    """The cheapest plan of all these orders. `free`: units that nobody holds; `change`: what each move must save.
+
+    `prices`: what a unit is worth to later orders at a place, in micros; as for one order alone it counts, and is not
+    paid. A plan that forgot it would take what the orders before had left there on purpose.
+    """
+    stock = _shared(orders, free)
+    of_item: dict[int, dict[Place, int]] = defaultdict(dict)
+    for place, units in stock.items():
+        of_item[place.item_id][place] = units
+    questions: list[Question] = []
+    joint: list[JointOrder] = []
+    for order in orders:
+        # What a contract asks of a whole plan is kept to where an order is planned alone.
+        fit = [
+            replace(one, terms=replace(one.terms, keep_units=0))
+            for one in order.candidates
+            if one.terms.dropped is None and one.terms.limits is None
+        ]
+        here = {place: units for item in order.items() for place, units in of_item[item].items()}
+        question = Question(order.wanted, sorted(fit, key=by_preference(costs)), here, costs, prices or {})
+        questions.append(question)
+        joint.append(
+            JointOrder(
+                question.demands,
+                question.sources,
+                [one.location_id for one in question.ranked],
+                costs.split * TIE,
+                _stay(order, question),
+                change * TIE,
+            )
+        )
+    found = plan_together(joint, stock, effort)
+    moves = [
+        move
+        for order, question, one, way in zip(orders, questions, joint, found.ways, strict=True)
+        if (move := _move(order, question, one, way)) is not None
+    ]
+    return Replan(
+        _groups(moves), len(orders), found.cost // TIE, -(-found.gap // TIE), found.missing == found.missing_bound
+    )
+
+
+def _shared(orders: Sequence[OpenOrder], free: Mapping[Place, int]) -> dict[Place, int]:
+    """What all these orders may use: nobody has to leave because more must stay there than does."""
+    own: Counter[Place] = Counter()
+    keeps: dict[int, int] = {}
+    stock: dict[Place, int] = {}
+    for order in orders:
+        own.update(order.places())
+        for one in order.candidates:
+            keeps[one.location_id] = max(keeps.get(one.location_id, 0), one.terms.keep_units)
+            if one.terms.room is not None and one.terms.dropped is None:
+                room = Place(ROOM, one.location_id)
+                stock[room] = min(stock.get(room, one.terms.room), one.terms.room)
+    for place in {*own, *free}:
+        units = free.get(place, 0) + own[place] - keeps.get(place.location_id, 0)
+        stock[place] = max(units, own[place], 0)
+    return stock
+
+
+def _stay(order: OpenOrder, question: Question) -> list[dict[int, int]]:
+    """How the order is served now, in the words of its question."""
+    number = {one.location_id: i for i, one in enumerate(question.ranked)}
+    held = order.held()
+    takes: list[dict[int, int]] = []
+    for lines in question.lines.values():
+        taken: Counter[int] = Counter()
+        for line in lines:
+            for (line_id, location), units in held.items():
+                if line_id == line.line_id:
+                    taken[number[location]] += units
+        takes.append(dict(taken))
+    return takes
+
+
+def _move(order: OpenOrder, question: Question, joint: JointOrder, way: Way) -> Move | None:
+    takes = [dict(sorted(one.items())) for one in way.takes]
+    stay = [dict(sorted(one.items())) for one in joint.stay or ()]
+    if takes == stay:
+        return None
+    before, after = (
+        (question.cost(one) - (joint.split if any(one) else 0)) // TIE - question.worth(one) for one in (stay, takes)
+    )
+    full = question.cost(takes)
+    solution = Solution(takes, way.missing, full, way.missing, full, 0)
+    plan = question.explained(question.answer(solution), solution, dropped(order.candidates))
+    gained = sum(map(_units, takes)) - sum(map(_units, stay))
+    return Move(order, plan, before, before - after, question.worth(stay) - question.worth(takes), gained, way.uses)
+
+
+def _units(taken: Mapping[int, int]) -> int:
+    return sum(taken.values())
+
+
+def _groups(moves: Sequence[Move]) -> list[list[Move]]:
+    """Moves that share a place are made together: one may need what another one gives back."""
+    groups: list[tuple[set[Place], list[Move]]] = []
+    for move in moves:
+        places, members = {*move.uses, *move.order.places()}, [move]
+        apart = []
+        for others, fellows in groups:
+            if others & places:
+                places |= others
+                members = fellows + members
+            else:
+                apart.append((others, fellows))
+        groups = [*apart, (places, members)]
+    return [members for _, members in groups]
+
+
+# -- carrying it out -----------------------------------------------------------------------------------------------
+
+
+def carry_out_together(moves: Sequence[Move], desk: Desk, *, by: str = "") -> None:
+    """Gives what these orders hold back and takes what was planned, in the transaction of who calls.
+
+    Who calls holds the locks of these orders, and has seen under them that nobody is asked for any.
+
+    Raises:
+        OutdatedPlanError: an order or the stock is not as it was; nothing may be kept.
+    """
+    moves = sorted(moves, key=lambda move: move.order.id)
+    for move in moves:
+        _refuse_what_changed(move.order, desk)
+    # Old and new levels in one go, so that nobody comes between.
+    desk.stock.lock_sellable(
+        {place for move in moves for place in (*move.uses, *move.order.places()) if place.item_id != ROOM}
+    )
+    gone: dict[int, list[FulfillmentLineState]] = {}
+    chosen: dict[int, list[Pick]] = {}
+    for move in moves:
+        changed = _changed(move)
+        gone[move.order.id] = [one for one in move.order.served if one.location_id in changed]
+        chosen[move.order.id] = [pick for pick in move.plan.picks if pick.location_id in changed]
+        for one in gone[move.order.id]:
+            release(desk, one, one.units)
+    for move in moves:
+        try:
+            made = carry_out(
+                move.order.id, desk, chosen[move.order.id], {one.line_id: one for one in move.order.wanted}
+            )
+        except InsufficientStockError as error:
+            raise OutdatedPlanError(f"order {move.order.id} finds less than was planned") from error
+        _note(move, gone[move.order.id], made, desk, (by, len(moves)))
+    serve_shortfalls({place.item_id for move in moves for place in move.order.places()}, desk)
+
+
+def _refuse_what_changed(order: OpenOrder, desk: Desk) -> None:
+    if desk.orders.lines(order.id) != list(order.lines):
+        raise OutdatedPlanError(f"the lines of order {order.id} have changed")
+    served = desk.orders.fulfillment_lines(order_id=order.id)
+    if served != list(order.served) or any(one.state is not FulfillmentState.ALLOCATED for one in served):
+        raise OutdatedPlanError(f"order {order.id} is served in another way by now")
+
+
+def _changed(move: Move) -> Collection[int]:
+    """The locations that get another share than they have."""
+    before, after = move.order.held(), {(pick.line_id, pick.location_id): pick.units for pick in move.plan.picks}
+    return {
+        location for line, location in {*before, *after} if before.get((line, location)) != after.get((line, location))
+    }
+
+
+def _note(
+    move: Move, gone: Sequence[FulfillmentLineState], made: Mapping[int, list[int]], desk: Desk, who: tuple[str, int]
+) -> None:
+    """Says what became of each part of an order, and why."""
+    by, together = who
+    lines = desk.orders.fulfillment_lines(line_ids=[line for written in made.values() for line in written])
+    reason = f"saves {euros(move.saved)} euros"
+    if move.spared:
+        reason += f", leaves what is worth {euros(move.spared)} euros more to later orders"
+    if move.units_gained:
+        reason += f", serves {move.units_gained} units more"
+    for number in sorted({one.fulfillment_order_id for one in gone}):
+        desk.orders.note_step(number, StepKind.REPLANNED, by=by, reason=reason)
+        mine = Counter({one.order_line_id: one.units for one in gone if one.fulfillment_order_id == number})
+        shares: Counter[int] = Counter()
+        for one in lines:
+            shares[one.fulfillment_order_id] += min(one.units, mine[one.order_line_id])
+        if shares:
+            desk.orders.moved(number, max(shares, key=lambda to: (shares[to], -to)))
+    for line in move.order.lines:
+        note_shortfall(desk, line, move.plan.missing.get(line.id, 0))
+    desk.orders.explain(
+        move.order.id, move.plan.reasons, {**move.plan.bill, "replanned": _said(move, desk, by, together)}
+    )
+    desk.orders.release(move.order.id)
+
+
+def _said(move: Move, desk: Desk, by: str, together: int) -> dict[str, Any]:
+    return {
+        "at": desk.now.isoformat(),
+        "by": by,
+        "orders": together,
+        "before": euros(move.cost_before),
+        "saved": euros(move.saved),
+        "units_gained": move.units_gained,
+        **({"spared": euros(move.spared)} if move.spared else {}),
+    }
