@@ -164,9 +164,14 @@ class SupplierSection(_Section):
 
 
 class DeskSection(_Section):
-    """`offer_to`: so many stores are asked at once who does a part of an order that goes to a store."""
+    """`offer_to`: so many stores are asked at once who does a part of an order that goes to a store.
+
+    `ask_again_...`: a location that declined for what may pass is asked again after a while, so many times at most.
+    """
 
     offer_to: int = Field(default=1, ge=1, le=20)
+    ask_again_after_seconds: float = Field(default=7200, ge=0, le=31_536_000)
+    ask_again_times: int = Field(default=2, ge=0, le=20)
 
 
 class Settings(_Section):

@@ -19,7 +19,7 @@ from connectors.errors import ConnectorError
 from connectors.transport import HttpRequest, HttpResponse, Send
 from nervure.clock import ScaledClock
 from nervure.operations.drain import drain
-from nervure.operations.giving_up import keep_times
+from nervure.operations.giving_up import ask_again, keep_times
 from nervure.operations.messages import send_messages
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_orders
@@ -211,7 +211,7 @@ class Replay:
                 self._hear_supplier()
             if now >= next_look:
                 next_look = now + LOOK_PERIOD
-                worked += sum(keep_times(self.hub))
+                worked += sum(keep_times(self.hub)) + ask_again(self.hub)
             if self._done.is_set():
                 deadline = deadline or time.monotonic() + SETTLE_WALL_SECONDS
                 is_at_rest = self.staff.has_counted() and has_come_to_rest(self.hub, self.world, self._ended_at)

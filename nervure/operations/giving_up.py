@@ -16,12 +16,15 @@ from nervure.operations.desk import (
 )
 from nervure.operations.hub import Hub
 from nervure.operations.offers import decline, offer
+from nervure.orders.declines import name_of_count
 from nervure.orders.handling import give_back
+from nervure.orders.settling import cover
 from nervure.orders.work import Desk, FulfillmentLineState
 from nervure.store.cycle_counts import CycleCountStore
 from nervure.store.database import Connection
 from nervure.store.handling import HandlingStore
 from nervure.store.offering import OfferingStore
+from nervure.store.orders import OrderStore
 from schemas.fulfillment import FulfillmentState, RejectReason, StepKind
 from schemas.orders import DeliveryMethod
 from schemas.stock import OUR_OWN, Condition
@@ -47,8 +50,7 @@ def reject(
         if actor.location not in {None, found.location}:
             declined = decline(hub, connection, found, (reason, keeps), actor)
             if declined is not None and declined[1]:
-                name = f"not-found-{number}-{declined[0]}"
-                _ask_for_count(connection, desk, name, declined[1])
+                _ask_for_count(connection, desk, name_of_count(number, declined[0]), declined[1])
             return declined is not None
         if found.state is FulfillmentState.CANCELED and any(
             event.kind is StepKind.REJECTED and event.location is None for event in store.events(number)
@@ -67,7 +69,7 @@ def reject(
         places = give_back(desk, units, lost_in=f"rejected:{number}:{event}" if is_lost else None)
         desk.orders.close_task("not_accepted", f"accept:fulfillment:{number}")
         if is_lost:
-            _ask_for_count(connection, desk, f"not-found-{number}-{event}", places)
+            _ask_for_count(connection, desk, name_of_count(number, event), places)
         return True
 
     return hub.database.run(work)
@@ -102,6 +104,23 @@ def put_back(hub: Hub, number: int, actor: Actor = NOBODY) -> bool:
         return True
 
     return hub.database.run(work)
+
+
+def ask_again(hub: Hub) -> int:
+    """Asks those again that declined a while ago, for what nobody else has; answers how many orders they serve now."""
+    with hub.database.read() as connection:
+        waiting = OrderStore(connection, hub.clock.now()).to_ask_again()
+    return sum(hub.database.run(lambda c: _serve_again(hub, c, order)) for order in waiting)  # noqa: B023 - runs at once
+
+
+def _serve_again(hub: Hub, connection: Connection, order_id: int) -> bool:
+    desk = hub.desk(connection)
+    desk.orders.lock(order_id)
+    short = [line for line in desk.orders.lines(order_id) if line.units_short]
+    if not short:
+        return False
+    cover(order_id, desk, short, may_split=True)
+    return sum(line.units_short for line in desk.orders.lines(order_id)) < sum(line.units_short for line in short)
 
 
 # -- times ---------------------------------------------------------------------------------------------------------

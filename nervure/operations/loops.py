@@ -8,7 +8,7 @@ from connectors.errors import CircuitOpenError, ConnectorError, FatalError, Feed
 from nervure.invariants import check_all
 from nervure.operations.buffers import earn_buffers
 from nervure.operations.drain import drain
-from nervure.operations.giving_up import keep_times
+from nervure.operations.giving_up import ask_again, keep_times
 from nervure.operations.hub import Hub
 from nervure.operations.lots import withdraw_expired
 from nervure.operations.messages import send_to, targets
@@ -388,6 +388,7 @@ def _keep_times(window: Window) -> float:
     window.tally.count("desk", "fulfillment orders offered", offered)
     window.tally.count("desk", "not accepted in time, served from elsewhere", moved)
     window.tally.count("desk", "not fetched in time, for sale again", back)
+    window.tally.count("desk", "orders served by who had declined before", ask_again(window.hub))
     return DESK_PERIOD_SECONDS
 
 

@@ -17,6 +17,7 @@ from nervure.operations.import_stock import StockLoader
 from nervure.operations.imports import take_whole
 from nervure.operations.restores import notice
 from nervure.orders.costs import micros
+from nervure.orders.declines import AskAgain
 from nervure.orders.options import ShortfallPolicy
 from nervure.orders.rules import Routing
 from nervure.publication.earned import Earning
@@ -135,7 +136,8 @@ def write_master_data(connection: Connection, settings: Settings, now: datetime)
     """
     write_locations(connection, settings, now)
     own = {section.code: section.routing for section in settings.locations if section.routing}
-    RoutingStore(connection, now).put(Routing(settings.routing, own, settings.desk.offer_to))
+    again = AskAgain(timedelta(seconds=settings.desk.ask_again_after_seconds), settings.desk.ask_again_times)
+    RoutingStore(connection, now).put(Routing(settings.routing, own, settings.desk.offer_to, again))
     catalogue = CatalogueStore(connection, now)
     locations = ImportStore(connection, now).locations()
     if settings.hub.items is not None:

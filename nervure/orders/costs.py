@@ -50,7 +50,7 @@ class Terms:
 
     `shipping` is the price list of the zone. `days_late`: whole days after the promise. `unit_costs`: by item, of one
     unit, the risk that it is not found; `reliefs`: by item, what selling it here saves. `keep_units` stay there of
-    each item. `dropped`: the rule by which the location is out.
+    each item. `barred`: by item, why it is not taken here. `dropped`: the rule by which the location is out.
     """
 
     handling: int = 0
@@ -59,6 +59,7 @@ class Terms:
     not_found: int = 0
     reliefs: Mapping[int, int] = field(default_factory=dict, hash=False)
     keep_units: int = 0
+    barred: Mapping[int, str] = field(default_factory=dict, hash=False)
     dropped: str | None = None
 
 

@@ -38,6 +38,8 @@ def rivals(fulfillment_order_id: int, desk: Desk, most: int) -> list[int]:
     ranked: list[tuple[int, tuple[float, int], int]] = []
     for one in candidates:
         kept = one.terms.keep_units
+        if demand.keys() & one.terms.barred.keys():
+            continue
         if all(there[Place(part, one.location_id)] - kept >= units for part, units in demand.items()):
             cost = sum(one.parcel_costs(costs).values()) + one.terms.shipping.price(grams)
             cost += sum(line.units * one.unit_cost(line.parts) for line in wanted)

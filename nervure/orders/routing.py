@@ -29,7 +29,8 @@ MAX_BILLED = 50
 class Candidate:
     """A location that may serve the order. `distance_km` None: it, or the destination, lies nobody knows where.
 
-    `must_accept`: a store that has a time within which it accepts what it is offered.
+    `must_accept`: a store that has a time within which it accepts what it is offered. `if_needed`: one that is out, and
+    serves on these terms what nobody else has.
     """
 
     location_id: int
@@ -39,6 +40,7 @@ class Candidate:
     distance_km: float | None
     terms: Terms = PLAIN_TERMS
     must_accept: bool = False
+    if_needed: Terms | None = None
 
     def parcel_costs(self, costs: Costs) -> dict[str, int]:
         """What a parcel from here costs whatever is in it, in micros, by its reason; without the price by weight."""
@@ -166,7 +168,7 @@ class _Question:
         for place, units in claimable.items():
             if place.location_id in shelves:
                 shelves[place.location_id][place.item_id] = units
-        stocks = [_without(shelves[one.location_id], one.terms.keep_units) for one in ranked]
+        stocks = [_without(shelves[one.location_id], one.terms) for one in ranked]
         self.sources = [
             Source(
                 (sum(one.parcel_costs(costs).values()) + costs.split) * _TIE + number,
@@ -252,7 +254,8 @@ class _Question:
             has = f"lacks {lacks} of {total} units" if lacks else "has all of it"
             verdict = "chosen" if one.location_id in used else "not chosen"
             distance = "distance unknown" if one.distance_km is None else f"{one.distance_km:.0f} km"
-            reasons[one.code] = f"{verdict}: {has}, {distance}{', supplier' if one.is_supplier else ''}"
+            barred = "".join(f", {rule}" for rule in sorted(set(one.terms.barred.values())))
+            reasons[one.code] = f"{verdict}: {has}, {distance}{', supplier' if one.is_supplier else ''}{barred}"
         for one in candidates:
             if one.terms.dropped is not None:
                 reasons[one.code] = f"dropped: {one.terms.dropped}"
@@ -318,8 +321,10 @@ class _Question:
         return total
 
 
-def _without(shelf: Mapping[int, int], kept: int) -> Mapping[int, int]:
-    return {part: units - kept for part, units in shelf.items()} if kept else shelf
+def _without(shelf: Mapping[int, int], terms: Terms) -> Mapping[int, int]:
+    if not terms.keep_units and not terms.barred:
+        return shelf
+    return {part: units - terms.keep_units for part, units in shelf.items() if part not in terms.barred}
 
 
 @lru_cache(maxsize=4096)

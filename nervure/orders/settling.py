@@ -1,12 +1,13 @@
 """Bringing order lines to where they must stand: covered by fulfillment orders, or openly short."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from nervure.inventory.claims import claim, sum_demand
 from nervure.inventory.policies import backordered
 from nervure.inventory.stock import Against, ClaimKind, Entry, HeldClaim, Place, Take
-from nervure.orders.routing import Pick, Plan, Wanted, route
+from nervure.orders.routing import Candidate, Pick, Plan, Wanted, route
 from nervure.orders.work import Desk, FulfillmentLineState, LineState
 from schemas.fulfillment import AT_LOCATION, MAY_MOVE, FulfillmentState, StepKind
 
@@ -36,12 +37,18 @@ def cover(
     ]
     if wanted:
         candidates = [c for c in desk.orders.candidates(order_id) if c.location_id not in avoid]
-        fit = [c for c in candidates if c.terms.dropped is None]
+        fit = [c for c in candidates if c.terms.dropped is None or c.if_needed is not None]
         places = {Place(part, c.location_id) for line in wanted for part in line.parts for c in fit}
         claimable: dict[Place, int] = defaultdict(int)
         for level in desk.stock.lock_sellable(places):
             claimable[level.place] += level.claimable
         plan = route(wanted, candidates, claimable, may_split=may_split, costs=desk.orders.costs())
+        if plan.missing and any(c.if_needed is not None for c in candidates):
+            plan = _ask_again(
+                plan,
+                candidates,
+                lambda few: route(wanted, few, claimable, may_split=may_split, costs=desk.orders.costs()),
+            )
         _carry_out(order_id, desk, plan, {line.line_id: line for line in wanted})
         desk.orders.explain(order_id, plan.reasons, plan.bill)
         missing: Mapping[int, int] = plan.missing
@@ -50,6 +57,16 @@ def cover(
     for line in lines:
         note_shortfall(desk, line, missing.get(line.id, 0), is_sale=is_sale)
     desk.orders.release(order_id)
+
+
+def _ask_again(plan: Plan, candidates: Sequence[Candidate], plan_with: Callable[[Sequence[Candidate]], Plan]) -> Plan:
+    """The plan with those too who declined before, if they have something that nobody else has."""
+    asked = {c.code for c in candidates if c.if_needed is not None}
+    wider = plan_with([c if c.if_needed is None else replace(c, terms=c.if_needed) for c in candidates])
+    if sum(wider.missing.values()) >= sum(plan.missing.values()):
+        return plan
+    reasons = {code: f"{why}, asked again" if code in asked else why for code, why in wider.reasons.items()}
+    return replace(wider, reasons=reasons)
 
 
 def _carry_out(order_id: int, desk: Desk, plan: Plan, wanted: Mapping[int, Wanted]) -> None:
