@@ -16,6 +16,9 @@ ABOUT_GOODS = frozenset({RejectReason.NOT_FOUND, RejectReason.DAMAGED})
 DECLINES = frozenset({StepKind.REJECTED, StepKind.TIMED_OUT, StepKind.UNCLAIMED})
 """The steps with which a location gives up a part of an order."""
 
+ASKED_AGAIN = ", asked again"
+"""Ends the reason of a location that had declined, and has something that nobody else has."""
+
 _SAID = {
     RejectReason.NOT_FOUND: "did not find it",
     RejectReason.DAMAGED: "has it damaged",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from nervure.inventory.claims import claim, sum_demand
 from nervure.inventory.policies import backordered
 from nervure.inventory.stock import Against, ClaimKind, Entry, HeldClaim, Place, Take
+from nervure.orders.declines import ASKED_AGAIN
 from nervure.orders.routing import Candidate, Pick, Plan, Wanted, route
 from nervure.orders.work import Desk, FulfillmentLineState, LineState
 from schemas.fulfillment import AT_LOCATION, MAY_MOVE, FulfillmentState, StepKind
@@ -65,7 +66,7 @@ def _ask_again(plan: Plan, candidates: Sequence[Candidate], plan_with: Callable[
     wider = plan_with([c if c.if_needed is None else replace(c, terms=c.if_needed) for c in candidates])
     if sum(wider.missing.values()) >= sum(plan.missing.values()):
         return plan
-    reasons = {code: f"{why}, asked again" if code in asked else why for code, why in wider.reasons.items()}
+    reasons = {code: f"{why}{ASKED_AGAIN}" if code in asked else why for code, why in wider.reasons.items()}
     return replace(wider, reasons=reasons)
 
 
