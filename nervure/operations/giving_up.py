@@ -16,18 +16,17 @@ from nervure.operations.desk import (
 )
 from nervure.operations.hub import Hub
 from nervure.operations.offers import decline, offer
+from nervure.operations.searching import NOT_FOUND, ask_for_count
 from nervure.orders.declines import name_of_count
 from nervure.orders.handling import give_back
 from nervure.orders.settling import cover
 from nervure.orders.work import Desk, FulfillmentLineState
-from nervure.store.cycle_counts import CycleCountStore
 from nervure.store.database import Connection
 from nervure.store.handling import HandlingStore
 from nervure.store.offering import OfferingStore
 from nervure.store.orders import OrderStore
 from schemas.fulfillment import FulfillmentState, RejectReason, StepKind
 from schemas.orders import DeliveryMethod
-from schemas.stock import OUR_OWN, Condition
 
 
 def reject(
@@ -227,17 +226,6 @@ def _given_up(
 
 
 def _ask_for_count(connection: Connection, desk: Desk, name: str, places: Collection[Place]) -> None:
-    """Opens a count of what was not found, all of it at one location; where another system counts, the task alone."""
-    items = {place.item_id for place in places}
+    """Opens a count of what was not found, all of it at one location."""
     [location_id] = {place.location_id for place in places}
-    counts = CycleCountStore(connection, desk.now)
-    text = f"not found where it should be: count it and enter what is there with `nervure count enter {name}`"
-    if counts.master_of(location_id) is not None:
-        text = "not found where it should be: count it in the system that is the master there"
-    elif counts.open(name, location_id, is_open_to_all=False):
-        document = counts.find(name, locked=True)
-        assert document is not None
-        kept = counts.kept_at(location_id, items)
-        keys = [(item, *one) for item in items for one in kept.get(item, [(OUR_OWN, "")])]
-        counts.add_lines(document, {(item, owner, Condition.SELLABLE, lot) for item, owner, lot in keys})
-    desk.orders.open_task("count", f"count:{name}", text)
+    ask_for_count(connection, desk, (name, NOT_FOUND), location_id, {place.item_id for place in places})

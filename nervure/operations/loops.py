@@ -17,6 +17,7 @@ from nervure.operations.pull import are_orders_due, pull_catalogue, pull_orders,
 from nervure.operations.readback import check_confirmed, pause_seconds
 from nervure.operations.reservations import expire_reservations
 from nervure.operations.restores import beat
+from nervure.operations.searching import search
 from nervure.operations.shadow import take_sample
 from nervure.operations.shortfalls import keep_proposals, make_proposals
 from nervure.operations.suppliers import pull_offers, pull_replies
@@ -46,6 +47,7 @@ REPLIES_PERIOD_SECONDS = 30.0
 AGING_PERIOD_SECONDS = 15.0
 EXPIRY_PERIOD_SECONDS = 5.0
 DESK_PERIOD_SECONDS = 5.0
+LOOK_FURTHER_PERIOD_SECONDS = 60.0
 PROPOSE_PERIOD_SECONDS = 5.0
 LOTS_PERIOD_SECONDS = 60.0
 TASKS_PERIOD_SECONDS = 15.0
@@ -262,6 +264,7 @@ def sweeping(window: Window) -> Loops:
         "aging": partial(_age, window),
         "desk": partial(_keep_times, window),
         "lots": partial(_lots, window),
+        "missing": partial(_look_further, window),
         "reservations": partial(_expire, window),
         "shortfalls": partial(_propose, window),
         "pace": partial(_measure_pace, window),
@@ -388,8 +391,14 @@ def _keep_times(window: Window) -> float:
     window.tally.count("desk", "fulfillment orders offered", offered)
     window.tally.count("desk", "not accepted in time, served from elsewhere", moved)
     window.tally.count("desk", "not fetched in time, for sale again", back)
-    window.tally.count("desk", "orders served by who had declined before", ask_again(window.hub))
     return DESK_PERIOD_SECONDS
+
+
+def _look_further(window: Window) -> float:
+    """What orders lack is asked of who declined it, and looked for where it was last."""
+    window.tally.count("desk", "orders served by who had declined before", ask_again(window.hub))
+    window.tally.count("desk", "counts of what orders lack", search(window.hub))
+    return LOOK_FURTHER_PERIOD_SECONDS
 
 
 def _lots(window: Window) -> float:

@@ -11,7 +11,7 @@ from connectors.registry import suppliers as known_suppliers
 from connectors.transport import Send, httpx_sender
 from nervure.clock import Clock
 from nervure.inventory.counts import CountLimits
-from nervure.operations.hub import Account, Hub, SupplierAccount
+from nervure.operations.hub import Account, Hub, Search, SupplierAccount
 from nervure.operations.import_items import ItemLoader
 from nervure.operations.import_stock import StockLoader
 from nervure.operations.imports import take_whole
@@ -79,6 +79,9 @@ def open_hub(settings: Settings, clock: Clock) -> Iterator[Hub]:
                 share=settings.hub.count_limit_share,
                 value=settings.hub.count_limit_value,
             ),
+            search=None
+            if settings.hub.search_days is None
+            else Search(settings.hub.search_days, settings.hub.search_places),
         )
         database.run(lambda connection: write_master_data(connection, settings, clock.now()))
         notice(hub)

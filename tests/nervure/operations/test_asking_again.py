@@ -216,6 +216,7 @@ def test_what_is_damaged_or_refused_for_another_reason_is_not_asked_for_again(bo
     assert reasons(hub, "2")["paris"] == "dropped: would not do it"
 
 
+@pytest.mark.postgresql
 def test_asked_again_by_several_at_once_each_order_is_served_once(postgresql: Database) -> None:
     fill(postgresql)
     hub = hub_on(postgresql)
