@@ -1164,8 +1164,8 @@ BUGS = (
     Bug(
         "desk: who declined gets what somebody else has",
         "nervure/orders/settling.py",
-        "if plan.missing and any(",
-        "if any(",
+        "**dict.fromkeys(others, ELSEWHERE), **c",
+        "**c",
         "tests/nervure/operations/test_asking_again.py -k sqlite",
     ),
     Bug(

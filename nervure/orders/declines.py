@@ -19,6 +19,9 @@ DECLINES = frozenset({StepKind.REJECTED, StepKind.TIMED_OUT, StepKind.UNCLAIMED}
 ASKED_AGAIN = ", asked again"
 """Ends the reason of a location that had declined, and has something that nobody else has."""
 
+ELSEWHERE = "others have the rest"
+"""Why it is asked for no more than what nobody else has."""
+
 _SAID = {
     RejectReason.NOT_FOUND: "did not find it",
     RejectReason.DAMAGED: "has it damaged",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from nervure.inventory.claims import claim, sum_demand
 from nervure.inventory.policies import backordered
 from nervure.inventory.stock import Against, ClaimKind, Entry, HeldClaim, Place, Take
-from nervure.orders.declines import ASKED_AGAIN
+from nervure.orders.declines import ASKED_AGAIN, ELSEWHERE
 from nervure.orders.routing import Candidate, Pick, Plan, Wanted, route
 from nervure.orders.work import Desk, FulfillmentLineState, LineState
 from schemas.fulfillment import AT_LOCATION, MAY_MOVE, FulfillmentState, StepKind
@@ -43,13 +43,16 @@ def cover(
         claimable: dict[Place, int] = defaultdict(int)
         for level in desk.stock.lock_sellable(places):
             claimable[level.place] += level.claimable
-        plan = route(wanted, candidates, claimable, may_split=may_split, costs=desk.orders.costs())
-        if plan.missing and any(c.if_needed is not None for c in candidates):
-            plan = _ask_again(
-                plan,
-                candidates,
-                lambda few: route(wanted, few, claimable, may_split=may_split, costs=desk.orders.costs()),
-            )
+        costs = desk.orders.costs()
+
+        def plan_with(few: Sequence[Candidate]) -> Plan:
+            return route(wanted, few, claimable, may_split=may_split, costs=costs)
+
+        plan = plan_with(candidates)
+        lacking = {part for line in wanted if line.line_id in plan.missing for part in line.parts}
+        if lacking and any(c.if_needed is not None for c in candidates):
+            others = {part for line in wanted for part in line.parts} - lacking
+            plan = _ask_again(plan, candidates, others, plan_with)
         _carry_out(order_id, desk, plan, {line.line_id: line for line in wanted})
         desk.orders.explain(order_id, plan.reasons, plan.bill)
         missing: Mapping[int, int] = plan.missing
@@ -60,14 +63,27 @@ def cover(
     desk.orders.release(order_id)
 
 
-def _ask_again(plan: Plan, candidates: Sequence[Candidate], plan_with: Callable[[Sequence[Candidate]], Plan]) -> Plan:
-    """The plan with those too who declined before, if they have something that nobody else has."""
-    asked = {c.code for c in candidates if c.if_needed is not None}
-    wider = plan_with([c if c.if_needed is None else replace(c, terms=c.if_needed) for c in candidates])
+def _ask_again(
+    plan: Plan,
+    candidates: Sequence[Candidate],
+    others: Collection[int],
+    plan_with: Callable[[Sequence[Candidate]], Plan],
+) -> Plan:
+    """The plan with those too who declined before, if they have what it lacks. `others`: items that it has."""
+    rest = dict.fromkeys(others, ELSEWHERE)
+    wider = plan_with([_if_needed(c, rest) for c in candidates])
     if sum(wider.missing.values()) >= sum(plan.missing.values()):
         return plan
+    used = {pick.location_id for pick in wider.picks}
+    asked = {c.code for c in candidates if c.if_needed is not None and c.location_id in used}
     reasons = {code: f"{why}{ASKED_AGAIN}" if code in asked else why for code, why in wider.reasons.items()}
     return replace(wider, reasons=reasons)
+
+
+def _if_needed(one: Candidate, rest: Mapping[int, str]) -> Candidate:
+    if one.if_needed is None:
+        return one
+    return replace(one, terms=replace(one.if_needed, barred={**rest, **one.if_needed.barred}))
 
 
 def _carry_out(order_id: int, desk: Desk, plan: Plan, wanted: Mapping[int, Wanted]) -> None:

@@ -15,11 +15,12 @@ from nervure.store.database import Database
 from nervure.store.orders import FULFILLMENT, LOCATION, ORDER, TASK
 from nervure.store.routing import RoutingStore
 from schemas.fulfillment import RejectReason
+from schemas.locations import LocationKind
 from schemas.stock import AdjustmentReason
 from tests.nervure.operations.fake_shops import fill
 from tests.nervure.operations.scripted import advance, looking
 from tests.nervure.operations.test_desk import ANA, BO, all_holds, hub_on, limits, numbers_of, ordered, steps
-from tests.nervure.world import at_once
+from tests.nervure.world import World, at_once
 
 HOURS = 3600.0
 
@@ -100,6 +101,23 @@ def test_who_had_no_time_is_not_asked_again_for_what_somebody_else_has(both: Dat
     giving_up.reject(hub, numbers_of(hub, "1")[-1], RejectReason.NOT_FOUND, ANA, keeps={"BOLT": 1})
     assert served(hub) == {("1-1", "lyon", "allocated"): 1, ("1-1", "paris", "allocated"): 1}, "at once: it is long ago"
     assert reasons(hub)["lyon"].endswith(", did not find it")
+    all_holds(hub)
+
+
+def test_who_is_asked_again_gets_no_goods_that_others_have(both: Database) -> None:
+    hub = hub_on(both)
+    with both.write() as connection:
+        world = World(connection)
+        world.location("nice", kind=LocationKind.STORE)
+        world.channel("shop", {"web": ["paris", "lyon", "nice"]})
+    receive(hub, "BOLT", "nice", 1, document="D7")
+    receive(hub, "NUT", "lyon", 1, document="D8")
+    giving_up.reject(hub, ordered(hub, "1", {"BOLT": 1, "NUT": 1}), RejectReason.NO_TIME, BO)
+    assert served(hub) == {("1-1", "lyon", "allocated"): 1, ("1-2", "lyon", "allocated"): 1}
+    advance(hub, 2 * HOURS)
+    giving_up.reject(hub, at_place(hub, "lyon"), RejectReason.NO_TIME)
+    assert served(hub) == {("1-1", "nice", "allocated"): 1, ("1-2", "paris", "allocated"): 1}
+    assert reasons(hub)["paris"].endswith(", others have the rest, asked again")
     all_holds(hub)
 
 
