@@ -1164,8 +1164,8 @@ BUGS = (
     Bug(
         "desk: who declined gets what somebody else has",
         "nervure/orders/settling.py",
-        "**dict.fromkeys(others, ELSEWHERE), **c",
-        "**c",
+        "barred={**rest, **one",
+        "barred={**one",
         "tests/nervure/operations/test_asking_again.py -k sqlite",
     ),
     Bug(
