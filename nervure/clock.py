@@ -48,9 +48,10 @@ class ScaledClock:
 
     def run_at(self, scale: float) -> None:
         """Goes on from the present moment at another speed."""
-        now = self.now()
         with self._lock:
-            self._since, self._machine_since, self._scale = now, time.monotonic(), scale
+            machine = time.monotonic()  # read once: what another thread was told meanwhile must not come again
+            self._since += timedelta(seconds=(machine - self._machine_since) * self._scale)
+            self._machine_since, self._scale = machine, scale
 
 
 class ManualClock:

@@ -47,7 +47,8 @@ class HubSection(_Section):
     """The hub itself. `callback_url` is where platforms reach `/webhooks/…` from outside; None: no webhooks.
 
     `items` and `opening_stock` name CSV files. `ui_port` is Prefect's. `count_limit_...`: a counted difference above
-    one of them (units, share of the expected units, value at the supplier's price) needs a second person.
+    one of them (units, share of the expected units, value at the supplier's price) needs a second person. What an order
+    lacks is counted at `search_places` that had it last and have not counted it for `search_days`; None: it is not.
     """
 
     database: str = "sqlite:///nervure.db"
@@ -62,6 +63,8 @@ class HubSection(_Section):
     count_limit_units: int | None = Field(default=5, ge=0)
     count_limit_share: float | None = Field(default=None, ge=0)
     count_limit_value: Decimal | None = Field(default=None, ge=0)
+    search_days: int | None = Field(default=None, ge=1, le=3650)
+    search_places: int = Field(default=3, ge=1, le=100)
 
 
 class LocationSection(Location):
@@ -164,9 +167,14 @@ class SupplierSection(_Section):
 
 
 class DeskSection(_Section):
-    """`offer_to`: so many stores are asked at once who does a part of an order that goes to a store."""
+    """`offer_to`: so many stores are asked at once who does a part of an order that goes to a store.
+
+    `ask_again_...`: a location that declined for what may pass is asked again after a while, so many times at most.
+    """
 
     offer_to: int = Field(default=1, ge=1, le=20)
+    ask_again_after_seconds: float = Field(default=7200, ge=0, le=31_536_000)
+    ask_again_times: int = Field(default=2, ge=0, le=20)
 
 
 class Settings(_Section):

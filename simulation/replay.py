@@ -19,10 +19,12 @@ from connectors.errors import ConnectorError
 from connectors.transport import HttpRequest, HttpResponse, Send
 from nervure.clock import ScaledClock
 from nervure.operations.drain import drain
-from nervure.operations.giving_up import keep_times
+from nervure.operations.giving_up import ask_again, keep_times
+from nervure.operations.hub import Search
 from nervure.operations.messages import send_messages
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import are_orders_due, pull_orders
+from nervure.operations.searching import search
 from nervure.operations.suppliers import pull_offers, pull_replies
 from nervure.operations.webhooks import WebhookRefusedError, take_webhook
 from nervure.store.database import Database
@@ -48,6 +50,9 @@ OPENING_SPEED = 20.0
 STAFF_PERIOD = timedelta(hours=1)
 LOOK_PERIOD = timedelta(minutes=5)
 """So often the hub looks what was not accepted in time."""
+
+SEARCH_DAYS = 30
+"""What an order lacks is looked for where nobody has counted it for so long."""
 
 FEED_PERIOD = timedelta(minutes=30)
 REST_SPEED = 300.0
@@ -124,6 +129,7 @@ class Replay:
         self.world = World(goods, stock_for(history), self._accounts, open_supplier(), self.clock)
         self.world.open()
         self.hub = open_hub(self.world, database)
+        self.hub.search = Search(days=SEARCH_DAYS)
         write_merchant(self.hub, self.world, accept_within_seconds=ACCEPT_WITHIN.total_seconds())
         seed = f"{history.events[0].at:%Y-%m-%d}"
         self.shelves = Shelves(self.world.stock, accuracy=accuracy, seed=seed)
@@ -211,7 +217,7 @@ class Replay:
                 self._hear_supplier()
             if now >= next_look:
                 next_look = now + LOOK_PERIOD
-                worked += sum(keep_times(self.hub))
+                worked += sum(keep_times(self.hub)) + ask_again(self.hub) + search(self.hub)
             if self._done.is_set():
                 deadline = deadline or time.monotonic() + SETTLE_WALL_SECONDS
                 is_at_rest = self.staff.has_counted() and has_come_to_rest(self.hub, self.world, self._ended_at)

@@ -7,7 +7,7 @@ order (the world cannot know it); what must stand on each shelf is then computed
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from nervure.invariants import check_all
@@ -20,6 +20,8 @@ from simulation.measure import Latency, Taken, percentiles, settle_times
 from simulation.record import Record
 
 MANY = 1_000_000
+LOOKED_AT_EVERY = timedelta(minutes=15)
+"""More often than that the hub looks who may be asked again."""
 
 
 @dataclass
@@ -79,8 +81,8 @@ class HubLook:
     dead_letters: int
     left_too_early: frozenset[tuple[str, str]] = frozenset()
     """Orders of which units were canceled that had left, by account: somebody has the task."""
-    declined: frozenset[tuple[str, str, str]] = frozenset()
-    """(account, order, location): who would not serve it, or did not answer in time, is not asked again."""
+    declined: frozenset[tuple[str, str, str, str]] = frozenset()
+    """(account, order, location, sku): who is not asked for that; sku empty: for nothing of it."""
 
 
 def look(database: Database, now: datetime) -> HubLook:
@@ -107,7 +109,8 @@ def look(database: Database, now: datetime) -> HubLook:
                 if task.kind == "canceled_after_shipping"
                 for channel, order in [task.subject.rsplit(":", 1)[0].split(":", 1)]
             ),
-            frozenset(audit.declines()),
+            # Who may be asked again since a moment ago was not asked yet, perhaps.
+            frozenset(audit.declines(now - LOOKED_AT_EVERY)),
         )
 
 
@@ -223,7 +226,8 @@ def _short(record: Record, hub: HubLook, left: Mapping[tuple[str, str], int], ve
             continue
         places = {place for places in record.points[line.channel].values() for place in places} - {SUPPLIER.code}
         parts = record.parts[line.sku].items()
-        places -= {place for place in places if (line.channel, line.order, place) in hub.declined}
+        skus = ("", *(part for part, _ in parts))
+        places -= {p for p in places if any((line.channel, line.order, p, sku) in hub.declined for sku in skus)}
         free = [place for place in sorted(places) if all(left.get((part, place), 0) >= units for part, units in parts)]
         if free:
             verdict.unserved += 1

@@ -295,6 +295,13 @@ BUGS = (
         "tests/nervure/store/test_history.py",
     ),
     Bug(
+        "a count is compared with what other items of the same late ticket moved",
+        COUNTS,
+        "by_place[entry.place].append(entry)",
+        "by_place[late[0].place].append(entry)",
+        "tests/nervure/operations/test_counts.py -k of_two_items",
+    ),
+    Bug(
         "a movement that a count had seen is not taken back",
         COUNTS,
         "        if any(count.sees(entry) for count in counts):",
@@ -1149,9 +1156,30 @@ BUGS = (
     Bug(
         "desk: who rejected a part of an order is asked again",
         ORDERS,
-        "return [one for one in few if one.location_id not in declined]",
+        "return [_as_it_stands(one, standing.get(one.location_id)) for one in few]",
         "return few",
         DESK,
+    ),
+    Bug(
+        "desk: who declined is asked again for ever",
+        "nervure/orders/declines.py",
+        "if len(passing) > rule.times:",
+        "if rule.times < 0:",
+        "tests/nervure/operations/test_asking_again.py -k sqlite",
+    ),
+    Bug(
+        "desk: who declined gets what somebody else has",
+        "nervure/orders/settling.py",
+        "barred={**rest, **one",
+        "barred={**one",
+        "tests/nervure/operations/test_asking_again.py -k sqlite",
+    ),
+    Bug(
+        "desk: goods that were not found keep a place from the whole order",
+        "nervure/store/declines.py",
+        "frozenset(items)))",
+        "frozenset({0, *items, *(i for i, _ in goods.get(row.fulfillment_order_id, ()))})))",
+        "tests/nervure/operations/test_asking_again.py -k sqlite",
     ),
     Bug(
         "desk: a step is taken from any state",
@@ -1232,9 +1260,9 @@ BUGS = (
     ),
     Bug(
         "offers: a store that was asked and did not answer is asked again",
-        ORDERS,
-        "where = sa.func.coalesce(FULFILLMENT_EVENT.c.location_id, FULFILLMENT.c.location_id)",
-        "where = FULFILLMENT.c.location_id",
+        "nervure/store/declines.py",
+        "row.here if row.location_id is None else row.location_id,",
+        "row.here,",
         OFFERS,
     ),
     Bug(

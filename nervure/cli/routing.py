@@ -43,9 +43,8 @@ def route_explain(
         return
     if found.bill:
         _say_bill(found.bill)
-    for place, reason in found.reasons.items():
-        if place not in found.bill.get("locations", {}):
-            say(f"{place}: {reason}")
+    for place, reason in found.beside_the_bill.items():
+        say(f"{place}: {reason}")
     for sku, units in found.shortfalls:
         say(f"shortfall: {units} of {sku}")
 

@@ -6,6 +6,7 @@ another count, makes the differences after it be taken again, and only the chang
 on the order in which things are heard.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -187,11 +188,15 @@ def take(stock: CountRepository, count: Count, *, reason: AdjustmentReason, docu
 
 def count_again(stock: CountRepository, late: Sequence[Entry]) -> list[Entry]:
     """Takes the differences of counts again that had seen these movements, which were booked just now."""
+    by_place: dict[Place, list[Entry]] = defaultdict(list)
+    for entry in late:
+        by_place[entry.place].append(entry)
     booked: list[Entry] = []
-    for position, entry in enumerate(late):
-        counts = stock.counts_since(entry.place, entry.occurred_at)
-        if any(count.sees(entry) for count in counts):
-            booked += _Recount(stock, entry, unseen=late[position + 1 :]).go_through(counts)
+    for place, entries in by_place.items():
+        for position, entry in enumerate(entries):
+            counts = stock.counts_since(place, entry.occurred_at)
+            if any(count.sees(entry) for count in counts):
+                booked += _Recount(stock, entry, unseen=entries[position + 1 :]).go_through(counts)
     return booked
 
 
@@ -199,7 +204,7 @@ def count_again(stock: CountRepository, late: Sequence[Entry]) -> list[Entry]:
 class _Recount:
     """Goes through the counts of a place because of something that is new: a movement, or the first of the counts.
 
-    `unseen`: movements that are in the ledger already, and are dealt with after this one.
+    `unseen`: movements there that are in the ledger already, and are dealt with after this one.
     """
 
     stock: CountRepository

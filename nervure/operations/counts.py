@@ -10,7 +10,7 @@ from nervure.inventory.stock import Entry, Place
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError, UnknownError
 from nervure.operations.staff import UnknownStockError
-from nervure.orders.settling import settle
+from nervure.orders.settling import serve_shortfalls, settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.cycle_counts import CycleCountStore, Document, Line
 from nervure.store.database import Connection
@@ -180,7 +180,11 @@ def confirm(hub: Hub, name: str, by: str) -> list[LineView]:
                 reason = view.line.reason or AdjustmentReason.CYCLE_COUNT
                 booked += take(stock, counts[view.line.id], reason=reason, document=f"count:{name}") or []
                 done.append(view)
-        settle(booked, hub.desk(connection))
+        desk = hub.desk(connection)
+        settle(booked, desk)
+        # A count that found what was expected says so too: an order for which the goods were not found may have them.
+        came_in = {entry.place.item_id for entry in booked if entry.units > 0}
+        serve_shortfalls({view.line.item_id for view in done} - came_in, desk)
         return done
 
     return hub.database.run(work)

@@ -16,15 +16,17 @@ from nervure.operations.desk import (
 )
 from nervure.operations.hub import Hub
 from nervure.operations.offers import decline, offer
+from nervure.operations.searching import NOT_FOUND, ask_for_count
+from nervure.orders.declines import name_of_count
 from nervure.orders.handling import give_back
+from nervure.orders.settling import cover
 from nervure.orders.work import Desk, FulfillmentLineState
-from nervure.store.cycle_counts import CycleCountStore
 from nervure.store.database import Connection
 from nervure.store.handling import HandlingStore
 from nervure.store.offering import OfferingStore
+from nervure.store.orders import OrderStore
 from schemas.fulfillment import FulfillmentState, RejectReason, StepKind
 from schemas.orders import DeliveryMethod
-from schemas.stock import OUR_OWN, Condition
 
 
 def reject(
@@ -47,8 +49,7 @@ def reject(
         if actor.location not in {None, found.location}:
             declined = decline(hub, connection, found, (reason, keeps), actor)
             if declined is not None and declined[1]:
-                name = f"not-found-{number}-{declined[0]}"
-                _ask_for_count(connection, desk, name, declined[1])
+                _ask_for_count(connection, desk, name_of_count(number, declined[0]), declined[1])
             return declined is not None
         if found.state is FulfillmentState.CANCELED and any(
             event.kind is StepKind.REJECTED and event.location is None for event in store.events(number)
@@ -67,7 +68,7 @@ def reject(
         places = give_back(desk, units, lost_in=f"rejected:{number}:{event}" if is_lost else None)
         desk.orders.close_task("not_accepted", f"accept:fulfillment:{number}")
         if is_lost:
-            _ask_for_count(connection, desk, f"not-found-{number}-{event}", places)
+            _ask_for_count(connection, desk, name_of_count(number, event), places)
         return True
 
     return hub.database.run(work)
@@ -102,6 +103,23 @@ def put_back(hub: Hub, number: int, actor: Actor = NOBODY) -> bool:
         return True
 
     return hub.database.run(work)
+
+
+def ask_again(hub: Hub) -> int:
+    """Asks those again that declined a while ago, for what nobody else has; answers how many orders they serve now."""
+    with hub.database.read() as connection:
+        waiting = OrderStore(connection, hub.clock.now()).to_ask_again()
+    return sum(hub.database.run(lambda c: _serve_again(hub, c, order)) for order in waiting)  # noqa: B023 - runs at once
+
+
+def _serve_again(hub: Hub, connection: Connection, order_id: int) -> bool:
+    desk = hub.desk(connection)
+    desk.orders.lock(order_id)
+    short = [line for line in desk.orders.lines(order_id) if line.units_short]
+    if not short:
+        return False
+    cover(order_id, desk, short, may_split=True)
+    return sum(line.units_short for line in desk.orders.lines(order_id)) < sum(line.units_short for line in short)
 
 
 # -- times ---------------------------------------------------------------------------------------------------------
@@ -208,17 +226,6 @@ def _given_up(
 
 
 def _ask_for_count(connection: Connection, desk: Desk, name: str, places: Collection[Place]) -> None:
-    """Opens a count of what was not found, all of it at one location; where another system counts, the task alone."""
-    items = {place.item_id for place in places}
+    """Opens a count of what was not found, all of it at one location."""
     [location_id] = {place.location_id for place in places}
-    counts = CycleCountStore(connection, desk.now)
-    text = f"not found where it should be: count it and enter what is there with `nervure count enter {name}`"
-    if counts.master_of(location_id) is not None:
-        text = "not found where it should be: count it in the system that is the master there"
-    elif counts.open(name, location_id, is_open_to_all=False):
-        document = counts.find(name, locked=True)
-        assert document is not None
-        kept = counts.kept_at(location_id, items)
-        keys = [(item, *one) for item in items for one in kept.get(item, [(OUR_OWN, "")])]
-        counts.add_lines(document, {(item, owner, Condition.SELLABLE, lot) for item, owner, lot in keys})
-    desk.orders.open_task("count", f"count:{name}", text)
+    ask_for_count(connection, desk, (name, NOT_FOUND), location_id, {place.item_id for place in places})

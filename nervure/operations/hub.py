@@ -34,6 +34,15 @@ from nervure.store.together import Together
 from schemas.documents import Translation
 from schemas.publications import DriftPolicy
 
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What an order lacks is counted at so many `places` that had it last, if they have not counted it for `days`."""
+
+    days: int
+    places: int = 3
+
+
 Q = TypeVar("Q")
 A = TypeVar("A")
 
@@ -86,6 +95,7 @@ class Hub:
     callback_url: str | None = None
     personal_data_days: int = PERSONAL_DATA_DAYS
     count_limits: CountLimits = field(default_factory=CountLimits)
+    search: Search | None = None
     _open: dict[str, ChannelConnection] = field(default_factory=dict)
     _together: dict[Any, Together[Any, Any]] = field(default_factory=dict)  # each work has questions of its own kind
     _lock: Lock = field(default_factory=Lock)

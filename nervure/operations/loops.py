@@ -8,7 +8,7 @@ from connectors.errors import CircuitOpenError, ConnectorError, FatalError, Feed
 from nervure.invariants import check_all
 from nervure.operations.buffers import earn_buffers
 from nervure.operations.drain import drain
-from nervure.operations.giving_up import keep_times
+from nervure.operations.giving_up import ask_again, keep_times
 from nervure.operations.hub import Hub
 from nervure.operations.lots import withdraw_expired
 from nervure.operations.messages import send_to, targets
@@ -19,6 +19,7 @@ from nervure.operations.replanning import NoCostsError, replan_open_orders, repl
 from nervure.operations.reservations import expire_reservations
 from nervure.operations.restores import beat
 from nervure.operations.scarcity import learn_scarcity
+from nervure.operations.searching import search
 from nervure.operations.shadow import take_sample
 from nervure.operations.shortfalls import keep_proposals, make_proposals
 from nervure.operations.silence import break_silence
@@ -49,6 +50,7 @@ REPLIES_PERIOD_SECONDS = 30.0
 AGING_PERIOD_SECONDS = 15.0
 EXPIRY_PERIOD_SECONDS = 5.0
 DESK_PERIOD_SECONDS = 5.0
+LOOK_FURTHER_PERIOD_SECONDS = 60.0
 PROPOSE_PERIOD_SECONDS = 5.0
 LOTS_PERIOD_SECONDS = 60.0
 TASKS_PERIOD_SECONDS = 15.0
@@ -267,6 +269,7 @@ def sweeping(window: Window) -> Loops:
         "desk": partial(_keep_times, window),
         "lots": partial(_lots, window),
         "replanning": partial(_replan, window),
+        "missing": partial(_look_further, window),
         "reservations": partial(_expire, window),
         "shortfalls": partial(_propose, window),
         "pace": partial(_measure_pace, window),
@@ -425,6 +428,13 @@ def _replan(window: Window) -> float:
         window.tally.count("routing", "plans that had changed meanwhile", found.outdated)
         wait = period
     return min(wait, PROBLEM_PAUSE_SECONDS)
+
+
+def _look_further(window: Window) -> float:
+    """What orders lack is asked of who declined it, and looked for where it was last."""
+    window.tally.count("desk", "orders served by who had declined before", ask_again(window.hub))
+    window.tally.count("desk", "counts of what orders lack", search(window.hub))
+    return LOOK_FURTHER_PERIOD_SECONDS
 
 
 def _lots(window: Window) -> float:

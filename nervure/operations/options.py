@@ -107,7 +107,8 @@ class _Look:
         is_pickup = short.goal.method is DeliveryMethod.PICKUP
         near = self.candidates[0].location_id if is_pickup and self.candidates else None
         parts = self.parts
-        there, declined = self.there(parts), self.orders.declined(short.order_id)
+        there, standing = self.there(parts), self.orders.standings(short.order_id)
+        declined = {place for place, one in standing.items() if one.out or one.barred.keys() & parts.keys()}
         for one in self.routing.pickup_places(short.goal, near):
             if one.location_id in declined or available_at(parts, one.location_id, there) < short.units:
                 continue

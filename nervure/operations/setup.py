@@ -11,12 +11,13 @@ from connectors.registry import suppliers as known_suppliers
 from connectors.transport import Send, httpx_sender
 from nervure.clock import Clock
 from nervure.inventory.counts import CountLimits
-from nervure.operations.hub import Account, Hub, SupplierAccount
+from nervure.operations.hub import Account, Hub, Search, SupplierAccount
 from nervure.operations.import_items import ItemLoader
 from nervure.operations.import_stock import StockLoader
 from nervure.operations.imports import take_whole
 from nervure.operations.restores import notice
 from nervure.orders.costs import micros
+from nervure.orders.declines import AskAgain
 from nervure.orders.options import ShortfallPolicy
 from nervure.orders.rules import Routing
 from nervure.publication.earned import Earning
@@ -78,6 +79,9 @@ def open_hub(settings: Settings, clock: Clock) -> Iterator[Hub]:
                 share=settings.hub.count_limit_share,
                 value=settings.hub.count_limit_value,
             ),
+            search=None
+            if settings.hub.search_days is None
+            else Search(settings.hub.search_days, settings.hub.search_places),
         )
         database.run(lambda connection: write_master_data(connection, settings, clock.now()))
         notice(hub)
@@ -135,7 +139,8 @@ def write_master_data(connection: Connection, settings: Settings, now: datetime)
     """
     write_locations(connection, settings, now)
     own = {section.code: section.routing for section in settings.locations if section.routing}
-    RoutingStore(connection, now).put(Routing(settings.routing, own, settings.desk.offer_to))
+    again = AskAgain(timedelta(seconds=settings.desk.ask_again_after_seconds), settings.desk.ask_again_times)
+    RoutingStore(connection, now).put(Routing(settings.routing, own, settings.desk.offer_to, again))
     catalogue = CatalogueStore(connection, now)
     locations = ImportStore(connection, now).locations()
     if settings.hub.items is not None:

@@ -31,7 +31,8 @@ MAX_BILLED = 50
 class Candidate:
     """A location that may serve the order. `distance_km` None: it, or the destination, lies nobody knows where.
 
-    `must_accept`: a store that has a time within which it accepts what it is offered.
+    `must_accept`: a store that has a time within which it accepts what it is offered. `if_needed`: one that is out, and
+    serves on these terms what nobody else has.
     """
 
     location_id: int
@@ -41,6 +42,7 @@ class Candidate:
     distance_km: float | None
     terms: Terms = PLAIN_TERMS
     must_accept: bool = False
+    if_needed: Terms | None = None
 
     def parcel_costs(self, costs: Costs) -> dict[str, int]:
         """What a parcel from here costs whatever is in it, in micros, by its reason; without the price by weight."""

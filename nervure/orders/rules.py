@@ -7,6 +7,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from nervure.orders.costs import AS_EVER, PLAIN_TERMS, Costs, Limits, Terms, micros
+from nervure.orders.declines import SOON, AskAgain
 from nervure.orders.parcels import FREE, Grid
 from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod
@@ -22,12 +23,14 @@ EVERYWHERE = LocationRouting()
 class Routing:
     """All that the merchant says. `settings` None: nothing of costs. `locations` by code.
 
-    `offer_to`: so many stores, the one that holds the units being one, are asked at once who does it.
+    `offer_to`: so many stores, the one that holds the units being one, are asked at once who does it. `ask_again`: when
+    who declined is asked again.
     """
 
     settings: RoutingSettings | None = None
     locations: Mapping[str, LocationRouting] = field(default_factory=dict)
     offer_to: int = 1
+    ask_again: AskAgain = SOON
     _grids: dict[int, Grid] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def grid(self, zone: Zone) -> Grid:

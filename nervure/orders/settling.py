@@ -1,13 +1,15 @@
 """Bringing order lines to where they must stand: covered by fulfillment orders, or openly short."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from nervure.inventory.availability import Parts
 from nervure.inventory.claims import claim, sum_demand
 from nervure.inventory.policies import backordered
 from nervure.inventory.stock import Against, ClaimKind, Entry, HeldClaim, Place, Take
-from nervure.orders.routing import Pick, Wanted, route
+from nervure.orders.declines import ASKED_AGAIN, ELSEWHERE
+from nervure.orders.routing import Candidate, Pick, Plan, Wanted, route
 from nervure.orders.rules import Goods
 from nervure.orders.work import Desk, FulfillmentLineState, LineState
 from schemas.fulfillment import AT_LOCATION, MAY_MOVE, FulfillmentState, StepKind
@@ -33,14 +35,22 @@ def cover(
     wanted, goods = what_lacks(desk, lines, parts_of)
     if wanted:
         candidates = [c for c in desk.orders.candidates(order_id, goods) if c.location_id not in avoid]
-        fit = [c for c in candidates if c.terms.dropped is None]
+        fit = [c for c in candidates if c.terms.dropped is None or c.if_needed is not None]
         places = {Place(part, c.location_id) for line in wanted for part in line.parts for c in fit}
         claimable: dict[Place, int] = defaultdict(int)
         for level in desk.stock.lock_sellable(places):
             claimable[level.place] += level.claimable
         prices = desk.orders.prices({place.item_id for place in places})
         costs = desk.orders.costs()
-        plan = route(wanted, candidates, claimable, may_split=may_split, costs=costs, prices=prices)
+
+        def plan_with(few: Sequence[Candidate]) -> Plan:
+            return route(wanted, few, claimable, may_split=may_split, costs=costs, prices=prices)
+
+        plan = plan_with(candidates)
+        lacking = {part for line in wanted if line.line_id in plan.missing for part in line.parts}
+        if lacking and any(c.if_needed is not None for c in candidates):
+            others = {part for line in wanted for part in line.parts} - lacking
+            plan = _ask_again(plan, candidates, others, plan_with)
         carry_out(order_id, desk, plan.picks, {line.line_id: line for line in wanted})
         desk.orders.explain(order_id, plan.reasons, plan.bill)
         missing: Mapping[int, int] = plan.missing
@@ -63,6 +73,29 @@ def what_lacks(
         for line in short
     ]
     return wanted, {part: known[part] for part in parts}
+
+
+def _ask_again(
+    plan: Plan,
+    candidates: Sequence[Candidate],
+    others: Collection[int],
+    plan_with: Callable[[Sequence[Candidate]], Plan],
+) -> Plan:
+    """The plan with those too who declined before, if they have what it lacks. `others`: items that it has."""
+    rest = dict.fromkeys(others, ELSEWHERE)
+    wider = plan_with([_if_needed(c, rest) for c in candidates])
+    if sum(wider.missing.values()) >= sum(plan.missing.values()):
+        return plan
+    used = {pick.location_id for pick in wider.picks}
+    asked = {c.code for c in candidates if c.if_needed is not None and c.location_id in used}
+    reasons = {code: f"{why}{ASKED_AGAIN}" if code in asked else why for code, why in wider.reasons.items()}
+    return replace(wider, reasons=reasons)
+
+
+def _if_needed(one: Candidate, rest: Mapping[int, str]) -> Candidate:
+    if one.if_needed is None:
+        return one
+    return replace(one, terms=replace(one.if_needed, barred={**rest, **one.if_needed.barred}))
 
 
 def carry_out(order_id: int, desk: Desk, chosen: Sequence[Pick], wanted: Mapping[int, Wanted]) -> dict[int, list[int]]:

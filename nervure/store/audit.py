@@ -3,15 +3,16 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
+from nervure.orders.declines import DECLINES
 from nervure.store.audit_claims import ClaimAuditStore
 from nervure.store.audit_related import RelatedAuditStore
 from nervure.store.catalogue import ITEM
 from nervure.store.orders import (
     CHANNEL,
-    DECLINES,
     FULFILLMENT,
     FULFILLMENT_EVENT,
     FULFILLMENT_LINE,
@@ -23,6 +24,7 @@ from nervure.store.orders import (
     POINT,
     SHORTFALL,
     TASK,
+    OrderStore,
 )
 from nervure.store.publications import PUBLICATION
 from nervure.store.purchases import receipts
@@ -230,19 +232,27 @@ class AuditStore(ClaimAuditStore, RelatedAuditStore):
         for row in self._connection.execute(query):
             yield ServedAudit(*row)
 
-    def declines(self) -> Iterator[tuple[str, str, str]]:
-        """(channel, order, location) where a location will not serve an order any more."""
+    def declines(self, now: datetime) -> Iterator[tuple[str, str, str, str]]:
+        """(channel, order, location, sku) where a location does not serve that of an order; sku empty: nothing of it.
+
+        `now`: who may be asked again by then declines no more.
+        """
         query = (
-            sa.select(CHANNEL.c.name, ORDER.c.external_id, LOCATION.c.code)
-            .join(FULFILLMENT, FULFILLMENT.c.id == FULFILLMENT_EVENT.c.fulfillment_order_id)
-            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
-            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
+            sa.select(ORDER.c.id, CHANNEL.c.name, ORDER.c.external_id)
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(FULFILLMENT_EVENT.c.kind.in_(DECLINES))
+            .join(FULFILLMENT, FULFILLMENT.c.order_id == ORDER.c.id)
+            .join(FULFILLMENT_EVENT, FULFILLMENT_EVENT.c.fulfillment_order_id == FULFILLMENT.c.id)
+            .where(FULFILLMENT_EVENT.c.kind.in_(sorted(DECLINES)))
             .distinct()
         )
-        for row in self._connection.execute(query):
-            yield row.name, row.external_id, row.code
+        places = {row.id: row.code for row in self._connection.execute(sa.select(LOCATION.c.id, LOCATION.c.code))}
+        skus = {row.id: row.sku for row in self._connection.execute(sa.select(ITEM.c.id, ITEM.c.sku))}
+        orders = OrderStore(self._connection, now)
+        for row in self._connection.execute(query).all():
+            for location, standing in sorted(orders.standings(row.id).items()):
+                is_out = standing.out is not None and not standing.again
+                for sku in [""] if is_out else [skus[item] for item in standing.barred]:
+                    yield row.name, row.external_id, places[location], sku
 
     def publications(self) -> Iterator[PublicationAudit]:
         """Every publication."""

@@ -12,8 +12,12 @@ from sqlalchemy.engine import Connection
 from nervure.store import tables
 from nervure.store.catalogue import ITEM
 from nervure.store.offers import OFFER
-from nervure.store.orders import LOCATION
-from nervure.store.statements import LEVEL, chunks, insert_new
+from nervure.store.orders import CHANNEL, LOCATION, ORDER, POINT, POINT_LOCATION, SHORTFALL
+from nervure.store.orders import LINE as ORDER_LINE
+from nervure.store.shortfalls import UNPLANNED
+from nervure.store.statements import KIT, LEVEL, MOVEMENT, OBSERVATION, chunks, insert_new
+from schemas.locations import LocationKind
+from schemas.orders import DeliveryMethod, OrderState
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition
 
 COUNT = tables.of(tables.CycleCountRow)
@@ -50,6 +54,16 @@ class Line:
     reason: AdjustmentReason | None
     difference: int | None
     confirmed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """An item that an order line lacks, and a place that has none of it free. `last_moved`: when it came or left."""
+
+    line_id: int
+    item_id: int
+    location_id: int
+    last_moved: datetime
 
 
 class CycleCountStore:
@@ -148,6 +162,64 @@ class CycleCountStore:
             for item, owner, lot in self._connection.execute(some):
                 found.setdefault(item, []).append((owner, lot))
         return found
+
+    def sought(self, not_since: datetime, limit: int = 10_000) -> list[Sought]:
+        """What open orders lack, with the places of ours that had it once and have nothing of it free, line by line.
+
+        Without places that counted it after `not_since` or are to count it, and lines that it was searched for.
+        """
+        item = sa.func.coalesce(KIT.c.part_id, ORDER_LINE.c.item_id)
+        is_pickup = ORDER.c.delivery_method == DeliveryMethod.PICKUP.value
+        was_sought = sa.select(COUNT.c.id).where(
+            COUNT.c.name == sa.literal("missing-") + sa.cast(ORDER_LINE.c.id, sa.Text) + sa.literal("-1")
+        )
+        was_counted = sa.select(OBSERVATION.c.id).where(
+            OBSERVATION.c.item_id == LEVEL.c.item_id,
+            OBSERVATION.c.location_id == LEVEL.c.location_id,
+            OBSERVATION.c.observed_at > not_since,
+            OBSERVATION.c.is_booked.is_(True),
+        )
+        is_to_count = (
+            sa.select(LINE.c.id)
+            .join(COUNT, COUNT.c.id == LINE.c.cycle_count_id)
+            .where(COUNT.c.state == "open", COUNT.c.location_id == LEVEL.c.location_id)
+            .where(LINE.c.item_id == LEVEL.c.item_id, LINE.c.booked_at.is_(None))
+        )
+        last = sa.and_(MOVEMENT.c.stock_level_id == LEVEL.c.id, MOVEMENT.c.sequence == LEVEL.c.sequence)
+        query = (
+            sa.select(ORDER_LINE.c.id, LEVEL.c.item_id, LEVEL.c.location_id, sa.func.max(MOVEMENT.c.occurred_at))
+            .select_from(SHORTFALL)
+            .join(ORDER_LINE, ORDER_LINE.c.id == SHORTFALL.c.order_line_id)
+            .join(ORDER, ORDER.c.id == ORDER_LINE.c.order_id)
+            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+            .join(KIT, KIT.c.kit_id == ORDER_LINE.c.item_id, isouter=True)
+            .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
+            .join(POINT_LOCATION, POINT_LOCATION.c.stock_point_id == POINT.c.id)
+            .join(LOCATION, LOCATION.c.id == POINT_LOCATION.c.location_id)
+            .join(LEVEL, sa.and_(LEVEL.c.location_id == LOCATION.c.id, LEVEL.c.item_id == item))
+            .join(MOVEMENT, last)
+            .where(
+                UNPLANNED > 0,
+                ORDER.c.state == OrderState.OPEN.value,
+                CHANNEL.c.is_gated.is_(False),
+                CHANNEL.c.is_shadow.is_(False),
+                LOCATION.c.master.is_(None),
+                LOCATION.c.kind.in_([LocationKind.STORE.value, LocationKind.WAREHOUSE.value]),
+                sa.or_(
+                    sa.and_(~is_pickup, LOCATION.c.can_ship.is_(True)),
+                    sa.and_(is_pickup, LOCATION.c.can_pickup.is_(True), POINT.c.external_id == ORDER.c.stock_point),
+                ),
+                LEVEL.c.condition == Condition.SELLABLE.value,
+                LEVEL.c.on_hand <= LEVEL.c.reserved + LEVEL.c.allocated,
+                ~was_sought.exists(),
+                ~was_counted.exists(),
+                ~is_to_count.exists(),
+            )
+            .group_by(ORDER_LINE.c.id, LEVEL.c.item_id, LEVEL.c.location_id)
+            .order_by(ORDER_LINE.c.id, LEVEL.c.location_id, LEVEL.c.item_id)
+            .limit(limit)
+        )
+        return [Sought(*row) for row in self._connection.execute(query)]
 
     def unit_costs(self, item_ids: Sequence[int]) -> dict[int, Decimal]:
         """The highest price at which a supplier offers each item; items that nobody offers are left out."""

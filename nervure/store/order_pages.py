@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from nervure.orders.declines import ASKED_AGAIN
 from nervure.store.catalogue import ITEM
 from nervure.store.orders import (
     CHANNEL,
@@ -89,6 +90,12 @@ class OrderPage:
     reasons: Mapping[str, str]
     bill: Mapping[str, Any]
     money_only: Sequence[Mapping[str, Any]]
+
+    @property
+    def beside_the_bill(self) -> dict[str, str]:
+        """The reasons that the bill does not say: of who is not on it, or had declined and was asked again."""
+        billed = self.bill.get("locations", {})
+        return {place: why for place, why in self.reasons.items() if place not in billed or why.endswith(ASKED_AGAIN)}
 
     @property
     def served(self) -> list[tuple[str, str, str, int]]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.policies import Allowance
 from nervure.inventory.stock import Place
 from nervure.orders.costs import Costs
+from nervure.orders.declines import Standing, standings
 from nervure.orders.routing import Candidate
 from nervure.orders.rules import Goal, Goods
 from nervure.orders.work import (
@@ -26,8 +28,9 @@ from nervure.orders.work import (
 )
 from nervure.store import tables
 from nervure.store.backorders import BackorderStore
+from nervure.store.declines import MAY_PASS_BY, DeclineStore
 from nervure.store.routing import Question, RoutingStore
-from nervure.store.statements import CHANGE, KIT, chunks, insert_new
+from nervure.store.statements import CHANGE, KIT, LEVEL, chunks, insert_new
 from schemas.fulfillment import AT_LOCATION, FulfillmentState, StepKind
 from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod, Order, OrderLine, OrderState, Return, ReturnLine
@@ -67,8 +70,8 @@ IS_NAMED = (
 
 _LEFT = (FulfillmentState.SHIPPED.value, FulfillmentState.HANDED_OVER.value)
 _STILL_HERE = (*sorted(AT_LOCATION), FulfillmentState.SENT_TO_SUPPLIER.value)
-DECLINES = (StepKind.REJECTED.value, StepKind.TIMED_OUT.value, StepKind.UNCLAIMED.value)
-"""After one of these steps the location is not asked again for the order."""
+LOOKED_AT_FOR = timedelta(days=1)
+"""So long it is looked for what can be asked of who declined; later they are asked when units come in or are lost."""
 
 _OVER = (OrderState.COMPLETED.value, OrderState.CANCELED.value)
 
@@ -290,8 +293,8 @@ class OrderStore:
         goal = Goal(method, order.country, order.postal_code, order.placed_at, order.name, goods)
         question = Question(order.channel_id, goal, order.stock_point, order_id if anew else None)
         few = self._routing.candidates(question, with_suppliers=not order.is_gated)
-        declined = self.declined(order_id)
-        return [one for one in few if one.location_id not in declined]
+        standing = self.standings(order_id)
+        return [_as_it_stands(one, standing.get(one.location_id)) for one in few]
 
     def costs(self) -> Costs:
         return self._routing.costs()
@@ -302,15 +305,37 @@ class OrderStore:
     def prices(self, item_ids: Collection[int]) -> dict[Place, int]:
         return self._routing.prices(item_ids)
 
-    def declined(self, order_id: int) -> set[int]:
-        """Locations that would not do a part of this order, or where nobody came for it: they are not asked again."""
-        where = sa.func.coalesce(FULFILLMENT_EVENT.c.location_id, FULFILLMENT.c.location_id)
-        query = (
-            sa.select(where)
-            .join(FULFILLMENT_EVENT, FULFILLMENT_EVENT.c.fulfillment_order_id == FULFILLMENT.c.id)
-            .where(FULFILLMENT.c.order_id == order_id, FULFILLMENT_EVENT.c.kind.in_(DECLINES))
+    def standings(self, order_id: int) -> dict[int, Standing]:
+        """Where the locations stand that would not do a part of this order."""
+        declines = DeclineStore(self._connection).of_order(order_id)
+        return standings(declines, self._routing.routing().ask_again, self._now) if declines else {}
+
+    def to_ask_again(self) -> list[int]:
+        """Orders that lack something which lies free where it was declined, by who may be asked again since a while."""
+        until = self._now - self._routing.routing().ask_again.after
+        since = until - LOOKED_AT_FOR
+        parts = sa.select(KIT.c.part_id).where(KIT.c.kit_id == LINE.c.item_id).correlate(LINE)
+        free = sa.select(LEVEL.c.id).where(
+            LEVEL.c.location_id == sa.func.coalesce(FULFILLMENT_EVENT.c.location_id, FULFILLMENT.c.location_id),
+            sa.or_(LEVEL.c.item_id == LINE.c.item_id, LEVEL.c.item_id.in_(parts)),
+            LEVEL.c.condition == Condition.SELLABLE.value,
+            LEVEL.c.on_hand > LEVEL.c.reserved + LEVEL.c.allocated,
         )
-        return set(self._connection.execute(query).scalars())
+        query = (
+            sa.select(FULFILLMENT.c.order_id)
+            .join(FULFILLMENT_EVENT, FULFILLMENT_EVENT.c.fulfillment_order_id == FULFILLMENT.c.id)
+            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
+            .join(LINE, LINE.c.order_id == ORDER.c.id)
+            .join(SHORTFALL, SHORTFALL.c.order_line_id == LINE.c.id)
+            .where(
+                SHORTFALL.c.units > 0,
+                ORDER.c.state.not_in(_OVER),
+                FULFILLMENT_EVENT.c.recorded_at.between(since, until),
+                MAY_PASS_BY,
+                free.correlate(FULFILLMENT, FULFILLMENT_EVENT, LINE).exists(),
+            )
+        )
+        return sorted(set(self._connection.execute(query).scalars()))
 
     def location_of(self, channel: str, stock_point: str | None) -> int:
         query = (
@@ -723,3 +748,15 @@ def _header(order: Order) -> dict[str, object]:
         "country": address.country if address else None,
         "postal_code": address.postal_code if address else None,
     }
+
+
+def _as_it_stands(one: Candidate, standing: Standing | None) -> Candidate:
+    """A candidate as far as it has not declined: out, out but for what nobody else has, or without some goods."""
+    if standing is None:
+        return one
+    terms = replace(one.terms, barred={**one.terms.barred, **standing.barred})
+    if standing.out is None or terms.dropped is not None:
+        return replace(one, terms=terms)
+    # A supplier that did not answer may send what it was asked for all the same.
+    again = standing.again and not one.is_supplier
+    return replace(one, terms=replace(terms, dropped=standing.out), if_needed=terms if again else None)

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection, Row
 
 from nervure.inventory.stock import Place
 from nervure.orders.costs import Costs
+from nervure.orders.declines import SOON, AskAgain
 from nervure.orders.geography import distance_km, locate
 from nervure.orders.routing import Candidate
 from nervure.orders.rules import Goal, Goods, Routing, Site, Way, terms, way
@@ -86,6 +87,7 @@ class RoutingStore:
             "settings": routing.settings.model_dump(mode="json") if routing.settings else None,
             "locations": {code: one.model_dump(mode="json") for code, one in sorted(routing.locations.items())},
             "offer_to": routing.offer_to,
+            "ask_again": [routing.ask_again.after.total_seconds(), routing.ask_again.times],
         }
         made = {"sqlite": sqlite, "postgresql": postgresql}[self._connection.dialect.name].insert(SETTING)
         self._connection.execute(
@@ -329,7 +331,12 @@ def _read(body: str) -> Routing:
         RoutingSettings.model_validate_json(json.dumps(read["settings"])) if read.get("settings") else None,
         {code: LocationRouting.model_validate_json(json.dumps(one)) for code, one in read.get("locations", {}).items()},
         read.get("offer_to", 1),
+        _ask_again(read["ask_again"]) if "ask_again" in read else SOON,
     )
+
+
+def _ask_again(said: tuple[float, int]) -> AskAgain:
+    return AskAgain(timedelta(seconds=said[0]), said[1])
 
 
 def _place(row: Row[*tuple[Any, ...]]) -> Coordinates | None:

@@ -48,3 +48,12 @@ def test_a_scaled_clock_runs_as_much_faster(monkeypatch: pytest.MonkeyPatch) -> 
     assert (clock.now(), clock.scale) == (START + timedelta(minutes=2), 1.0)
     machine[0] += 5
     assert clock.now() == START + timedelta(minutes=2, seconds=5)
+
+
+def test_a_scaled_clock_loses_no_time_while_its_speed_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another thread was told in that time would come again."""
+    readings = iter([100.0, 101.0, 103.0, 104.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(readings))
+    clock = ScaledClock(START, 2000.0)
+    clock.run_at(300.0)
+    assert clock.now() == START + timedelta(seconds=2000 + 2 * 300)

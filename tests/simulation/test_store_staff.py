@@ -57,7 +57,7 @@ class Shop:
 
     def declined(self) -> list[str]:
         with self.hub.database.read() as connection:
-            return sorted(place for _, _, place in AuditStore(connection).declines())
+            return sorted(place for _, _, place, _ in AuditStore(connection).declines(self.clock.now()))
 
     def tasks(self) -> set[str]:
         with self.hub.database.read() as connection:
@@ -131,7 +131,7 @@ def test_a_count_finds_what_no_record_knew(shop: Shop) -> None:
     assert shop.shelves.differences(shop.on_hand()) == []
 
 
-def test_who_has_no_time_is_not_asked_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_no_time_is_not_asked_again_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_staff, "NO_TIME_SHARE", 1.0)
     shop.buy(2)
     shop.staff.round(in_a_hurry=False)
@@ -140,7 +140,7 @@ def test_who_has_no_time_is_not_asked_again(shop: Shop, monkeypatch: pytest.Monk
     assert shop.declined() == [LILLE, PARIS]
 
 
-def test_who_forgets_an_order_is_not_asked_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_forgets_an_order_is_not_asked_again_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_staff, "NO_TIME_SHARE", 0.0)
     monkeypatch.setattr(store_staff, "FORGOTTEN_SHARE", 1.0)
     shop.buy(2)

@@ -97,6 +97,20 @@ def test_sales_before_the_moment_are_compensated_and_sales_after_it_are_not(both
         must_hold(world)
 
 
+@pytest.mark.requirement("R03")
+def test_a_ticket_of_two_items_that_were_both_counted_is_taken_back_of_each_by_its_own_units(both: Database) -> None:
+    hub = counting(both)
+    open_count(hub, "C-1", "lyon", ["BOLT", "NUT"])
+    enter(hub, "C-1", Entered("BOLT", 1, at(30), by="Ana"))
+    enter(hub, "C-1", Entered("NUT", 4, at(31), by="Ana"))
+    confirm(hub, "C-1", "Ana")
+    ticket = a_till_sale("before", {"BOLT": 1, "NUT": 3}, "counter", channel="till", minute=20)
+    hear(hub, "till", order_of(ticket.model_copy(update={"placed_at": at(20)})))
+    with looking(hub) as world:
+        assert (world.on_hand("BOLT", "lyon"), world.on_hand("NUT", "lyon")) == (1, 4), "as they were counted"
+        must_hold(world)
+
+
 def test_a_sale_heard_between_entering_and_confirming_is_part_of_what_was_expected(filled: Database) -> None:
     hub = counting(filled)
     open_count(hub, "C-1", "lyon", ["BOLT"])

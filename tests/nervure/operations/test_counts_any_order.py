@@ -27,10 +27,11 @@ NOW = at(120)
 
 @dataclass(frozen=True)
 class Ticket:
-    """One till sale: `units` at `minute`."""
+    """One till sale: `units` of BOLT at `minute`, and `nuts`."""
 
     minute: float
     units: int = 1
+    nuts: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,15 @@ class Said:
 
 
 def ticket(one: Ticket, number: int) -> Fact:
-    sale = a_till_sale(f"t{number}", {"BOLT": one.units}, "counter", channel="till", minute=one.minute)
+    lines = {"BOLT": one.units} | ({"NUT": one.nuts} if one.nuts else {})
+    sale = a_till_sale(f"t{number}", lines, "counter", channel="till", minute=one.minute)
     return sale.model_copy(update={"placed_at": at(one.minute)})
 
 
-def stated(one: Said, *, counted: bool) -> Fact:
+def stated(one: Said, *, counted: bool, sku: str = "BOLT") -> Fact:
     return StockObservation(
         channel="till",
-        listing_external_id="L-BOLT",
+        listing_external_id=f"L-{sku}",
         stock_point="counter",
         units=one.units,
         observed_at=at(one.minute),
@@ -84,8 +86,8 @@ class Store:
         for fact in facts:
             apply(self.hub, self.world.connection, [fact])
 
-    def on_hand(self) -> int:
-        return self.world.on_hand("BOLT", "lyon")
+    def on_hand(self, sku: str = "BOLT") -> int:
+        return self.world.on_hand(sku, "lyon")
 
 
 @contextmanager
@@ -287,6 +289,29 @@ def test_many_counts_and_tickets_heard_twice_in_any_order_end_where_the_model_do
         assert store.world.on_hand_at("BOLT", "lyon", 20) == counted_end(
             [one for one in counts if one.minute <= 20], [one for one in tickets if one.minute <= 20]
         ), "the ledger is right at every moment"
+
+
+@settings(max_examples=25)
+@given(
+    bolts=st.lists(
+        st.builds(Said, MINUTES, st.integers(0, 30)), min_size=1, max_size=3, unique_by=lambda one: one.minute
+    ),
+    nuts=st.lists(
+        st.builds(Said, MINUTES, st.integers(0, 30)), min_size=1, max_size=3, unique_by=lambda one: one.minute
+    ),
+    tickets=st.lists(st.builds(Ticket, MINUTES, st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=5),
+    order=st.randoms(use_true_random=False),
+)
+def test_tickets_of_two_items_and_counts_of_both_in_any_order_end_where_each_item_does_alone(
+    shared_sqlite: Database, bolts: list[Said], nuts: list[Said], tickets: list[Ticket], order: Random
+) -> None:
+    facts = all_of(bolts, tickets, counted=True) + [stated(one, counted=True, sku="NUT") for one in nuts]
+    order.shuffle(facts)
+    with a_store(shared_sqlite, None) as store:
+        store.world.move("NUT", "lyon", START_UNITS, minute=-60)
+        store.hear(facts)
+        assert store.on_hand() == counted_end(bolts, tickets)
+        assert store.on_hand("NUT") == counted_end(nuts, [Ticket(one.minute, one.nuts) for one in tickets])
 
 
 @settings(max_examples=25)
