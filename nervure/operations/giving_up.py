@@ -102,6 +102,10 @@ def keep_times(hub: Hub) -> tuple[int, int, int]:
     """Offers what may be done now, serves from elsewhere what was not accepted in time, and gives back to sale what
     nobody fetched; answers how many of each.
     """
+    with hub.database.read() as connection:
+        # Most looks find nothing: they must not queue up with those that write.
+        if not HandlingStore(connection, hub.clock.now()).has_times():
+            return 0, 0, 0
     offered = hub.database.run(lambda connection: HandlingStore(connection, hub.clock.now()).offer())
     with hub.database.read() as connection:
         store = HandlingStore(connection, hub.clock.now())

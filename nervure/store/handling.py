@@ -27,6 +27,34 @@ from schemas.orders import DeliveryMethod
 PICK = tables.of(tables.FulfillmentPickRow)
 SERIAL_CLAIM = tables.of(tables.SerialClaimRow)
 
+_TO_OFFER = (
+    sa.select(FULFILLMENT.c.id, LOCATION.c.accept_seconds)
+    .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+    .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
+    .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+    .where(
+        FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
+        FULFILLMENT.c.accept_by.is_(None),
+        LOCATION.c.accept_seconds.is_not(None),
+        LOCATION.c.kind != LocationKind.SUPPLIER.value,
+        ORDER.c.state.in_(RELEASED_STATES),
+        CHANNEL.c.is_gated.is_(False),
+    )
+)
+
+
+def _has_times() -> sa.Select[*tuple[int]]:
+    now = sa.bindparam("now", type_=FULFILLMENT.c.accept_by.type)
+    times = (
+        (FulfillmentState.ALLOCATED, FULFILLMENT.c.accept_by),
+        (FulfillmentState.READY_FOR_PICKUP, FULFILLMENT.c.pickup_until),
+    )
+    late = (sa.select(FULFILLMENT.c.id).where(FULFILLMENT.c.state == state.value, at <= now) for state, at in times)
+    return sa.select(sa.literal(1)).where(sa.or_(_TO_OFFER.exists(), *(query.exists() for query in late)))
+
+
+_HAS_TIMES = _has_times()
+
 
 @dataclass(frozen=True, slots=True)
 class Handled:
@@ -204,24 +232,14 @@ class HandlingStore:
 
     # -- times -------------------------------------------------------------------------------------------------
 
+    def has_times(self) -> bool:
+        """Whether something is to be offered, or was not accepted or fetched in time. It takes no lock."""
+        return self._connection.execute(_HAS_TIMES, {"now": self._now}).first() is not None
+
     def offer(self) -> int:
         """Starts the time within which locations must accept what they may do now; answers how many were offered."""
-        query = (
-            sa.select(FULFILLMENT.c.id, LOCATION.c.accept_seconds)
-            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
-            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
-            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(
-                FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
-                FULFILLMENT.c.accept_by.is_(None),
-                LOCATION.c.accept_seconds.is_not(None),
-                LOCATION.c.kind != LocationKind.SUPPLIER.value,
-                ORDER.c.state.in_(RELEASED_STATES),
-                CHANNEL.c.is_gated.is_(False),
-            )
-            .order_by(FULFILLMENT.c.id)
-        )
-        return sum(self._offer_one(number, seconds) for number, seconds in self._connection.execute(query).all())
+        found = self._connection.execute(_TO_OFFER.order_by(FULFILLMENT.c.id)).all()
+        return sum(self._offer_one(number, seconds) for number, seconds in found)
 
     def _offer_one(self, number: int, seconds: float) -> int:
         until = self._now + timedelta(seconds=seconds)
