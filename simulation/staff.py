@@ -160,7 +160,7 @@ class Staff:
 
         booked = self._hub.call(work)
         if booked is not None and self._chance.random() < TWICE:
-            self._hub.call(work)
+            self._agenda.after(self._chance.uniform(5, 120), partial(self._hub.call, work))
         if booked is None:
             self._agenda.after(AGAIN_SECONDS, partial(self._unpack, number, sku, place, units))
             return

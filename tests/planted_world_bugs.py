@@ -180,6 +180,13 @@ BUGS = (
         "",
         "R11",
     ),
+    WorldBug(
+        "a delivery that is booked again is there twice",
+        "nervure/inventory/purchases.py",
+        'cause_key("hub", receipt.document, receipt.sku, receipt.location, *stock_key, *owner)',
+        'cause_key("hub", receipt.document, receipt.sku, str(received_at), *stock_key, *owner)',
+        "R22",
+    ),
 )
 
 
