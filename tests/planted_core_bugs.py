@@ -1268,8 +1268,8 @@ BUGS = (
     Bug(
         "offers: a store is asked that lacks a part",
         "nervure/orders/offering.py",
-        "if all(there[",
-        "if any(there[",
+        "if all(shelf.get(",
+        "if any(shelf.get(",
         "tests/nervure/orders/test_offering.py",
     ),
     Bug(
@@ -1280,10 +1280,10 @@ BUGS = (
         OFFERS,
     ),
     Bug(
-        "offers: to be slower counts as not having found",
-        "nervure/store/routing.py",
-        "(~sa.select(OFFER.c.id).where(*was_faster).exists(), ",
-        "(FULFILLMENT.c.id > 0, ",
+        "offers: what another store does not find counts where the units are held",
+        "nervure/store/places.py",
+        "            FULFILLMENT_EVENT.c.location_id.is_(None),\n",
+        "",
         OFFERS,
     ),
     Bug(
@@ -1389,8 +1389,8 @@ BUGS = (
     ),
     Bug(
         "what a location cannot take is taken there all the same",
-        "nervure/orders/routing.py",
-        " if part not in terms.barred}",
+        "nervure/orders/costs.py",
+        " if part not in self.barred}",
         "}",
         PLACES,
     ),
@@ -1474,8 +1474,8 @@ BUGS = (
     Bug(
         "a cart is held at nobody's costs",
         "nervure/orders/reservations.py",
-        "chosen = route(pooled, cart.pool, left, costs=cart.costs)",
-        "chosen = route(pooled, cart.pool, left)",
+        "chosen = route(pooled, cart.pool, left, costs=cart.costs, prices=cart.prices)",
+        "chosen = route(pooled, cart.pool, left, prices=cart.prices)",
         CARTS,
     ),
     Bug(

@@ -132,12 +132,16 @@ def keep_times(hub: Hub) -> tuple[int, int, int]:
     Offers come last: what was given to another location a moment ago is offered there at once.
     """
     with hub.database.read() as connection:
-        are_open = OfferingStore(connection, hub.clock.now()).are_open()
+        # Most looks find nothing: they must not queue up with those that write.
+        store = OfferingStore(connection, hub.clock.now())
+        are_open = store.are_open()
+        if not are_open and not store.has_times():
+            return 0, 0, 0
     if are_open:
         hub.database.run(lambda connection: OfferingStore(connection, hub.clock.now()).expire())
     with hub.database.read() as connection:
-        store = HandlingStore(connection, hub.clock.now())
-        late, unclaimed = store.not_accepted(), store.not_fetched()
+        handling = HandlingStore(connection, hub.clock.now())
+        late, unclaimed = handling.not_accepted(), handling.not_fetched()
     moved = sum(_time_out(hub, number) for number in late)
     back = sum(_give_up_waiting(hub, number) for number in unclaimed)
     if are_open:

@@ -21,6 +21,33 @@ from schemas.locations import LocationKind
 OFFER = tables.of(tables.FulfillmentOfferRow)
 _IS_ALLOCATED = FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value
 _IS_OPEN = OFFER.c.state == OfferState.OPEN.value
+_TO_OFFER = (
+    sa.select(FULFILLMENT.c.id)
+    .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+    .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
+    .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+    .where(
+        _IS_ALLOCATED,
+        FULFILLMENT.c.accept_by.is_(None),
+        LOCATION.c.accept_seconds.is_not(None),
+        LOCATION.c.kind != LocationKind.SUPPLIER.value,
+        ORDER.c.state.in_(RELEASED_STATES),
+        CHANNEL.c.is_gated.is_(False),
+    )
+)
+
+
+def _has_times() -> sa.Select[*tuple[int]]:
+    now = sa.bindparam("now", type_=FULFILLMENT.c.accept_by.type)
+    times = (
+        (FulfillmentState.ALLOCATED, FULFILLMENT.c.accept_by),
+        (FulfillmentState.READY_FOR_PICKUP, FULFILLMENT.c.pickup_until),
+    )
+    late = (sa.select(FULFILLMENT.c.id).where(FULFILLMENT.c.state == state.value, at <= now) for state, at in times)
+    return sa.select(sa.literal(1)).where(sa.or_(_TO_OFFER.exists(), *(query.exists() for query in late)))
+
+
+_HAS_TIMES = _has_times()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +71,11 @@ class OfferingStore:
 
     def to_offer(self) -> list[int]:
         """What may be done now at a location that must accept it, and was not offered yet."""
-        query = (
-            sa.select(FULFILLMENT.c.id)
-            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
-            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
-            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(
-                _IS_ALLOCATED,
-                FULFILLMENT.c.accept_by.is_(None),
-                LOCATION.c.accept_seconds.is_not(None),
-                LOCATION.c.kind != LocationKind.SUPPLIER.value,
-                ORDER.c.state.in_(RELEASED_STATES),
-                CHANNEL.c.is_gated.is_(False),
-            )
-            .order_by(FULFILLMENT.c.id)
-        )
-        return list(self._connection.execute(query).scalars())
+        return list(self._connection.execute(_TO_OFFER.order_by(FULFILLMENT.c.id)).scalars())
+
+    def has_times(self) -> bool:
+        """Whether something is to be offered, or was not accepted or fetched in time. It takes no lock."""
+        return self._connection.execute(_HAS_TIMES, {"now": self._now}).first() is not None
 
     def begin(self, number: int) -> bool:
         """Starts the time within which the location that holds the units must accept; False: it has started."""

@@ -857,7 +857,10 @@ def test_every_command_has_a_test_here() -> None:
     here = Path(__file__)
     files = [
         here,
-        *(here.with_name(f"test_cli_{name}.py") for name in ("brakes", "claims", "desk", "routing", "shortfalls")),
+        *(
+            here.with_name(f"test_cli_{name}.py")
+            for name in ("brakes", "claims", "desk", "routing", "shortfalls", "suppliers")
+        ),
     ]
     text = "".join(file.read_text("utf-8") for file in files)
 

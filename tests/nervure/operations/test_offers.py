@@ -204,6 +204,12 @@ def test_a_store_that_declines_is_not_asked_again_and_the_others_are_not_concern
     all_holds(hub)
 
 
+def shares_not_found(world: World) -> dict[int, float]:
+    """How much each location did not find, with no prior."""
+    ours = set(world.connection.execute(sa.select(LOCATION.c.id)).scalars())
+    return HistoryOfPlaces(world.connection, world.now).not_found(RoutingSettings(prior_share=0), ours, ours)
+
+
 def test_what_an_asked_store_does_not_find_is_lost_there_and_counted(both: Database) -> None:
     hub = stores_on(both)
     number = offered(hub)
@@ -214,6 +220,7 @@ def test_what_an_asked_store_does_not_find_is_lost_there_and_counted(both: Datab
         [document] = [row.document for row in world.connection.execute(last)]
         assert world.served("1") == {("1-1", "paris", "allocated"): 2}
         assert world.open_tasks() == {"count": 1}
+        assert set(shares_not_found(world).values()) == {0}, "paris, which holds it, was not looked at"
     event = document.rpartition(":")[2]
     sheet, lines = show(hub, f"not-found-{number}-{event}")
     assert (sheet.location, [line.line.sku for line in lines]) == ("nice", ["BOLT"])
@@ -313,9 +320,7 @@ def test_to_be_outrun_is_not_to_have_lost_anything(both: Database) -> None:
     number = offered(hub)
     offers.accept(hub, number, ANA)
     with looking(hub) as world:
-        ours = set(world.connection.execute(sa.select(LOCATION.c.id)).scalars())
-        missed = HistoryOfPlaces(world.connection, world.now).not_found(RoutingSettings(prior_share=0), ours, ours)
-        assert set(missed.values()) == {0}
+        assert set(shares_not_found(world).values()) == {0}
 
 
 def test_the_time_of_each_store_counts_while_it_is_open(both: Database) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from nervure.operations import desk, giving_up, offers
 from nervure.operations.hub import Hub
-from nervure.operations.loops import sweeping
+from nervure.operations.keeping import sweeping
 from nervure.operations.replanning import NoCostsError, replan_open_orders, replan_seconds
 from nervure.operations.shortfalls import choose_for, make_proposals
 from nervure.operations.staff import receive, ship_fulfillment

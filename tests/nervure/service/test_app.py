@@ -278,6 +278,7 @@ STAFF_CALLS = (
     ("POST", "/fulfillment-orders/1/shipped"),
     ("POST", "/movements"),
     ("GET", "/tasks"),
+    ("GET", "/suppliers/scorecard"),
     ("POST", "/counts"),
     ("GET", "/counts/C-1"),
     ("POST", "/counts/C-1/entries"),

@@ -8,6 +8,7 @@ import pytest
 
 from nervure.operations import promises
 from nervure.operations.hub import Hub
+from nervure.orders.routing import Effort
 from nervure.orders.rules import Routing
 from nervure.store.routing import RoutingStore
 from nervure.store.statements import CHANGE, CLAIM, MOVEMENT
@@ -74,7 +75,7 @@ def test_a_promise_whose_search_was_cut_off_says_by_how_much_the_order_may_be_ch
     hub: Hub, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     priced(hub)
-    monkeypatch.setattr(promises, "PROMISE_NODES", 0)
+    monkeypatch.setattr(promises, "OF_A_PROMISE", Effort(nodes=0, explains=False))
     found = asked(client, lines=[{"sku": "BOLT", "units": 6}, {"sku": "NUT", "units": 3}])
     assert (found["cost"], found["is_proved"], found["gap"], found["missing_gap"]) == ("13.70", False, "7.97", 0)
 
