@@ -59,9 +59,12 @@ def _speed(case: str, size: Size, days: int) -> Figure:
         details={
             "days": days,
             "orders_a_day": rounded(sum(one.verdict.orders for one in outcomes) / days),
-            "listings": outcomes[0].listings,
+            "fewest_orders": min(one.verdict.orders for one in outcomes),
+            "listings": min(one.listings for one in outcomes),
             "requests_a_day": rounded(requests / days),
             "ms_a_request": rounded(1000 * seconds / requests),
+            "statements_a_day": rounded(sum(one.counts["statements"] for one in outcomes) / days),
+            "deaths_a_day": rounded(sum(one.counts["deaths"] for one in outcomes) / days),
             "failed": sum(bool(outcome.problems) for outcome in outcomes),
         },
     )

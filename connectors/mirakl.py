@@ -119,7 +119,7 @@ class MiraklConnection:
             rows = next(pages, None)
             if rows is None:
                 return
-            yield Page(tuple(_quantity_document(row, now) for row in rows))
+            yield Page(tuple(_quantity_documents(rows, now)))
 
     def write_levels(self, writes: Sequence[LevelWrite], *, idempotency_key: str) -> list[LevelAnswer]:
         """Uploads one stock file (STO01). Mirakl knows no idempotency key: it only names the file."""
@@ -318,10 +318,26 @@ def _offer_document(row: bytes, now: datetime) -> RawDocument:
     return _polled("offer", str(wire.get("offer_id")), _short_hash(json.dumps(identity).encode()), row, now)
 
 
-def _quantity_document(row: bytes, now: datetime) -> RawDocument:
+def _quantity_documents(rows: Sequence[bytes], now: datetime) -> Iterator[RawDocument]:
+    """The rows of a page as one document: they are read every few minutes. What looks odd stands alone, so that it
+    holds nothing else up.
+    """
+    plain: list[bytes] = []
+    first = ""
+    for row in rows:
+        wire = json.loads(row)
+        if type(wire.get("offer_id")) is int and type(wire.get("quantity")) is int:
+            first = first or str(wire["offer_id"])
+            plain.append(row)
+        else:
+            yield _quantity_document("offer_quantity", str(wire.get("offer_id")), row, now)
+    if plain:
+        yield _quantity_document("offer_quantities", f"from {first}", b'{"offers": [%s]}' % b",".join(plain), now)
+
+
+def _quantity_document(topic: str, document_id: str, body: bytes, now: datetime) -> RawDocument:
     # The same number seen later is a new observation.
-    version = f"{_stamp(now)}:{_short_hash(row)}"
-    return _polled("offer_quantity", str(json.loads(row).get("offer_id")), version, row, now)
+    return _polled(topic, document_id, f"{_stamp(now)}:{_short_hash(body)}", body, now)
 
 
 def _order_document(row: bytes) -> RawDocument:

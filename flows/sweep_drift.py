@@ -3,10 +3,10 @@
 from prefect import State, flow
 
 from flows.recording import run_name, run_window
-from nervure.operations import loops
+from nervure.operations import keeping
 
 
 @flow(name="sweep-drift", flow_run_name=run_name, persist_result=False)
 async def sweep_drift(window_seconds: float = 310.0) -> State[None]:
     """One window; what is read back is compared when the inbox is drained."""
-    return await run_window("sweep drift", window_seconds, loops.sweeping)
+    return await run_window("sweep drift", window_seconds, keeping.sweeping)

@@ -22,6 +22,7 @@ from mappings.mirakl_wire import (
     WireAccount,
     WireLine,
     WireOffer,
+    WireOfferQuantities,
     WireOfferQuantity,
     WireOrder,
     WireRefund,
@@ -84,6 +85,9 @@ def translate(document: RawDocument, translation: Translation) -> Sequence[Fact]
                 return [_listing(read(WireOffer, document), translation.channel)]
             case "offer_quantity":
                 return [_observation(read(WireOfferQuantity, document), document, translation.channel)]
+            case "offer_quantities":
+                offers = read(WireOfferQuantities, document).offers
+                return [_observation(offer, document, translation.channel) for offer in offers]
             case "order":
                 return _order_facts(read(WireOrder, document), translation)
             case "return":

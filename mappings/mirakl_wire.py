@@ -142,6 +142,10 @@ class WireOfferQuantity(Wire):
     quantity: int
 
 
+class WireOfferQuantities(Wire):
+    offers: tuple[WireOfferQuantity, ...]
+
+
 class WireAccount(Wire):
     shop_name: Text = ""
     shop_state: str

@@ -5,7 +5,7 @@ compared with the hub's, and every invariant is checked.
 """
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +29,12 @@ LOOK_SECONDS = 300.0
 """So often one looks whether the hub has come to rest."""
 
 MOST_REST = timedelta(hours=12)
+
+REGRETTED, SENT_BACK = 0.25, 0.4
+"""Shares of the purchases of which some units are canceled or come back, whichever is possible then, and of which some
+come back once they have left."""
+LOOK_AGAIN_SECONDS = 120.0
+"""So often somebody who wants to send something back looks whether it has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class Day:
         self.staff = Staff(self.world, self.agenda, self.hub, self.trace, self._chance)
         self.post = Post(self.world, self.agenda, self.weather, self.hub, self.trace)
         self.hub.wires.on_answer = self.post.soon
+        self._given_up: dict[tuple[str, str | None], Counter[str]] = defaultdict(Counter)
         self._prices = {good.sku: good.entry.price for good in self.world.goods}
 
     def run(self) -> Outcome:
@@ -128,20 +135,31 @@ class Day:
         if name == "tills":
             self.staff.hand_over(purchase.lines, self.world.points_of(name, point)[0])
         self.post.soon(name)
-        if self._chance.random() < 0.25:
+        if self._chance.random() < REGRETTED:
             seconds = self._chance.uniform(30, self.size.hours * 2700)
             self.agenda.after(seconds, partial(self._take_back, name, purchase))
+        if self._chance.random() < SENT_BACK:
+            self.agenda.after(LOOK_AGAIN_SECONDS, partial(self._send_back, name, purchase))
+
+    def _send_back(self, name: str, purchase: Purchase) -> None:
+        """Some units come back as soon as they have left."""
+        if self.world.accounts[name].emulator.shipped().get(purchase.order_id or "", 0):
+            self._take_back(name, purchase)
+        elif self.agenda.now() < self.closes_at:
+            self.agenda.after(LOOK_AGAIN_SECONDS, partial(self._send_back, name, purchase))
 
     def _take_back(self, name: str, purchase: Purchase) -> None:
         """Some units are canceled, or come back where they have left."""
         if self.agenda.now() > self.closes_at:
             return
-        # What the supplier may send stays bought: docs/explanation/the-seeded-world.md says what is known to go wrong.
-        own = [line for line in purchase.lines if not self._is_suppliers(line.sku)]
-        if not own:
+        given_up = self._given_up[name, purchase.order_id]
+        kept = [line for line in purchase.lines if line.units > given_up[line.sku]]
+        if not kept:
             return
-        line = self._chance.choice(own)
-        back = [BasketLine(line.sku, self._chance.randint(1, line.units))]
+        line = self._chance.choice(kept)
+        units = self._chance.randint(1, line.units - given_up[line.sku])
+        given_up[line.sku] += units
+        back = [BasketLine(line.sku, units)]
         before = len(self.world.come_backs)
         assert purchase.order_id is not None
         self.world.take_back(name, purchase.order_id, back, purchase.stock_point)
@@ -150,11 +168,6 @@ class Day:
             if come.kind == "returned":
                 self.staff.take_in(come.lines, self.world.points_of(name, come.stock_point)[0])
         self.post.soon(name)
-
-    def _is_suppliers(self, sku: str) -> bool:
-        """Whether the supplier has a good, or a part of it."""
-        parts = next(good.parts for good in self.world.goods if good.sku == sku) or {sku: 1}
-        return any((part, SUPPLIER.code) in self.world.stock for part in parts)
 
     # -- what goes wrong beside the wire -----------------------------------------------------------------------
 
@@ -202,6 +215,7 @@ class Day:
 
     def _judge(self, *, rested: bool) -> Outcome:
         found = look(self.database, self.agenda.now())
+        self.hub.counts["statements"] = self.database.statements
         verdict = judge(self.world.record(self.hub.counts["webhooks"]), found, self.staff.stolen)
         problems = list(self.hub.failures)
         if not rested:

@@ -128,7 +128,8 @@ def forecast(
 
     storms, outages = spells(3, 120, 900), spells(chance.choice((1, 2)), 900, 3 * 3600)
     ahead = {name: chance.randint(-MOST_CLOCK_SECONDS, MOST_CLOCK_SECONDS) for name in accounts}
-    steps = chance.choice((40.0, 150.0, 600.0))
+    # As often in a day however long it is: a hub that dies each minute of 24 hours is up in none of them.
+    steps = chance.choice((20.0, 80.0, 400.0)) * max(1.0, length / 3600)
     return Forecast(
         kinds,
         ends_at,

@@ -11,15 +11,16 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import TypeVar
 
-from nervure.operations import loops
+from nervure.operations import asking, keeping, loops
 from nervure.operations.hub import Hub
+from nervure.operations.restores import notice
 from nervure.operations.windows import RETRY_PAUSE_SECONDS, Turn, Window
 from nervure.store.upkeep import UpkeepStore, Waiting
 from nervure.store.watched import WatchedDatabase
-from simulation.accounts import SUPPLIER_NAME
 from simulation.agenda import Agenda
 from simulation.faults import HubKilledError, Weather
 from simulation.hubs import open_hub
+from simulation.looks import HEARING, LOOKS, MOMENTS, NUMBERS_WAITING, Look, kind_of
 from simulation.trace import Trace
 from simulation.wires import Wires
 from simulation.world import World
@@ -27,28 +28,11 @@ from simulation.world import World
 T = TypeVar("T")
 
 WINDOW_SECONDS = 300.0
-LONGEST_PARK_SECONDS = 300.0
-"""A look at the database that found nothing is taken again this late, even if nothing was written meanwhile."""
-
 MOST_AT_ONCE = 3
 """Loops of the hub that are at work at one time, each inside the wait of the one before."""
 
 _LOOK_AHEAD = timedelta(seconds=1)
 _TICK = timedelta(milliseconds=1)
-
-# What a look depends on: tables that must change, or moments that must come, before it can find something new.
-_LOOKS: Mapping[str, tuple[frozenset[str], tuple[Waiting, ...]]] = {
-    "inbox": (frozenset({"inbox"}), (Waiting.DOCUMENT,)),
-    "messages": (frozenset({"outbox"}), (Waiting.MESSAGE,)),
-    "orders": (frozenset({"channel"}), (Waiting.ORDERS,)),
-    "stock": (frozenset(), (Waiting.STOCK,)),
-    "publish": (frozenset({"publication"}), (Waiting.NUMBER,)),
-    "numbers": (frozenset({"availability_change"}), ()),
-    "upkeep": (frozenset({"location"}), (Waiting.AGE,)),
-}
-_HEARING = frozenset({"channel", "inbox"})
-"""Tables that say how far a channel's orders were heard."""
-_UPKEEP = frozenset({"aging", "lots", "reservations", "tasks"})
 
 
 class HubClock:
@@ -71,10 +55,11 @@ class _Loop:
     """One loop of the hub. Parked: it found nothing, and waits for what its look depends on."""
 
     name: str
-    kind: str
+    look: Look | None
     account: str
     turn: Turn
     due: datetime
+    parked_at: datetime
     pause: float = 0.0
     is_parked: bool = False
     is_running: bool = False
@@ -95,7 +80,8 @@ class HubProcess:
         self._loops: list[_Loop] = []
         self._depth = 0
         self._life = 0
-        self._is_due_known = False
+        self._due: Mapping[tuple[Waiting, str], datetime] = {}
+        self._is_due_known = self._are_parked_set = False
         self.wires = Wires(world, agenda, database, weather, trace)
         self.wires.may_die = database.at_commit = self._may_die
         database.has_written = self._wake
@@ -118,29 +104,22 @@ class HubProcess:
         self.hub = open_hub(
             self._world, self._database, lambda name, url: self.wires.to(name, check), HubClock(self._agenda, check)
         )
+        if not self.call(_look_around):
+            return  # it died of that, too
         window = Window(self.hub, WINDOW_SECONDS)
         families = {
             "inbox": loops.draining(window),
-            "orders": loops.pulling_orders(window),
-            "stock": loops.pulling_stock(window),
+            "orders": asking.pulling_orders(window),
+            "stock": asking.pulling_stock(window),
             "publish": loops.publishing(window),
-            "sweep": loops.sweeping(window),
+            "sweep": keeping.sweeping(window),
         }
         due = self._agenda.now()
         for family, found in families.items():
             for name, turn in found.items():
-                kind = family
-                if family == "inbox" and name.endswith(" messages"):
-                    kind = "messages"
-                elif name == "numbers":
-                    kind = "numbers"
-                elif name in _UPKEEP:
-                    kind = "upkeep"
-                elif name.startswith(SUPPLIER_NAME):
-                    kind = "supplier"
+                kind, account = kind_of(family, name)
                 due += timedelta(milliseconds=7)
-                account = name.removesuffix(" messages")
-                self._loops.append(_Loop(f"{family} {name}", kind, account, turn, due))
+                self._loops.append(_Loop(f"{family} {name}", LOOKS.get(kind), account, turn, due, due))
 
     def call(self, work: Callable[[Hub], T]) -> T | None:
         """Somebody asks something of the hub; None: it is dead, or died over it."""
@@ -159,7 +138,8 @@ class HubProcess:
             return None
         first = self._first()
         soonest = before if first is None else min(first.due, before)
-        if not self._is_due_known and soonest > self._agenda.now() + _LOOK_AHEAD:
+        is_all_known = self._is_due_known and self._are_parked_set
+        if not is_all_known and soonest > self._agenda.now() + _LOOK_AHEAD:
             self._set_due()
             first = self._first()
         return first.due if first is not None and first.due <= before else None
@@ -198,38 +178,43 @@ class HubProcess:
         loop.pause = WINDOW_SECONDS if seconds is None else seconds
         loop.due = now + max(timedelta(seconds=loop.pause), _TICK)
         found_nothing = not loop.is_outdated and asked == self.wires.counts["requests"]
-        if found_nothing and loop.pause > 0 and loop.kind in _LOOKS:
-            loop.is_parked = True
-            loop.due = now + timedelta(seconds=LONGEST_PARK_SECONDS)
-            self._is_due_known = False
+        if found_nothing and loop.pause > 0 and loop.look is not None:
+            loop.is_parked, loop.parked_at = True, now
+            loop.due = now + timedelta(seconds=loop.look.seconds)
+            self._are_parked_set = False
+            if any(self._due.get((key, name), now) <= now for key in loop.look.moments for name in ("", loop.account)):
+                self._is_due_known = False
 
-    def _wake(self, tables: frozenset[str]) -> None:
+    def _wake(self, names: frozenset[str]) -> None:
         """Something was written: whoever looks at it looks again, when its look would have come."""
         now = self._agenda.now()
-        self._is_due_known = False
-        if tables & _HEARING and "publication" not in tables:
+        if names & MOMENTS:
+            self._is_due_known = False
+        if names & HEARING and NUMBERS_WAITING not in names:
             with self._database.read() as connection:
                 if UpkeepStore(connection, now).has_numbers_waiting():
-                    tables |= {"publication"}
+                    names |= {NUMBERS_WAITING}
         for loop in self._loops:
-            if loop.kind in _LOOKS and _LOOKS[loop.kind][0] & tables:
+            if loop.look is not None and not loop.look.columns.isdisjoint(names):
                 loop.is_outdated = True
                 if loop.is_parked:
                     loop.is_parked = False
-                    began = loop.due - timedelta(seconds=LONGEST_PARK_SECONDS)
-                    looks = max(1, ceil((now - began).total_seconds() / loop.pause))
-                    loop.due = began + timedelta(seconds=looks * loop.pause)
+                    looks = max(1, ceil((now - loop.parked_at).total_seconds() / loop.pause))
+                    loop.due = loop.parked_at + timedelta(seconds=looks * loop.pause)
 
     def _set_due(self) -> None:
         """Parked loops wake when what they wait for comes due."""
-        assert self.hub is not None
-        self._is_due_known = True
-        with self._database.read() as connection:
-            due = UpkeepStore(connection, self._agenda.now()).next_due()
+        if not self._is_due_known:
+            with self._database.read() as connection:
+                self._due = UpkeepStore(connection, self._agenda.now()).next_due()
+        self._is_due_known = self._are_parked_set = True
         for loop in self._loops:
-            if loop.is_parked:
+            if loop.is_parked and loop.look is not None:
                 moments = [
-                    at for key in _LOOKS[loop.kind][1] for name in ("", loop.account) if (at := due.get((key, name)))
+                    at
+                    for key in loop.look.moments
+                    for name in ("", loop.account)
+                    if (at := self._due.get((key, name))) is not None
                 ]
                 loop.due = min([loop.due, *(moment + _TICK for moment in moments)])
 
@@ -252,3 +237,9 @@ class HubProcess:
         )
         self._trace.note("hub", f"is down for {seconds:.1f} s")
         self._agenda.after(seconds, self.start)
+
+
+def _look_around(hub: Hub) -> bool:
+    """As a hub does when it is opened: after a silence it hears before it speaks."""
+    notice(hub)
+    return True

@@ -13,7 +13,7 @@ from simulation.template import Copies, Template, make_template, open_copies
 SHORT = Size(goods=20, orders=24, hours=1.0, kit_share=0.4)
 """Small enough that a thousand can be tried, and full enough that last units are fought for."""
 
-HUB_DAY = Size(goods=134, orders=110, hours=24.0)
+HUB_DAY = Size(goods=134, orders=140, hours=24.0)
 """What a merchant's day is at least: 100 orders, 500 listings, five platforms."""
 
 MERCHANTS = 4

@@ -25,9 +25,12 @@ from simulation.process import HubProcess
 from simulation.trace import Trace
 from simulation.world import World
 
-ROUND_SECONDS = 600.0
+ROUND_SECONDS = 300.0
 AGAIN_SECONDS = 120.0
 """When the hub is down, people try again this late."""
+LONGEST_WAIT_SECONDS = 900.0
+TWICE = 0.2
+"""How often somebody does again at once what was just done: presses a button twice, enters a paper twice."""
 
 
 class Packed(NamedTuple):
@@ -66,8 +69,12 @@ class Staff:
         self._agenda.after(ROUND_SECONDS, self._ship)
         simple = [good.sku for good in self._world.goods if not good.parts and not good.supplier_only]
         self._to_do = len(moments)
+        # Half of the deliveries are of what few are left of: it was ordered for that.
+        scarce = sorted(simple, key=lambda one: (self._world.stock.get((one, WAREHOUSE.code), 0), one))[
+            : len(simple) // 3
+        ]
         for number, moment in enumerate(moments):
-            sku = self._chance.choice(simple)
+            sku = self._chance.choice(scarce or simple if number % 2 else simple)
             if number % 3 == 2:
                 self._agenda.at(moment, partial(self._steal, number, sku, self._chance.choice(self._counted)))
             else:
@@ -100,7 +107,9 @@ class Staff:
         """What has waited long enough leaves; after closing time, everything."""
         self._agenda.after(ROUND_SECONDS, self._ship)
         now = self._agenda.now()
-        waited = timedelta() if now >= self._closes_at else timedelta(seconds=self._chance.uniform(60, 3600))
+        waited = (
+            timedelta() if now >= self._closes_at else timedelta(seconds=self._chance.uniform(60, LONGEST_WAIT_SECONDS))
+        )
         for number in self._hub.call(partial(_waiting, before=now - waited)) or []:
             lines = self._hub.call(partial(_packed, number=number))
             if lines and (missing := self._missing(lines)):
@@ -109,6 +118,8 @@ class Staff:
                 continue
             parcel = Parcel(carrier="Colissimo", tracking_number=f"6A{number:011d}")
             has_left = self._hub.call(partial(ship_fulfillment, number=number, parcel=parcel))
+            if has_left and self._chance.random() < TWICE:
+                self._hub.call(partial(ship_fulfillment, number=number, parcel=parcel))
             if lines is None or has_left is None:
                 # The box stands there until the computer works again: then the button is pressed once more.
                 self._agenda.after(AGAIN_SECONDS, partial(self._press_again, number, parcel))
@@ -142,8 +153,14 @@ class Staff:
     # -- unpacking, stealing, counting -------------------------------------------------------------------------
 
     def _unpack(self, number: int, sku: str, place: str, units: int) -> None:
-        """Goods come in; who cannot book them tries again with the same paper."""
-        booked = self._hub.call(lambda hub: receive(hub, sku, place, units, document=f"delivery-{number}"))
+        """Goods come in; who cannot book them tries again with the same paper, and some enter it twice."""
+
+        def work(hub: Hub) -> bool:
+            return receive(hub, sku, place, units, document=f"delivery-{number}")
+
+        booked = self._hub.call(work)
+        if booked is not None and self._chance.random() < TWICE:
+            self._agenda.after(self._chance.uniform(5, 120), partial(self._hub.call, work))
         if booked is None:
             self._agenda.after(AGAIN_SECONDS, partial(self._unpack, number, sku, place, units))
             return

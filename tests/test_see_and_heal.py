@@ -17,7 +17,7 @@ import pytest
 
 from nervure import cli
 from nervure.cli import common
-from nervure.operations import loops
+from nervure.operations import asking, keeping, loops
 from nervure.operations.hub import Hub
 from nervure.operations.windows import Window
 from schemas.publications import DriftPolicy
@@ -44,7 +44,7 @@ class Story:
     def minutes(self, count: float, *, has_webhooks: bool = True) -> None:
         """Every loop of every window works, four times a minute."""
         window = Window(self.merchant.hub, 300.0)
-        families = (loops.draining, loops.pulling_orders, loops.pulling_stock, loops.publishing, loops.sweeping)
+        families = (loops.draining, asking.pulling_orders, asking.pulling_stock, loops.publishing, keeping.sweeping)
         turns = [turn for family in families for turn in family(window).values()]
         for _ in range(round(count * 4)):
             self.merchant.world.advance()

@@ -50,9 +50,12 @@ def publish(hub: Hub, channel: str) -> PublishReport:
     report = PublishReport()
     with hub.database.read() as connection:
         state = ChannelStore(connection, hub.clock.now()).get(channel)
+        has_overdue = FlightStore(connection, hub.clock.now()).has_overdue(channel)
+    trouble: ConnectorError | None = None
     try:
-        settle_unknown(hub, channel, report.outcomes)
-        trouble = settle_imports(hub, channel, report.outcomes)
+        if has_overdue:
+            settle_unknown(hub, channel, report.outcomes)
+            trouble = settle_imports(hub, channel, report.outcomes)
         if state.write_next_at is None or state.write_next_at <= hub.clock.now():
             _send(hub, channel, report)
         if trouble is not None:

@@ -61,15 +61,18 @@ def pull_orders(hub: Hub, channel: str) -> int:
         if isinstance(error, FatalError):
             set_problem(hub, channel, str(error))
         raise
-    _note(hub, channel, watermark=None, until=started_at, next_at=hub.clock.now() + account.order_period)
     periods = {WHOLE_OVERLAP: account.order_period.total_seconds(), DEEP_OVERLAP: DEEP_PERIOD_SECONDS}
-    for operation in [WHOLE_OVERLAP] * is_whole + [DEEP_OVERLAP] * is_deep:
-        _reserve(hub, channel, operation, periods[operation], started_at)
+
+    def work(connection: Connection) -> None:
+        now = hub.clock.now()
+        ChannelStore(connection, now).heard_orders(
+            channel, watermark=None, until=started_at, next_at=now + account.order_period
+        )
+        for operation in [WHOLE_OVERLAP] * is_whole + [DEEP_OVERLAP] * is_deep:
+            ChannelStore(connection, started_at).reserve(channel, operation, periods[operation])
+
+    hub.database.run(work)
     return new
-
-
-def _reserve(hub: Hub, channel: str, operation: str, period_seconds: float, now: datetime) -> None:
-    hub.database.run(lambda c: ChannelStore(c, now).reserve(channel, operation, period_seconds))
 
 
 def pull_catalogue(hub: Hub, channel: str) -> int:

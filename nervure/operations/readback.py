@@ -5,7 +5,7 @@ from collections import Counter
 from connectors.errors import FatalError
 from nervure.operations.hub import Hub, set_problem
 from nervure.store.catalogue import CatalogueStore
-from nervure.store.channels import ChannelStore
+from nervure.store.channels import CHECK_CONFIRMED, ChannelStore
 from nervure.store.database import Connection
 from nervure.store.readback import ReadBackStore
 from schemas.capabilities import Capabilities
@@ -29,12 +29,12 @@ def check_confirmed(hub: Hub, channel: str) -> Counter[str]:
     capabilities = account.record.capabilities
     with hub.database.read() as connection:
         checks = ReadBackStore(connection, hub.clock.now()).due(channel, capabilities.read_batch)
+        if not checks:
+            return Counter()
         masters = CatalogueStore(connection, hub.clock.now()).ruled_points(channel)
-    if not checks:
-        return Counter()
     # Taken before the call and only where there is something to read: all processes share it.
     wait = hub.database.run(
-        lambda c: ChannelStore(c, hub.clock.now()).reserve(channel, "check confirmed", pause_seconds(capabilities))
+        lambda c: ChannelStore(c, hub.clock.now()).reserve(channel, CHECK_CONFIRMED, pause_seconds(capabilities))
     )
     if wait > 0:
         return Counter()

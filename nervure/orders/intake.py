@@ -194,7 +194,16 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
         settled = desk.orders.lines(order_id)
         desk.orders.accept(order_id, {line.external_id: line.units_short == line.units_backordered for line in settled})
     if order.state is OrderState.COMPLETED:
-        for number in sorted({line.fulfillment_order_id for line in desk.orders.fulfillment_lines(order_id=order_id)}):
+        # Units that were canceled while a supplier had them are none of those of which the channel says that they
+        # left: they are the supplier's until it answers.
+        canceled = {line.id for line in stated if line.external_id in too_late}
+        served = desk.orders.fulfillment_lines(order_id=order_id)
+        with_supplier = {
+            line.fulfillment_order_id
+            for line in served
+            if line.state is FulfillmentState.SENT_TO_SUPPLIER and line.order_line_id in canceled
+        }
+        for number in sorted({line.fulfillment_order_id for line in served} - with_supplier):
             ship(number, desk, shipped_at=order.updated_at, tell_channel=False)
         _ship_what_was_short(order_id, order, desk)
     elif order.state is OrderState.OPEN and _is_less_open(lines, before):

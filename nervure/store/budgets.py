@@ -11,6 +11,7 @@ from nervure.store import tables
 from nervure.store.statements import insert_new
 
 BUDGET = tables.of(tables.CallBudgetRow)
+_ALL = sa.select(BUDGET)
 
 FAILURES_IN_A_ROW = 5
 """After so many calls without an answer the platform counts as down."""
@@ -53,7 +54,7 @@ class BudgetStore:
         """Every credential of which something is known."""
         return {
             row.credential: Line(row.free_at, row.failures, row.probe_at, row.reason, row.points)
-            for row in self._connection.execute(sa.select(BUDGET))
+            for row in self._connection.execute(_ALL)
         }
 
     def throttled(self, credential: str, seconds: float) -> None:

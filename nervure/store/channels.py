@@ -12,6 +12,11 @@ from nervure.store.statements import insert_new
 
 CEILING = tables.of(tables.CallCeilingRow)
 FEED = tables.of(tables.SupplierFeedRow)
+
+CHECK_CONFIRMED = "check confirmed"
+PULL_REPLIES = "pull replies"
+"""Operations of which all processes share the slots, as all others; these two are waited for by name."""
+
 _STATE = sa.select(CHANNEL).where(CHANNEL.c.name == sa.bindparam("name"))
 
 

@@ -38,6 +38,18 @@ HAS_HEARD_ORDERS = sa.or_(
 )
 """A number need not wait (any more) for the orders of its channel."""
 
+_HAS_OVERDUE = (
+    sa.select(PUBLICATION.c.id)
+    .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
+    .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+    .where(
+        CHANNEL.c.name == sa.bindparam("channel"),
+        PUBLICATION.c.flight.is_not(None),
+        PUBLICATION.c.flight_until <= sa.bindparam("now", type_=PUBLICATION.c.flight_until.type),
+    )
+    .limit(1)
+)
+
 FLIGHT_SECONDS = 120
 """After this a write without a recorded answer is unknown and is read back."""
 
@@ -170,6 +182,10 @@ class FlightStore:
             )
         for form, answers in forms.items():
             self._connection.execute(_landing(form), answers)
+
+    def has_overdue(self, channel: str) -> bool:
+        """Whether a number is on its way whose answer may be asked for, or must be read back. It takes no lock."""
+        return self._connection.execute(_HAS_OVERDUE, {"channel": channel, "now": self._now}).first() is not None
 
     def adopt_lost(self, channel: str, limit: int, flight: str) -> list[Flight]:
         """Takes over numbers whose answer never came, to read them back."""

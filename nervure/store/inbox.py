@@ -24,6 +24,45 @@ _STORE = {
 }
 _STORE_BODY = BODY.insert()
 
+
+def _free() -> sa.ColumnElement[bool]:
+    """Nobody holds the document: it waits, or its lease has expired."""
+    now = sa.bindparam("now", type_=INBOX.c.lease_until.type)
+    is_free = sa.or_(INBOX.c.state == "waiting", sa.and_(INBOX.c.state == "leased", INBOX.c.lease_until < now))
+    return sa.and_(INBOX.c.state.in_(["waiting", "leased"]), is_free)
+
+
+def _to_lease() -> sa.Select[*tuple[Any, ...]]:
+    older = INBOX.alias("older")
+    blocked = (
+        sa.select(older.c.id)
+        .where(
+            older.c.channel == INBOX.c.channel,
+            older.c.document_id == INBOX.c.document_id,
+            older.c.id < INBOX.c.id,
+            older.c.state == "leased",
+            older.c.lease_until >= sa.bindparam("now", type_=INBOX.c.lease_until.type),
+        )
+        .exists()
+    )
+    return (
+        sa.select(INBOX.c.id, INBOX.c.channel, INBOX.c.document_id)
+        .where(_free(), ~blocked)
+        .order_by(INBOX.c.id)
+        .limit(sa.bindparam("most", type_=sa.Integer()))
+        .with_for_update(skip_locked=True)
+    )
+
+
+_HAS_WAITING = sa.select(INBOX.c.id).where(_free()).limit(1)
+_TO_LEASE = _to_lease()
+_LEASED = (
+    sa.select(INBOX, BODY.c.body)
+    .join(BODY, BODY.c.inbox_id == INBOX.c.id, isouter=True)
+    .where(INBOX.c.lease == sa.bindparam("leased_as"), INBOX.c.state == "leased")
+    .order_by(INBOX.c.id)
+)
+
 LEASE_SECONDS = 60
 BODY_DAYS = 30
 """How long raw bodies (they may hold personal data) are kept."""
@@ -119,32 +158,16 @@ class InboxStore:
             found.update(self._connection.execute(query).scalars())
         return found
 
+    def has_waiting(self) -> bool:
+        """Whether there may be a document to take. It takes no lock."""
+        return self._connection.execute(_HAS_WAITING, {"now": self._now}).first() is not None
+
     def lease(self, limit: int) -> list[Leased]:
         """Takes the oldest documents for handling; an expired lease is free again.
 
         A document waits while an older one about the same thing is open, so their order is kept per thing.
         """
-        older = INBOX.alias("older")
-        blocked = (
-            sa.select(older.c.id)
-            .where(
-                older.c.channel == INBOX.c.channel,
-                older.c.document_id == INBOX.c.document_id,
-                older.c.id < INBOX.c.id,
-                older.c.state == "leased",
-                older.c.lease_until >= self._now,
-            )
-            .exists()
-        )
-        free = sa.or_(INBOX.c.state == "waiting", sa.and_(INBOX.c.state == "leased", INBOX.c.lease_until < self._now))
-        wanted = (
-            sa.select(INBOX.c.id, INBOX.c.channel, INBOX.c.document_id)
-            .where(INBOX.c.state.in_(["waiting", "leased"]), free, ~blocked)
-            .order_by(INBOX.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        locked = self._connection.execute(wanted).all()
+        locked = self._connection.execute(_TO_LEASE, {"now": self._now, "most": limit}).all()
         if not locked:
             return []
         lease = uuid4().hex
@@ -158,12 +181,6 @@ class InboxStore:
                 attempts=INBOX.c.attempts + 1,
             )
         )
-        query = (
-            sa.select(INBOX, BODY.c.body)
-            .join(BODY, BODY.c.inbox_id == INBOX.c.id, isouter=True)
-            .where(INBOX.c.lease == lease, INBOX.c.state == "leased")
-            .order_by(INBOX.c.id)
-        )
         return [
             Leased(
                 row.id,
@@ -174,7 +191,7 @@ class InboxStore:
                 row.received_at,
                 row.accepted_at is not None,
             )
-            for row in self._connection.execute(query)
+            for row in self._connection.execute(_LEASED, {"leased_as": lease})
         ]
 
     def _without_overtaking(self, locked: Sequence[sa.Row[*tuple[Any, ...]]]) -> list[int]:

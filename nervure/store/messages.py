@@ -32,6 +32,12 @@ OPEN = ("waiting", "leased")
 
 _IS_READY = FULFILLMENT.c.state == FulfillmentState.READY_FOR_PICKUP.value
 _WITH_SUPPLIER = (FulfillmentState.ALLOCATED.value, FulfillmentState.SENT_TO_SUPPLIER.value)
+_IS_AWAITED = (
+    sa.select(FULFILLMENT.c.id)
+    .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+    .where(LOCATION.c.master == sa.bindparam("supplier"), FULFILLMENT.c.state.in_(_WITH_SUPPLIER))
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +321,10 @@ class MessageStore:
             [(name, sku, units) for name, _, sku, units in asked],
             is_first_try=head.state == FulfillmentState.ALLOCATED.value,
         )
+
+    def is_awaited(self, supplier: str) -> bool:
+        """Whether a supplier has an order of ours that it has not sent yet, or is to get one. It takes no lock."""
+        return self._connection.execute(_IS_AWAITED, {"supplier": supplier}).first() is not None
 
     def not_offered(self, fulfillment_order_id: int) -> list[int]:
         """Fulfillment lines of which the supplier offers some part no more."""

@@ -20,6 +20,43 @@ from schemas.locations import LocationKind
 _IS_ALLOCATED = FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value
 _IS_OPEN = OFFER.c.state == OfferState.OPEN.value
 
+_TO_OFFER = (
+    sa.select(FULFILLMENT.c.id)
+    .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
+    .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
+    .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+    .where(
+        _IS_ALLOCATED,
+        FULFILLMENT.c.accept_by.is_(None),
+        LOCATION.c.accept_seconds.is_not(None),
+        LOCATION.c.kind != LocationKind.SUPPLIER.value,
+        ORDER.c.state.in_(RELEASED_STATES),
+        CHANNEL.c.is_gated.is_(False),
+    )
+)
+_NOBODY_HAS_IT = (
+    sa.select(FULFILLMENT.c.id)
+    .where(FULFILLMENT.c.id == OFFER.c.fulfillment_order_id, _IS_ALLOCATED)
+    .correlate(OFFER)
+    .exists()
+)
+
+
+def _has_times() -> sa.Select[*tuple[int]]:
+    now = sa.bindparam("now", type_=FULFILLMENT.c.accept_by.type)
+    times = (
+        (FulfillmentState.ALLOCATED, FULFILLMENT.c.accept_by),
+        (FulfillmentState.READY_FOR_PICKUP, FULFILLMENT.c.pickup_until),
+    )
+    late = (sa.select(FULFILLMENT.c.id).where(FULFILLMENT.c.state == state.value, at <= now) for state, at in times)
+    over = sa.select(OFFER.c.id).where(_IS_OPEN, sa.or_(OFFER.c.accept_by <= now, ~_NOBODY_HAS_IT))
+    return sa.select(sa.literal(1)).where(
+        sa.or_(_TO_OFFER.exists(), over.exists(), *(query.exists() for query in late))
+    )
+
+
+_HAS_TIMES = _has_times()
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -42,22 +79,7 @@ class OfferingStore:
 
     def to_offer(self) -> list[int]:
         """What may be done now at a location that must accept it, and was not offered yet."""
-        query = (
-            sa.select(FULFILLMENT.c.id)
-            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
-            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
-            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(
-                _IS_ALLOCATED,
-                FULFILLMENT.c.accept_by.is_(None),
-                LOCATION.c.accept_seconds.is_not(None),
-                LOCATION.c.kind != LocationKind.SUPPLIER.value,
-                ORDER.c.state.in_(RELEASED_STATES),
-                CHANNEL.c.is_gated.is_(False),
-            )
-            .order_by(FULFILLMENT.c.id)
-        )
-        return list(self._connection.execute(query).scalars())
+        return list(self._connection.execute(_TO_OFFER.order_by(FULFILLMENT.c.id)).scalars())
 
     def begin(self, number: int) -> bool:
         """Starts the time within which the location that holds the units must accept; False: it has started."""
@@ -153,17 +175,20 @@ class OfferingStore:
 
     # -- times -------------------------------------------------------------------------------------------------
 
+    def has_times(self) -> bool:
+        """Whether something is to be offered, was not accepted or fetched in time, or is asked of somebody in vain.
+
+        It takes no lock.
+        """
+        return self._connection.execute(_HAS_TIMES, {"now": self._now}).first() is not None
+
     def expire(self) -> int:
         """Ends offers that were not accepted in time; answers how many."""
-        number = OFFER.c.fulfillment_order_id
-        nobody = sa.select(FULFILLMENT.c.id).where(FULFILLMENT.c.id == number, _IS_ALLOCATED).correlate(OFFER)
-        return self._end(OfferState.EXPIRED, StepKind.TIMED_OUT, OFFER.c.accept_by <= self._now, nobody.exists())
+        return self._end(OfferState.EXPIRED, StepKind.TIMED_OUT, OFFER.c.accept_by <= self._now, _NOBODY_HAS_IT)
 
     def withdraw(self) -> int:
         """Ends offers of what was canceled, has gone elsewhere, or is done without being accepted first."""
-        number = OFFER.c.fulfillment_order_id
-        nobody = sa.select(FULFILLMENT.c.id).where(FULFILLMENT.c.id == number, _IS_ALLOCATED).correlate(OFFER)
-        return self._end(OfferState.WITHDRAWN, StepKind.WITHDRAWN, ~nobody.exists())
+        return self._end(OfferState.WITHDRAWN, StepKind.WITHDRAWN, ~_NOBODY_HAS_IT)
 
     def _end(self, state: OfferState, kind: StepKind, *which: sa.ColumnElement[bool]) -> int:
         ended = self._connection.execute(

@@ -16,6 +16,31 @@ from nervure.store.statements import chunks
 from schemas.levels import LevelKey
 from schemas.publications import DriftPolicy, PublicationState
 
+_NAMED = (
+    sa.select(POINT.c.id)
+    .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+    .where(CHANNEL.c.name == sa.bindparam("channel"), IS_NAMED)
+    .order_by(POINT.c.id)
+)
+_DUE = (
+    sa.select(
+        PUBLICATION.c.id,
+        PUBLICATION.c.revision,
+        PUBLICATION.c.risk_rank,
+        LISTING.c.stock_id,
+        POINT.c.external_id,
+    )
+    .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
+    .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
+    .where(
+        PUBLICATION.c.stock_point_id == sa.bindparam("point"),
+        PUBLICATION.c.check_at.is_not(None),
+        PUBLICATION.c.check_at <= sa.bindparam("now", type_=PUBLICATION.c.check_at.type),
+    )
+    .order_by(PUBLICATION.c.risk_rank, PUBLICATION.c.id)
+    .limit(sa.bindparam("most", type_=sa.Integer()))
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -38,29 +63,13 @@ class ReadBackStore:
 
         Nothing but a confirmed number has such a time, so the index of those times is all that is read.
         """
-        query = (
-            sa.select(
-                PUBLICATION.c.id,
-                PUBLICATION.c.revision,
-                PUBLICATION.c.risk_rank,
-                LISTING.c.stock_id,
-                POINT.c.external_id,
-            )
-            .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
-            .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
-            .where(
-                PUBLICATION.c.stock_point_id == sa.bindparam("point"),
-                PUBLICATION.c.check_at.is_not(None),
-                PUBLICATION.c.check_at <= self._now,
-            )
-            .order_by(PUBLICATION.c.risk_rank, PUBLICATION.c.id)
-            .limit(limit)
-        )
-        points = sa.select(POINT.c.id).join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
-        named = self._connection.execute(points.where(CHANNEL.c.name == channel, IS_NAMED).order_by(POINT.c.id))
-        found = [row for point in named.scalars().all() for row in self._connection.execute(query, {"point": point})]
+        named = self._connection.execute(_NAMED, {"channel": channel})
+        found = [row for point in named.scalars().all() for row in self._due_at(point, limit)]
         found.sort(key=lambda row: (row.risk_rank, row.id))
         return [Check(row.id, row.revision, LevelKey(row.stock_id, row.external_id)) for row in found[:limit]]
+
+    def _due_at(self, point: int, limit: int) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+        return self._connection.execute(_DUE, {"point": point, "now": self._now, "most": limit}).all()
 
     def seen(self, publication_ids: Collection[int], observed_at: datetime) -> None:
         """The channel itself said after the write that it shows these numbers: they need not be read back."""

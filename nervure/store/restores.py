@@ -35,6 +35,12 @@ SILENCE = timedelta(seconds=180)
 RESTORED = "database_restored"
 """The task of a person who must look at what cannot be heard again."""
 
+_BEAT = (
+    LIFE.update()
+    .values(beat=LIFE.c.beat + 1, beat_at=sa.bindparam("now", type_=LIFE.c.beat_at.type), noticed_at=None)
+    .returning(LIFE.c.beat)
+)
+
 MAY_BE_WITH_SUPPLIER = (
     sa.select(RESTORE.c.id)
     .join(FULFILLMENT, FULFILLMENT.c.id == sa.case((OUTBOX.c.kind == "drop_ship", TOLD_OF)))
@@ -81,9 +87,11 @@ class RestoreStore:
 
     def beat(self) -> int:
         """The hub lives and publishes; answers how often it has said so."""
-        insert_new(self._connection, LIFE, [self._first(0)])
-        statement = LIFE.update().values(beat=LIFE.c.beat + 1, beat_at=self._now, noticed_at=None)
-        return int(self._connection.execute(statement.returning(LIFE.c.beat)).scalar_one())
+        beaten = self._connection.execute(_BEAT, {"now": self._now}).scalar_one_or_none()
+        if beaten is None:
+            insert_new(self._connection, LIFE, [self._first(0)])
+            beaten = self._connection.execute(_BEAT, {"now": self._now}).scalar_one()
+        return int(beaten)
 
     def notice(self, marked_beat: int) -> str | None:
         """Looks, when the hub is opened, whether the database has fallen behind; answers what was noticed.

@@ -8,9 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.flights import FLIGHT_SECONDS, INBOX
-from nervure.store.orders import CHANNEL, LOCATION, OUTBOX, PERSON, POINT, TASK
+from nervure.store.channels import CEILING, CHECK_CONFIRMED, PULL_REPLIES
+from nervure.store.flights import FLIGHT_SECONDS, HAS_HEARD_ORDERS, INBOX
+from nervure.store.orders import CHANNEL, FULFILLMENT, LOCATION, OUTBOX, PERSON, POINT, SHORTFALL, TASK
 from nervure.store.publications import PUBLICATION
+from nervure.store.routing import OFFER
+from nervure.store.shortfalls import PROPOSAL
+from schemas.fulfillment import FulfillmentState, OfferState
 from schemas.publications import PublicationState
 
 
@@ -22,6 +26,10 @@ class Waiting(StrEnum):
     NUMBER = "number"
     ORDERS = "orders"
     STOCK = "stock"
+    CHECK = "check"
+    SLOT = "slot"
+    STEP = "step"
+    CHOICE = "choice"
     AGE = "age"
 
 
@@ -62,29 +70,53 @@ def _due() -> sa.CompoundSelect[*tuple[Any, ...]]:
         first(Waiting.DOCUMENT, nobody, INBOX.c.lease_until).where(
             INBOX.c.state == "leased", INBOX.c.lease_until > now
         ),
+        first(Waiting.CHECK, CHANNEL.c.name, PUBLICATION.c.check_at)
+        .join(POINT, POINT.c.channel_id == CHANNEL.c.id)
+        .join(PUBLICATION, PUBLICATION.c.stock_point_id == POINT.c.id)
+        .where(PUBLICATION.c.check_at > now)
+        .group_by(CHANNEL.c.name),
+        first(Waiting.SLOT, CEILING.c.account, CEILING.c.free_at)
+        .where(CEILING.c.free_at > now, CEILING.c.operation.in_([CHECK_CONFIRMED, PULL_REPLIES]))
+        .group_by(CEILING.c.account),
+        *(
+            first(Waiting.STEP, nobody, until).where(FULFILLMENT.c.state == state.value, until > now)
+            for state, until in (
+                (FulfillmentState.ALLOCATED, FULFILLMENT.c.accept_by),
+                (FulfillmentState.READY_FOR_PICKUP, FULFILLMENT.c.pickup_until),
+            )
+        ),
+        first(Waiting.STEP, nobody, OFFER.c.accept_by).where(
+            OFFER.c.state == OfferState.OPEN.value, OFFER.c.accept_by > now
+        ),
+        first(Waiting.CHOICE, nobody, PROPOSAL.c.expires_at).where(
+            PROPOSAL.c.state == "open", PROPOSAL.c.expires_at > now
+        ),
+        first(Waiting.CHOICE, nobody, SHORTFALL.c.look_at).where(SHORTFALL.c.look_at > now),
     )
 
 
 _DUE = _due()
-_HAS_NUMBERS = (
-    sa.select(PUBLICATION.c.id)
-    .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
-    .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
-    .where(
-        CHANNEL.c.name == sa.bindparam("channel"),
-        sa.or_(
-            sa.and_(
-                PUBLICATION.c.state == PublicationState.PENDING.value,
-                sa.or_(
-                    PUBLICATION.c.next_at.is_(None),
-                    PUBLICATION.c.next_at <= sa.bindparam("now", type_=PUBLICATION.c.next_at.type),
-                ),
-            ),
-            PUBLICATION.c.flight_until <= sa.bindparam("now", type_=PUBLICATION.c.next_at.type),
-        ),
+
+
+def _has_numbers() -> sa.Select[*tuple[Any, ...]]:
+    now = sa.bindparam("now", type_=PUBLICATION.c.next_at.type)
+    may_leave = sa.and_(
+        PUBLICATION.c.state == PublicationState.PENDING.value,
+        sa.or_(PUBLICATION.c.next_at.is_(None), PUBLICATION.c.next_at <= now),
+        sa.or_(CHANNEL.c.write_next_at.is_(None), CHANNEL.c.write_next_at <= now),
+        # Whether all was heard that must be heard after a restore is only looked at before something is sent.
+        sa.or_(HAS_HEARD_ORDERS, CHANNEL.c.hears_since.is_not(None)),
     )
-    .limit(1)
-)
+    return (
+        sa.select(PUBLICATION.c.id)
+        .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
+        .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+        .where(CHANNEL.c.name == sa.bindparam("channel"), sa.or_(may_leave, PUBLICATION.c.flight_until <= now))
+        .limit(1)
+    )
+
+
+_HAS_NUMBERS = _has_numbers()
 _AGE = sa.select(LOCATION.c.as_of, LOCATION.c.ttl_seconds).where(
     LOCATION.c.ttl_seconds.is_not(None), LOCATION.c.as_of.is_not(None)
 )

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors import mirakl
 from connectors.errors import (
     ContractError,
     CredentialsError,
@@ -21,6 +22,7 @@ from connectors.mirakl_api import rows_of
 from connectors.mirakl_stock import report_reasons, stock_file
 from connectors.records import ChannelConnection, Page
 from connectors.transport import HttpRequest, HttpResponse, Send
+from mappings.errors import UnreadableDocumentError
 from schemas.documents import RawDocument
 from schemas.fulfillment import FulfillmentLine, Parcel, Shipment
 from schemas.levels import LevelAnswer, LevelKey, LevelReading, LevelWrite, WriteOutcome
@@ -173,8 +175,20 @@ def test_the_same_number_later_is_a_new_observation(rig: MiraklRig) -> None:
     first = {document.event_id for document in documents(rig.connect().pull_stock(["account"]))}
     rig.clock.advance(900)
     second = {document.event_id for document in documents(rig.connect().pull_stock(["account"]))}
-    assert len(first) == len(second) == 14
+    assert len(first) == len(second) == 1
     assert first.isdisjoint(second)
+
+
+def test_an_odd_offer_stands_alone_and_holds_no_other_up(rig: MiraklRig) -> None:
+    whole, broken = ({"offer_id": 2000 + n, "quantity": units} for n, units in enumerate((4, None)))
+    page = mirakl._quantity_documents([json.dumps(row).encode() for row in (whole, broken)], START)
+    alone, together = page
+    assert (alone.topic, alone.document_id) == ("offer_quantity", "2001")
+    assert (together.topic, together.document_id) == ("offer_quantities", "from 2000")
+    [fact] = rig.record.translate(together, TRANSLATION)
+    assert (fact.listing_external_id, fact.units) == ("2000", 4)  # type: ignore[union-attr]  # an observation
+    with pytest.raises(UnreadableDocumentError, match="quantity"):
+        rig.record.translate(alone, TRANSLATION)
 
 
 def test_no_other_stock_point_has_stock(rig: MiraklRig) -> None:

@@ -196,7 +196,7 @@ def test_what_cannot_be_read_is_named(fields: dict[str, Any], why: str) -> None:
     "body", [b"", b"{", b"[1]", b'"x"', b"\xff\xfe", b"[" * 100_000, json.dumps(ORDER).encode()[:-9]]
 )
 def test_malformed_documents(body: bytes) -> None:
-    for topic in ("order", "return", "offer", "offer_quantity", "account"):
+    for topic in ("order", "return", "offer", "offer_quantity", "offer_quantities", "account"):
         unreadable(body, "Mirakl", topic)
 
 

@@ -8,7 +8,7 @@ from connectors.errors import NoAnswerError
 from connectors.transport import HttpRequest, HttpResponse, Send
 from nervure.operations.cutover import CutoverRefusedError, begin, go
 from nervure.operations.cutover_stock import find_source, take_stock
-from nervure.operations.loops import sweeping
+from nervure.operations.keeping import sweeping
 from nervure.operations.messages import send_messages
 from nervure.operations.refusals import RefusalError
 from nervure.operations.staff import adjust, receive, ship_fulfillment

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors.records import Page
 from nervure.clock import ManualClock
-from nervure.operations import loops
+from nervure.operations import keeping
 from nervure.operations.hub import Hub
 from nervure.operations.overlap import DEEP_PERIOD_SECONDS, LATE_DAYS
 from nervure.operations.pull import pull_orders, store
@@ -206,7 +206,7 @@ def test_a_subscription_that_has_gone_is_made_again_told_of_and_orders_are_asked
     with filled.write() as connection:
         ChannelStore(connection, START).heard_orders("shop", watermark=None, until=START, next_at=at(60))
     window = Window(hub, 1)
-    turn = loops.sweeping(window)["shop subscriptions"]
+    turn = keeping.sweeping(window)["shop subscriptions"]
     turn()
     turn()
     window.tally.take()

@@ -12,7 +12,7 @@ from connectors.errors import ConnectorError, ShadowError
 from connectors.transport import HttpRequest
 from nervure.operations.drain import drain
 from nervure.operations.hub import Hub
-from nervure.operations.loops import sweeping
+from nervure.operations.keeping import sweeping
 from nervure.operations.messages import send_messages
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import pull_catalogue, pull_orders, pull_stock

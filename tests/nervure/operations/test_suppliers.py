@@ -1,16 +1,18 @@
 """Suppliers: their feed is a count with an age, and what they ship for us leaves our ledger once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pytest
 
 from connectors.errors import FeedHeldError, NoAnswerError, RefusedError, UnavailableError
+from nervure.operations import asking
 from nervure.operations.drain import drain
 from nervure.operations.hub import Hub
 from nervure.operations.messages import send_messages
 from nervure.operations.publish import publish, refresh
 from nervure.operations.suppliers import pull_offers, pull_replies, send_drop_ship
+from nervure.operations.windows import Window
 from nervure.store.channels import FEED, ChannelStore
 from nervure.store.database import Database
 from nervure.store.inbox import InboxStore
@@ -36,7 +38,7 @@ from tests.nervure.operations.scripted import (
     settle,
     tasks,
 )
-from tests.nervure.world import World, an_order, at, at_once, capable, merchant, must_hold
+from tests.nervure.world import Bought, World, an_order, at, at_once, capable, merchant, must_hold
 
 
 def opened(
@@ -531,6 +533,56 @@ def test_a_cancellation_heard_while_the_order_is_on_its_way_comes_too_late_and_s
         assert world.served("1") == {("1-1", "acme", "sent_to_supplier"): 2}
         must_hold(world)
     assert [(task.kind, task.about) for task in tasks(hub)] == [("canceled_after_shipping", "shop:1:1-1")]
+
+
+def test_a_supplier_is_asked_for_answers_often_only_while_it_has_an_order_of_ours(sqlite: Database) -> None:
+    @dataclass
+    class Counting(ScriptedSupplier):
+        asked: int = 0
+
+        def pull_replies(self) -> Iterator[SupplierReply]:
+            self.asked += 1
+            return super().pull_replies()
+
+    acme = Counting()
+    hub, _ = opened(sqlite, acme)
+    turn = asking.pulling_stock(Window(hub, 60))["acme replies"]
+
+    def asked(minutes: int) -> int:
+        before = acme.asked
+        for _ in range(2 * minutes):
+            turn()
+            advance(hub, 30)
+        return acme.asked - before
+
+    assert asked(30) == 2
+    number, line = sent(hub, acme, 2)
+    assert asked(10) == 20
+    acme.replies = [reply(number, 50, confirmed={line: 2}, tracking_number="6A1")]
+    hear_replies(hub)
+    assert asked(30) == 2
+
+
+def test_what_was_canceled_while_the_supplier_had_it_is_the_suppliers_until_it_answers(database: Database) -> None:
+    """A channel that calls the rest of an order complete does not say that this unit left."""
+    acme = ScriptedSupplier()
+    hub, _ = opened(database, acme)
+    number, line = sent(hub, acme, 2)
+    canceled = [Bought("BOLT", 2, canceled=2), Bought("NUT", 1)]
+    hear(hub, "shop", order_of(an_order("1", canceled, minute=1)))
+    hear(hub, "shop", order_of(an_order("1", canceled, state=OrderState.COMPLETED, minute=2)))
+    with looking(hub) as world:
+        assert world.served("1")["1-1", "acme", "sent_to_supplier"] == 2
+    assert at_acme(hub)[:2] == (9, 7)
+    read(hub, acme, feed("2", at(10), BOLT=9, NUT=3))
+    assert at_acme(hub)[:2] == (9, 7), "what the supplier still counts and will send is not for sale again"
+    acme.replies = [reply(number, 30, confirmed={line: 2}, tracking_number="6A1")]
+    hear_replies(hub)
+    with looking(hub) as world:
+        assert world.served("1")["1-1", "acme", "shipped"] == 2
+        must_hold(world)
+    read(hub, acme, feed("3", at(40), BOLT=7, NUT=3))
+    assert at_acme(hub)[:2] == (7, 7)
 
 
 @pytest.mark.requirement("R20")

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from connectors.errors import CredentialsError, ThrottledError, UnavailableError
 from nervure.clock import ManualClock, SystemClock
-from nervure.operations import loops, windows
+from nervure.operations import asking, keeping, loops, windows
 from nervure.operations.drain import drain
 from nervure.operations.pull import store
 from nervure.operations.reservations import Wish, make_reservation
@@ -62,7 +62,7 @@ def test_orders_are_asked_for_when_due_and_one_failing_channel_holds_nobody(data
     shop.documents = [order_document(an_order("1", {"BOLT": 1}))]
     till.error = ThrottledError("wait", retry_after_seconds=3_600)
     hub = fake_hub(database, ManualClock(START), {"shop": shop, "market": market, "till": till})
-    results = run(Window(hub, 30), loops.pulling_orders)
+    results = run(Window(hub, 30), asking.pulling_orders)
     assert results.counts["shop", "new documents"] == 1
     assert results.counts["till", "throttled"] == 1
     assert results.problems == {"market": "market answered 401: sign-in refused, check the credential"}
@@ -73,7 +73,7 @@ def test_an_account_that_works_again_is_no_problem_any_more(database: Database) 
     shop = FakeShop(error=CredentialsError("refused"))
     hub = fake_hub(database, ManualClock(START), {"shop": shop})
     window = Window(hub, 10)
-    turn = loops.pulling_orders(window)["shop"]
+    turn = asking.pulling_orders(window)["shop"]
     turn()
     window.tally.take()
     assert window.tally.whole().problems == {"shop": "refused"}
@@ -147,7 +147,7 @@ def test_messages_to_whom_the_settings_do_not_name_wait_and_are_warned_of(databa
         World(connection).orders.enqueue("shipment", "gone", "fulfillment:1", {"fulfillment_order": 1})
     hub = fake_hub(database, ManualClock(START), {"shop": FakeShop()})
     assert run(Window(hub, 30), loops.draining).counts == Counter()
-    warnings = run(Window(hub, 5), loops.sweeping).warnings
+    warnings = run(Window(hub, 5), keeping.sweeping).warnings
     assert warnings == {"gone": "1 messages wait for it, and the settings do not name it"}
     with database.read() as connection:
         assert [row.state for row in connection.execute(OUTBOX.select())] == ["waiting"]
@@ -158,7 +158,7 @@ def test_a_window_ends_soon_when_it_is_told_to(database: Database) -> None:
     window = Window(hub, 600)
     threading.Timer(0.2, window.stop.set).start()
     begun = time.monotonic()
-    run(window, loops.sweeping)
+    run(window, keeping.sweeping)
     assert time.monotonic() - begun < 5
 
 
@@ -182,19 +182,19 @@ def test_stock_is_read_once_in_a_period_however_many_windows_there_are(database:
     shop = FakeShop()
     clock = ManualClock(START)
     hub = fake_hub(database, clock, {"shop": shop})
-    run(Window(hub, 300), loops.pulling_stock)
-    run(Window(hub, 200), loops.pulling_stock)
+    run(Window(hub, 300), asking.pulling_stock)
+    run(Window(hub, 200), asking.pulling_stock)
     assert shop.asked == 1
-    run(Window(hub, 200), loops.pulling_stock)
+    run(Window(hub, 200), asking.pulling_stock)
     assert shop.asked == 2
 
 
 def test_an_expired_reservation_gives_its_units_back(database: Database) -> None:
     hub = fake_hub(database, ManualClock(START), {})
     make_reservation(hub, "cart", [Wish("BOLT", 3, "paris")], expires_at=at(1))
-    assert run(Window(hub, 30), loops.sweeping).counts == Counter()
+    assert run(Window(hub, 30), keeping.sweeping).counts == Counter()
     hub = fake_hub(database, ManualClock(at(2)), {})
-    assert run(Window(hub, 30), loops.sweeping).counts == Counter({("reservations", "expired"): 1})
+    assert run(Window(hub, 30), keeping.sweeping).counts == Counter({("reservations", "expired"): 1})
     with database.read() as connection:
         assert World(connection).claimable("BOLT", "paris") == 5
         assert [row.state for row in connection.execute(CLAIM.select())] == ["released"]
@@ -204,10 +204,10 @@ def test_what_was_oversold_and_is_covered_again_is_no_task_any_more(database: Da
     with database.write() as connection:
         World(connection).take_in(a_till_sale("t1", {"NUT": 1}, "counter", channel="till"))
     hub = fake_hub(database, ManualClock(START), {})
-    assert run(Window(hub, 30), loops.sweeping).counts == Counter()
+    assert run(Window(hub, 30), keeping.sweeping).counts == Counter()
     with database.write() as connection:
         World(connection).receive("NUT", "lyon", 1)
-    results = run(Window(fake_hub(database, ManualClock(START), {}), 30), loops.sweeping)
+    results = run(Window(fake_hub(database, ManualClock(START), {}), 30), keeping.sweeping)
     assert results.counts == Counter({("tasks", "closed by themselves"): 1})
     with database.read() as connection:
         assert World(connection).open_tasks() == {}
@@ -224,9 +224,9 @@ def test_personal_data_is_forgotten_when_its_time_is_over_and_not_before(databas
             PERSON.insert().values(order_id=order, name="Jane", address_lines=[], expires_at=START + timedelta(days=90))
         )
     day = timedelta(days=1)
-    before = run(Window(fake_hub(database, ManualClock(START + 29 * day), {}), 5), loops.forgetting)
+    before = run(Window(fake_hub(database, ManualClock(START + 29 * day), {}), 5), keeping.forgetting)
     assert before.counts == Counter()
-    after = run(Window(fake_hub(database, ManualClock(START + 91 * day), {}), 5), loops.forgetting)
+    after = run(Window(fake_hub(database, ManualClock(START + 91 * day), {}), 5), keeping.forgetting)
     assert after.counts == Counter({("inbox", "documents forgotten"): 1, ("orders", "persons forgotten"): 1})
     with database.read() as connection:
         assert len(connection.execute(BODY.select()).all()) == 1  # the dead letter's waits for somebody
@@ -235,9 +235,9 @@ def test_personal_data_is_forgotten_when_its_time_is_over_and_not_before(databas
 
 def test_a_rule_that_does_not_hold_needs_a_person(database: Database) -> None:
     hub = fake_hub(database, ManualClock(START), {})
-    assert run(Window(hub, 5), loops.checking).problems == {}
+    assert run(Window(hub, 5), keeping.checking).problems == {}
     with database.write() as connection:
         connection.exec_driver_sql("UPDATE stock_level SET on_hand = on_hand + 1 WHERE id = 1")
-    results = run(Window(hub, 5), loops.checking)
+    results = run(Window(hub, 5), keeping.checking)
     assert results.counts["rules", "violations"] == 1
     assert [sentence.endswith("Please report it.") for sentence in results.problems.values()] == [True]

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from nervure.operations.hub import Hub
-from nervure.operations.loops import sweeping
+from nervure.operations.keeping import sweeping
 from nervure.operations.publish import publish, refresh
 from nervure.operations.staff import adjust, receive
 from nervure.operations.windows import Window

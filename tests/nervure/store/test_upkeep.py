@@ -3,14 +3,16 @@
 from datetime import datetime
 
 from nervure.publication.answers import Landing
-from nervure.store.channels import ChannelStore
+from nervure.store.channels import CHECK_CONFIRMED, PULL_REPLIES, ChannelStore
 from nervure.store.flights import FLIGHT_SECONDS
 from nervure.store.inbox import LEASE_SECONDS, InboxStore
-from nervure.store.orders import LOCATION
+from nervure.store.messages import LEASE_SECONDS as MESSAGE_LEASE
+from nervure.store.messages import MessageStore
+from nervure.store.orders import FULFILLMENT, LOCATION, OUTBOX
 from nervure.store.upkeep import UpkeepStore, Waiting
 from schemas.documents import Heard, RawDocument
 from schemas.publications import PublicationState
-from tests.nervure.world import World, at, merchant
+from tests.nervure.world import World, an_order, at, merchant
 
 
 def due(world: World, minute: float = 0) -> dict[tuple[Waiting, str], datetime]:
@@ -53,6 +55,65 @@ def test_a_document_comes_due_when_the_lease_of_its_dispatcher_ends(world: World
     assert due(world) == {}
     inbox.lease(10)
     assert due(world) == {(Waiting.DOCUMENT, ""): at(LEASE_SECONDS / 60)}
+
+
+def test_a_message_comes_due_at_its_next_try_and_when_the_lease_of_its_sender_ends(world: World) -> None:
+    ready(world)
+    queued = {"kind": "shipment", "payload": {}, "state": "waiting", "attempts": 0, "created_at": at(0)}
+    for target, minute in (("acme", 9), ("shop", 7), ("shop", 3)):
+        row = {"target": target, "reference": f"fulfillment:{minute}", "next_at": at(minute)}
+        world.connection.execute(OUTBOX.insert().values(**queued, **row))
+    assert due(world) == {(Waiting.MESSAGE, "acme"): at(9), (Waiting.MESSAGE, "shop"): at(3)}
+    [taken] = MessageStore(world.connection, at(3)).lease("shop", 1)
+    assert due(world, 4) == {(Waiting.MESSAGE, "acme"): at(9), (Waiting.MESSAGE, "shop"): at(3 + MESSAGE_LEASE / 60)}
+    MessageStore(world.connection, at(4)).later(taken.id, 60, "busy")
+    assert due(world, 4) == {(Waiting.MESSAGE, "acme"): at(9), (Waiting.MESSAGE, "shop"): at(5)}
+    MessageStore(world.connection, at(5)).done(taken.id)
+    assert due(world, 4) == {(Waiting.MESSAGE, "acme"): at(9), (Waiting.MESSAGE, "shop"): at(7)}
+
+
+def test_what_was_confirmed_comes_due_when_it_is_to_be_read_back_and_when_that_may_be_asked(world: World) -> None:
+    ready(world)
+    flights = world.flights.launch("shop", 10, "one")
+    confirmed = Landing(PublicationState.CONFIRMED, check_at=at(2))
+    world.flights.land([(one, confirmed) for one in flights], "one")
+    assert due(world) == {(Waiting.CHECK, "shop"): at(2)}
+    channels = ChannelStore(world.connection, at(0))
+    channels.reserve("shop", CHECK_CONFIRMED, 180)
+    channels.reserve("shop", "something else", 60)
+    channels.reserve("acme", PULL_REPLIES, 30)
+    assert due(world) == {
+        (Waiting.CHECK, "shop"): at(2),
+        (Waiting.SLOT, "shop"): at(3),
+        (Waiting.SLOT, "acme"): at(0.5),
+    }
+    assert due(world, 2) == {(Waiting.SLOT, "shop"): at(3)}
+
+
+def test_what_a_location_must_accept_or_a_customer_fetch_comes_due(world: World) -> None:
+    ready(world)
+    world.take_in(an_order("1", {"BOLT": 1}))
+    before = due(world)
+    world.connection.execute(FULFILLMENT.update().values(accept_by=at(8)))
+    assert due(world) == before | {(Waiting.STEP, ""): at(8)}
+    world.connection.execute(
+        FULFILLMENT.update().values(state="ready_for_pickup", pickup_until=at(20), pickup_code="1234")
+    )
+    assert due(world) == before | {(Waiting.STEP, ""): at(20)}
+
+
+def test_no_number_is_found_before_its_channel_may_be_written_to_and_was_heard(world: World) -> None:
+    ready(world)
+    channels = ChannelStore(world.connection, at(0))
+    channels.write_after("shop", at(2))
+    assert (has_numbers(world), has_numbers(world, 2)) == (False, True)
+    channels.write_after("shop", None)
+    flights = world.flights.launch("shop", 10, "one")
+    stale = Landing(PublicationState.PENDING, channel_units=1, waits_for_orders_since=at(0))
+    world.flights.land([(one, stale) for one in flights], "one")
+    assert not has_numbers(world)
+    channels.heard_orders("shop", watermark=None, until=at(1), next_at=None)
+    assert has_numbers(world)
 
 
 def test_the_first_of_a_channels_numbers_says_when_it_comes_due(world: World) -> None:
