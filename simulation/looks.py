@@ -24,6 +24,9 @@ class Look(NamedTuple):
 
 _NUMBERS = _columns("publication", "state", "next_at", "flight_until")
 _FULFILLMENT = _columns("fulfillment_order", "state", "accept_by", "pickup_until")
+_OFFER = _columns("fulfillment_offer", "state", "accept_by")
+_SHORTFALL = _columns("shortfall", "units", "backorder_units", "is_overdue", "look_at")
+_PROPOSAL = _columns("proposal", "state", "expires_at")
 _LOCATION = _columns("location", "as_of", "ttl_seconds")
 
 LOOKS: Mapping[str, Look] = {
@@ -37,13 +40,13 @@ LOOKS: Mapping[str, Look] = {
     "confirmed": Look(moments=(Waiting.CHECK, Waiting.SLOT)),
     "desk": Look(
         _FULFILLMENT
+        | _OFFER
         | _columns("sales_order", "state")
-        | _columns("fulfillment_offer", "state", "accept_by")
         | _columns("supplier_request", "answered_at", "answer_by"),
         (Waiting.STEP,),
     ),
-    "shortfalls": Look(_columns("shortfall", "units", "look_at") | _columns("proposal", "state")),
-    "missing": Look(_columns("shortfall", "units")),
+    "shortfalls": Look(_SHORTFALL | _PROPOSAL | _columns("sales_order", "state"), (Waiting.CHOICE,)),
+    "missing": Look(_SHORTFALL),
     "replanning": Look(_columns("routing_setting", "body"), seconds=3600.0),
     "shadow": Look(seconds=3600.0),
     "upkeep": Look(_LOCATION, (Waiting.AGE,)),
@@ -60,6 +63,9 @@ NUMBERS_WAITING = "publication.state"
 MOMENTS = frozenset().union(
     _NUMBERS,
     _FULFILLMENT,
+    _OFFER,
+    _SHORTFALL,
+    _PROPOSAL,
     _LOCATION,
     _columns("publication", "check_at"),
     _columns("channel", "orders_next_at", "stock_next_at", "write_next_at"),

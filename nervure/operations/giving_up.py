@@ -134,9 +134,9 @@ def keep_times(hub: Hub) -> tuple[int, int, int]:
     with hub.database.read() as connection:
         # Most looks find nothing: they must not queue up with those that write.
         store = OfferingStore(connection, hub.clock.now())
-        are_open = store.are_open()
-        if not are_open and not store.has_times():
+        if not store.has_times():
             return 0, 0, 0
+        are_open = store.are_open()
     if are_open:
         hub.database.run(lambda connection: OfferingStore(connection, hub.clock.now()).expire())
     with hub.database.read() as connection:

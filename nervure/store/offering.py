@@ -35,6 +35,12 @@ _TO_OFFER = (
         CHANNEL.c.is_gated.is_(False),
     )
 )
+_NOBODY_HAS_IT = (
+    sa.select(FULFILLMENT.c.id)
+    .where(FULFILLMENT.c.id == OFFER.c.fulfillment_order_id, _IS_ALLOCATED)
+    .correlate(OFFER)
+    .exists()
+)
 
 
 def _has_times() -> sa.Select[*tuple[int]]:
@@ -44,7 +50,10 @@ def _has_times() -> sa.Select[*tuple[int]]:
         (FulfillmentState.READY_FOR_PICKUP, FULFILLMENT.c.pickup_until),
     )
     late = (sa.select(FULFILLMENT.c.id).where(FULFILLMENT.c.state == state.value, at <= now) for state, at in times)
-    return sa.select(sa.literal(1)).where(sa.or_(_TO_OFFER.exists(), *(query.exists() for query in late)))
+    over = sa.select(OFFER.c.id).where(_IS_OPEN, sa.or_(OFFER.c.accept_by <= now, ~_NOBODY_HAS_IT))
+    return sa.select(sa.literal(1)).where(
+        sa.or_(_TO_OFFER.exists(), over.exists(), *(query.exists() for query in late))
+    )
 
 
 _HAS_TIMES = _has_times()
@@ -72,10 +81,6 @@ class OfferingStore:
     def to_offer(self) -> list[int]:
         """What may be done now at a location that must accept it, and was not offered yet."""
         return list(self._connection.execute(_TO_OFFER.order_by(FULFILLMENT.c.id)).scalars())
-
-    def has_times(self) -> bool:
-        """Whether something is to be offered, or was not accepted or fetched in time. It takes no lock."""
-        return self._connection.execute(_HAS_TIMES, {"now": self._now}).first() is not None
 
     def begin(self, number: int) -> bool:
         """Starts the time within which the location that holds the units must accept; False: it has started."""
@@ -171,17 +176,20 @@ class OfferingStore:
 
     # -- times -------------------------------------------------------------------------------------------------
 
+    def has_times(self) -> bool:
+        """Whether something is to be offered, was not accepted or fetched in time, or is asked of somebody in vain.
+
+        It takes no lock.
+        """
+        return self._connection.execute(_HAS_TIMES, {"now": self._now}).first() is not None
+
     def expire(self) -> int:
         """Ends offers that were not accepted in time; answers how many."""
-        number = OFFER.c.fulfillment_order_id
-        nobody = sa.select(FULFILLMENT.c.id).where(FULFILLMENT.c.id == number, _IS_ALLOCATED).correlate(OFFER)
-        return self._end(OfferState.EXPIRED, StepKind.TIMED_OUT, OFFER.c.accept_by <= self._now, nobody.exists())
+        return self._end(OfferState.EXPIRED, StepKind.TIMED_OUT, OFFER.c.accept_by <= self._now, _NOBODY_HAS_IT)
 
     def withdraw(self) -> int:
         """Ends offers of what was canceled, has gone elsewhere, or is done without being accepted first."""
-        number = OFFER.c.fulfillment_order_id
-        nobody = sa.select(FULFILLMENT.c.id).where(FULFILLMENT.c.id == number, _IS_ALLOCATED).correlate(OFFER)
-        return self._end(OfferState.WITHDRAWN, StepKind.WITHDRAWN, ~nobody.exists())
+        return self._end(OfferState.WITHDRAWN, StepKind.WITHDRAWN, ~_NOBODY_HAS_IT)
 
     def _end(self, state: OfferState, kind: StepKind, *which: sa.ColumnElement[bool]) -> int:
         ended = self._connection.execute(

@@ -10,9 +10,11 @@ from sqlalchemy.engine import Connection
 
 from nervure.store.channels import CEILING, CHECK_CONFIRMED, PULL_REPLIES
 from nervure.store.flights import FLIGHT_SECONDS, HAS_HEARD_ORDERS, INBOX
-from nervure.store.orders import CHANNEL, FULFILLMENT, LOCATION, OUTBOX, PERSON, POINT, TASK
+from nervure.store.offering import OFFER
+from nervure.store.orders import CHANNEL, FULFILLMENT, LOCATION, OUTBOX, PERSON, POINT, SHORTFALL, TASK
 from nervure.store.publications import PUBLICATION
-from schemas.fulfillment import FulfillmentState
+from nervure.store.shortfalls import PROPOSAL
+from schemas.fulfillment import FulfillmentState, OfferState
 from schemas.publications import PublicationState
 
 
@@ -27,6 +29,7 @@ class Waiting(StrEnum):
     CHECK = "check"
     SLOT = "slot"
     STEP = "step"
+    CHOICE = "choice"
     AGE = "age"
 
 
@@ -82,6 +85,13 @@ def _due() -> sa.CompoundSelect[*tuple[Any, ...]]:
                 (FulfillmentState.READY_FOR_PICKUP, FULFILLMENT.c.pickup_until),
             )
         ),
+        first(Waiting.STEP, nobody, OFFER.c.accept_by).where(
+            OFFER.c.state == OfferState.OPEN.value, OFFER.c.accept_by > now
+        ),
+        first(Waiting.CHOICE, nobody, PROPOSAL.c.expires_at).where(
+            PROPOSAL.c.state == "open", PROPOSAL.c.expires_at > now
+        ),
+        first(Waiting.CHOICE, nobody, SHORTFALL.c.look_at).where(SHORTFALL.c.look_at > now),
     )
 
 

@@ -15,7 +15,7 @@ from nervure.operations.staff import receive
 from nervure.orders.rules import Routing
 from nervure.store.database import Database
 from nervure.store.handling import HandlingStore
-from nervure.store.offering import OFFER
+from nervure.store.offering import OFFER, OfferingStore
 from nervure.store.orders import FULFILLMENT, LOCATION
 from nervure.store.picking import PickingStore
 from nervure.store.places import HistoryOfPlaces
@@ -185,6 +185,43 @@ def test_after_its_time_it_is_served_from_elsewhere_without_those_who_did_not_ac
     with looking(hub) as world:
         assert world.open_tasks() == {"not_accepted": 1}, "nobody else is left: it stays, and a person is told"
     all_holds(hub)
+
+
+def has_times(hub: Hub) -> bool:
+    with looking(hub) as world:
+        return OfferingStore(world.connection, hub.clock.now()).has_times()
+
+
+def test_a_look_finds_what_is_to_be_offered_or_is_asked_in_vain_and_nothing_else(both: Database) -> None:
+    hub = stores_on(both)
+    assert not has_times(hub)
+    number = ordered(hub, "1", {"BOLT": 2})
+    assert has_times(hub)
+    giving_up.keep_times(hub)
+    assert not has_times(hub), "it is offered, and there is time"
+    with hub.database.write() as connection:
+        connection.execute(FULFILLMENT.update().values(accept_by=hub.clock.now() + timedelta(hours=1)))
+    advance(hub, 600)
+    assert has_times(hub), "the others have not accepted in time"
+    giving_up.keep_times(hub)
+    assert not has_times(hub)
+    advance(hub, 3_000)
+    assert has_times(hub), "nor has the store that holds the units"
+    giving_up.keep_times(hub)
+    [(instead, _, _)] = queue(hub, "lille")
+    assert offers.accept(hub, instead, Actor("Dan", "lille")) == (True, instead)
+    assert not has_times(hub)
+    assert instead > number
+
+
+def test_a_look_finds_what_is_still_asked_for_though_it_was_canceled(both: Database) -> None:
+    hub = stores_on(both)
+    offered(hub)
+    assert not has_times(hub)
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 2}, state=OrderState.CANCELED, minute=1)))
+    assert has_times(hub)
+    giving_up.keep_times(hub)
+    assert not has_times(hub)
 
 
 def test_a_store_that_declines_is_not_asked_again_and_the_others_are_not_concerned(both: Database) -> None:

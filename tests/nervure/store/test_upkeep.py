@@ -2,15 +2,21 @@
 
 from datetime import datetime
 
+import sqlalchemy as sa
+
 from nervure.publication.answers import Landing
 from nervure.store.channels import CHECK_CONFIRMED, PULL_REPLIES, ChannelStore
 from nervure.store.flights import FLIGHT_SECONDS
 from nervure.store.inbox import LEASE_SECONDS, InboxStore
 from nervure.store.messages import LEASE_SECONDS as MESSAGE_LEASE
 from nervure.store.messages import MessageStore
-from nervure.store.orders import FULFILLMENT, LOCATION, OUTBOX
+from nervure.store.offering import OfferingStore
+from nervure.store.orders import FULFILLMENT, LINE, LOCATION, OUTBOX
+from nervure.store.proposals import ProposalStore
+from nervure.store.shortfalls import ShortfallStore
 from nervure.store.upkeep import UpkeepStore, Waiting
 from schemas.documents import Heard, RawDocument
+from schemas.fulfillment import OfferState
 from schemas.publications import PublicationState
 from tests.nervure.world import World, an_order, at, merchant
 
@@ -100,6 +106,36 @@ def test_what_a_location_must_accept_or_a_customer_fetch_comes_due(world: World)
         FULFILLMENT.update().values(state="ready_for_pickup", pickup_until=at(20), pickup_code="1234")
     )
     assert due(world) == before | {(Waiting.STEP, ""): at(20)}
+
+
+def test_offers_come_due_while_they_are_open(world: World) -> None:
+    ready(world)
+    world.take_in(an_order("1", {"BOLT": 1}))
+    before = due(world)
+    number = world.connection.execute(sa.select(FULFILLMENT.c.id)).scalar_one()
+    store = OfferingStore(world.connection, at(0))
+    lyon = world.connection.execute(sa.select(LOCATION.c.id).where(LOCATION.c.code == "lyon")).scalar_one()
+    world.connection.execute(LOCATION.update().values(accept_seconds=420.0))
+    store.ask(number, [lyon])
+    assert due(world) == before | {(Waiting.STEP, ""): at(7)}
+    assert store.answer(number, lyon, OfferState.DECLINED)
+    assert due(world) == before
+
+
+def test_proposals_come_due_while_they_are_open_and_lines_when_they_are_looked_at_again(world: World) -> None:
+    ready(world)
+    world.take_in(an_order("1", {"BOLT": 9}))
+    before = due(world)
+    line = world.connection.execute(sa.select(LINE.c.id)).scalar_one()
+    proposals = ProposalStore(world.connection, at(0))
+    number = proposals.open(line, 2, "token", at(30))
+    assert number is not None
+    assert due(world) == before | {(Waiting.CHOICE, ""): at(30)}
+    ShortfallStore(world.connection, at(0)).look_again_at(line, at(15))
+    assert due(world) == before | {(Waiting.CHOICE, ""): at(15)}
+    assert due(world, 15) == before | {(Waiting.CHOICE, ""): at(30)}
+    assert proposals.end(number, "withdrawn")
+    assert due(world, 15) == before
 
 
 def test_no_number_is_found_before_its_channel_may_be_written_to_and_was_heard(world: World) -> None:
