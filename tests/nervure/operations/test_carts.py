@@ -18,10 +18,11 @@ from nervure.orders.rules import Routing
 from nervure.store.database import Database
 from nervure.store.orders import ORDER
 from nervure.store.routing import RoutingStore
+from nervure.store.scarcity import ScarcityStore
 from schemas.items import Item
 from schemas.locations import Address, LocationKind
 from schemas.orders import Delivery, DeliveryMethod
-from schemas.routing import Contract, LocationRouting, PriceStep, RoutingSettings, Zone
+from schemas.routing import Contract, LocationRouting, PriceStep, RoutingSettings, ScarcitySettings, Zone
 from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub
 from tests.nervure.world import World, an_order, at, merchant, must_hold, thrown_away
 
@@ -80,6 +81,17 @@ def test_a_cart_is_held_where_its_order_is_served_at_the_merchants_costs(both: D
         [routing] = world.connection.execute(sa.select(ORDER.c.routing)).scalars()
     assert routing["bill"]["cost"] == "5.00"
     assert routing["locations"]["lyon"] == "chosen: has all of it, 0 km; held for it before"
+
+
+def test_a_cart_leaves_what_is_worth_more_to_later_orders_as_its_order_would(filled: Database) -> None:
+    settings = RoutingSettings(split=Decimal(2), scarcity=ScarcitySettings(horizon_days=7))
+    hub = ruled(filled, settings, lyon=LocationRouting(handling=Decimal(1)))
+    assert promised(hub, {"BOLT": 1}) == held(hub, {"BOLT": 1}, reference="A") == {("paris", "BOLT"): 1}
+    with filled.write() as connection:
+        world = World(connection, hub.clock.now())
+        ScarcityStore(connection, hub.clock.now()).put({world.place("BOLT", "paris"): 1_500_000})
+    units = {"BOLT": 1}
+    assert promised(hub, units) == held(hub, units) == ordered(hub, units, naming="C") == {("lyon", "BOLT"): 1}
 
 
 def test_the_weight_of_a_cart_counts_as_that_of_its_order(filled: Database) -> None:

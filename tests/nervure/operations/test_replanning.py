@@ -26,9 +26,10 @@ from nervure.store.routing import RoutingStore
 from nervure.store.scarcity import ScarcityStore
 from nervure.store.statements import CLAIM
 from schemas.fulfillment import RejectReason
+from schemas.items import Item
 from schemas.locations import Address
 from schemas.orders import Delivery, DeliveryMethod, Order, OrderState
-from schemas.routing import LocationRouting, RoutingMethod, RoutingSettings, ScarcitySettings
+from schemas.routing import Contract, LocationRouting, RoutingMethod, RoutingSettings, ScarcitySettings
 from tests.nervure.operations.caps import hat_shop, policy
 from tests.nervure.operations.caps import order as caps_order
 from tests.nervure.operations.scripted import ScriptedShop, advance, looking, scripted_hub
@@ -232,6 +233,39 @@ def test_units_that_must_stay_stay(sqlite: Database) -> None:
     assert len(replan_open_orders(hub).made) == 1
     with looking(hub) as world:
         assert world.claimable("BOLT", "lyon") == 2
+
+
+@pytest.mark.parametrize(
+    ("lyon", "moves"),
+    [
+        (LocationRouting(handling=Decimal(1)), 1),
+        (LocationRouting(handling=Decimal(1), classes=("frozen",)), 1),
+        (LocationRouting(handling=Decimal(1), classes=()), 0),
+        (LocationRouting(handling=Decimal(1), contract=Contract(min_order=Decimal(5))), 0),
+    ],
+    ids=["anything", "frozen goods", "nothing frozen", "a least order"],
+)
+def test_a_joint_plan_gives_no_place_what_its_rules_forbid(sqlite: Database, lyon: LocationRouting, moves: int) -> None:
+    hub = hub_on(sqlite, bolt_paris=2)
+    put(hub, COSTS, lyon=lyon)
+    with sqlite.write() as connection:
+        World(connection).catalogue.put_items([Item(sku="BOLT", title="Bolt", temperature_class="frozen")])
+    hear(hub, an_order("1", {"BOLT": 1}))
+    with sqlite.write() as connection:
+        World(connection, hub.clock.now()).receive("BOLT", "lyon", 1)
+    assert len(replan_open_orders(hub).made) == moves
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "lyon" if moves else "paris", "allocated"): 1}
+        must_hold(world)
+
+
+def test_an_order_that_lies_where_its_goods_may_not_lie_any_more_is_left_alone(sqlite: Database) -> None:
+    hub = crossed(sqlite)
+    with sqlite.write() as connection:
+        World(connection).catalogue.put_items([Item(sku="NUT", title="Nut", temperature_class="frozen")])
+    put(hub, COSTS, lyon=LocationRouting(handling=Decimal(1), classes=()))
+    found = replan_open_orders(hub)
+    assert (found.plan.orders, found.made) == (1, ())
 
 
 def test_a_plan_that_was_overtaken_changes_nothing(sqlite: Database) -> None:

@@ -4,15 +4,18 @@ from collections import Counter
 
 import pytest
 
+from nervure.operations.giving_up import ask_again
 from nervure.operations.hub import Hub
 from nervure.operations.messages import send_messages
 from nervure.operations.silence import break_silence
+from nervure.operations.staff import adjust
 from nervure.orders.rules import Routing
 from nervure.store.database import Database
 from nervure.store.orders import TASK
 from nervure.store.routing import RoutingStore
 from schemas.orders import OrderState
 from schemas.routing import Contract, LocationRouting
+from schemas.stock import AdjustmentReason
 from tests.nervure.operations.scripted import ScriptedSupplier, advance, feed, hear, looking, order_of, tasks
 from tests.nervure.operations.test_scorecards import ask, opened, the_card
 from tests.nervure.operations.test_suppliers import hear_replies, read, reply, the_order
@@ -78,6 +81,21 @@ def test_what_a_contract_lets_go_is_served_from_elsewhere_once(database: Databas
         must_hold(world)
     found = the_card(hub)
     assert (found.confirmed, found.past_time, found.shipped, found.overdue) == (1, 1.0, 0, 0)
+
+
+def test_who_was_silent_is_not_asked_again_because_it_may_send_all_the_same(sqlite: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, _, _ = asked(sqlite, acme, is_void=True, in_paris=3)
+    advance(hub, 3600)
+    assert break_silence(hub) == 1
+    adjust(hub, "BOLT", "paris", -3, reason=AdjustmentReason.LOST, document="fire")
+    advance(hub, 3 * 3600)
+    read(hub, acme, feed("2", hub.clock.now(), BOLT=9))
+    assert ask_again(hub) == 0
+    with looking(hub) as world:
+        assert world.lines("1") == {"1-1": (3, 0, 3)}
+        assert world.claimable("BOLT", "acme") == 9
+        must_hold(world)
 
 
 def test_a_late_refusal_of_what_is_served_elsewhere_is_nothing_to_do(sqlite: Database) -> None:
