@@ -202,13 +202,19 @@ class MiraklEmulator:
         return self._numbers
 
     def decide(self, order: Order, accepted: Mapping[str, bool], now: datetime) -> None:
-        """The seller accepts or refuses every line; refused units go back on the shelf."""
+        """The seller accepts or refuses every line; refused units go back on the shelf.
+
+        What the customer has canceled before lies there already.
+        """
         for line in order.lines:
+            if line.state is not State.WAITING_ACCEPTANCE:
+                continue
             if accepted[line.line_id]:
                 line.state = State.WAITING_DEBIT
             else:
+                units = line.units_to_ship
                 line.state = State.REFUSED
-                self._restock(line, line.units, now)
+                self._restock(line, units, now)
         order.state = State.WAITING_DEBIT
         order.accepted_at = now
         order.touch(now, *order.lines)

@@ -239,6 +239,18 @@ def test_a_refused_order_puts_its_units_back_and_keeps_its_price(rig: MiraklRig)
     assert shown(rig, order_id)["order_state"] == "REFUSED"
 
 
+@pytest.mark.parametrize(("canceled", "state"), [(2, "CANCELED"), (1, "REFUSED")])
+def test_units_canceled_before_the_seller_answers_go_back_on_the_shelf_once(
+    rig: MiraklRig, canceled: int, state: str
+) -> None:
+    order_id = ordered(rig, ("SKU-001", 2), ("SKU-002", 1))
+    assert rig.emulator.cancel(order_id, [BasketLine("SKU-001", canceled)], rig.clock.now()) is True
+    assert units(rig, "SKU-001") == 8 + canceled
+    accept(rig, order_id, False, True)
+    assert [line["order_line_state"] for line in shown(rig, order_id)["order_lines"]] == [state, "WAITING_DEBIT"]
+    assert units(rig, "SKU-001") == 10
+
+
 def test_the_customer_takes_units_off_until_the_order_has_left(rig: MiraklRig) -> None:
     order_id = ordered(rig, ("SKU-001", 3), ("SKU-002", 1))
     accept(rig, order_id, True, True)
