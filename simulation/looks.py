@@ -25,6 +25,7 @@ class Look(NamedTuple):
 _NUMBERS = _columns("publication", "state", "next_at", "flight_until")
 _FULFILLMENT = _columns("fulfillment_order", "state", "accept_by", "pickup_until")
 _OFFER = _columns("fulfillment_offer", "state", "accept_by")
+_REQUEST = _columns("supplier_request", "answered_at", "answer_by")
 _SHORTFALL = _columns("shortfall", "units", "backorder_units", "is_overdue", "look_at")
 _PROPOSAL = _columns("proposal", "state", "expires_at")
 _LOCATION = _columns("location", "as_of", "ttl_seconds")
@@ -39,10 +40,7 @@ LOOKS: Mapping[str, Look] = {
     "numbers": Look(_columns("availability_change")),
     "confirmed": Look(moments=(Waiting.CHECK, Waiting.SLOT)),
     "desk": Look(
-        _FULFILLMENT
-        | _OFFER
-        | _columns("sales_order", "state")
-        | _columns("supplier_request", "answered_at", "answer_by"),
+        _FULFILLMENT | _OFFER | _columns("sales_order", "state") | _REQUEST,
         (Waiting.STEP,),
     ),
     "shortfalls": Look(_SHORTFALL | _PROPOSAL | _columns("sales_order", "state"), (Waiting.CHOICE,)),
@@ -64,6 +62,7 @@ MOMENTS = frozenset().union(
     _NUMBERS,
     _FULFILLMENT,
     _OFFER,
+    _REQUEST,
     _SHORTFALL,
     _PROPOSAL,
     _LOCATION,

@@ -12,6 +12,7 @@ from nervure.store.channels import CEILING, CHECK_CONFIRMED, PULL_REPLIES
 from nervure.store.flights import FLIGHT_SECONDS, HAS_HEARD_ORDERS, INBOX
 from nervure.store.offering import OFFER
 from nervure.store.orders import CHANNEL, FULFILLMENT, LOCATION, OUTBOX, PERSON, POINT, SHORTFALL, TASK
+from nervure.store.places import REQUEST
 from nervure.store.publications import PUBLICATION
 from nervure.store.shortfalls import PROPOSAL
 from schemas.fulfillment import FulfillmentState, OfferState
@@ -87,6 +88,9 @@ def _due() -> sa.CompoundSelect[*tuple[Any, ...]]:
         ),
         first(Waiting.STEP, nobody, OFFER.c.accept_by).where(
             OFFER.c.state == OfferState.OPEN.value, OFFER.c.accept_by > now
+        ),
+        first(Waiting.STEP, nobody, REQUEST.c.answer_by).where(
+            REQUEST.c.answered_at.is_(None), REQUEST.c.answer_by > now
         ),
         first(Waiting.CHOICE, nobody, PROPOSAL.c.expires_at).where(
             PROPOSAL.c.state == "open", PROPOSAL.c.expires_at > now

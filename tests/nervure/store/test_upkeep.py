@@ -12,6 +12,7 @@ from nervure.store.messages import LEASE_SECONDS as MESSAGE_LEASE
 from nervure.store.messages import MessageStore
 from nervure.store.offering import OfferingStore
 from nervure.store.orders import FULFILLMENT, LINE, LOCATION, OUTBOX
+from nervure.store.places import REQUEST
 from nervure.store.proposals import ProposalStore
 from nervure.store.shortfalls import ShortfallStore
 from nervure.store.upkeep import UpkeepStore, Waiting
@@ -119,6 +120,19 @@ def test_offers_come_due_while_they_are_open(world: World) -> None:
     store.ask(number, [lyon])
     assert due(world) == before | {(Waiting.STEP, ""): at(7)}
     assert store.answer(number, lyon, OfferState.DECLINED)
+    assert due(world) == before
+
+
+def test_a_suppliers_silence_comes_due_until_it_answers(world: World) -> None:
+    ready(world)
+    world.take_in(an_order("1", {"BOLT": 1}))
+    before = due(world)
+    number, location = world.connection.execute(sa.select(FULFILLMENT.c.id, FULFILLMENT.c.location_id)).one()
+    asked = {"supplier": "acme", "location_id": location, "fulfillment_order_id": number, "line": "1"}
+    asked |= {"supplier_sku": "B-1", "units": 1, "units_refused": 0, "asked_at": at(0), "answer_by": at(25)}
+    world.connection.execute(REQUEST.insert().values(**asked))
+    assert due(world) == before | {(Waiting.STEP, ""): at(25)}
+    world.connection.execute(REQUEST.update().values(answered_at=at(1)))
     assert due(world) == before
 
 
