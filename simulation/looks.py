@@ -53,8 +53,8 @@ LOOKS: Mapping[str, Look] = {
 """By kind of loop; of others no look is skipped. Nobody puts a channel of the world into the shadow. That the hub says
 less often that it lives is heard by nobody before three minutes are over."""
 
-HEARING = frozenset({"channel.orders_heard_until", "inbox.state"})
-"""What says how far a channel's orders were heard and understood: some numbers wait for that."""
+HEARING = frozenset({"channel.orders_heard_until", "channel.levels_heard_until", "inbox.state"})
+"""What says how far a channel was heard and understood: some numbers wait for that."""
 
 NUMBERS_WAITING = "publication.state"
 

@@ -1472,6 +1472,13 @@ BUGS = (
         SILENCE,
     ),
     Bug(
+        "who has nothing to send is waited for after it was heard",
+        "nervure/operations/publish.py",
+        "for name, other in sorted(hub.accounts.items()):",
+        "for name, other in [(channel, account)]:",
+        "tests/nervure/operations/test_restores.py",
+    ),
+    Bug(
         "a supplier that was silent is asked again though it may send",
         "nervure/store/orders.py",
         "again = standing.again and not one.is_supplier",

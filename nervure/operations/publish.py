@@ -115,10 +115,14 @@ def _launch(hub: Hub, connection: Connection, channel: str, flight: str) -> list
     account, now = hub.accounts[channel], hub.clock.now()
     restores = RestoreStore(connection, now)
     state = ChannelStore(connection, now).get(channel)
-    if state.hears_since is not None:
-        restores.settle(channel, reads_levels=account.record.capabilities.can_read_levels)
-    if state.is_paused or state.is_gated or state.is_shadow or restores.is_hearing(channel):
+    if state.is_paused or state.is_gated or state.is_shadow:
         return []
+    if restores.is_hearing(channel):
+        # Who has nothing to send never comes here: whoever waits for it sees itself whether it was heard.
+        for name, other in sorted(hub.accounts.items()):
+            restores.settle(name, reads_levels=other.record.capabilities.can_read_levels)
+        if restores.is_hearing(channel):
+            return []
     ZeroStore(connection, now).judge(channel, account.zero_guard)
     return FlightStore(connection, now).launch(channel, account.record.capabilities.write_batch, flight)
 

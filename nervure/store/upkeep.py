@@ -175,8 +175,10 @@ class UpkeepStore:
         return self._connection.execute(_HAS_NUMBERS, {"channel": channel, "now": self._now}).first() is not None
 
     def has_numbers_waiting(self) -> bool:
-        """Whether a number waits until its channel's orders have been heard."""
-        query = sa.select(PUBLICATION.c.id).where(PUBLICATION.c.waits_for_orders_since.is_not(None)).limit(1)
+        """Whether a number waits until channels have been heard."""
+        numbers = sa.select(PUBLICATION.c.id).where(PUBLICATION.c.waits_for_orders_since.is_not(None))
+        channels = sa.select(CHANNEL.c.id).where(CHANNEL.c.hears_since.is_not(None))
+        query = sa.select(sa.literal(1)).where(sa.or_(numbers.exists(), channels.exists()))
         return self._connection.execute(query).first() is not None
 
     def overdue_flights(self) -> dict[str, int]:

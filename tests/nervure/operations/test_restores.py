@@ -254,6 +254,28 @@ def test_an_order_that_waits_to_be_understood_holds_the_numbers(filled: Database
 
 
 @pytest.mark.requirement("R47")
+def test_a_channel_that_has_nothing_to_be_sent_holds_the_others_no_longer_than_until_it_is_heard(
+    both: Database,
+) -> None:
+    hub = scripted_hub(both, {"shop": ScriptedShop(), "market": ScriptedShop(), "till": ScriptedShop()})
+    settle(hub)
+    with both.write() as connection:
+        RestoreStore(connection, hub.clock.now()).hear_first()
+    first, *rest = sorted(hearing.channel for hearing in awaited(hub))
+    for channel in rest:
+        pull_orders(hub, channel)
+        pull_stock(hub, channel)
+    advance(hub, 1)
+    refresh(hub)
+    assert (publish(hub, "shop").total, [one.channel for one in awaited(hub)]) == (0, [first])
+    pull_orders(hub, first)
+    pull_stock(hub, first)
+    refresh(hub)
+    assert publish(hub, "shop").total > 0, "nobody has published to the others"
+    assert awaited(hub) == []
+
+
+@pytest.mark.requirement("R47")
 def test_a_hub_that_was_silent_for_long_hears_first_too(sqlite: Database) -> None:
     hub = scripted_hub(sqlite, {"shop": ScriptedShop()})
     assert notice(hub) is None
