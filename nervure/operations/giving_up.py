@@ -19,7 +19,7 @@ from nervure.operations.offers import decline, offer
 from nervure.operations.searching import NOT_FOUND, ask_for_count
 from nervure.orders.declines import name_of_count
 from nervure.orders.handling import give_back
-from nervure.orders.settling import cover
+from nervure.orders.settling import cover, what_lacks
 from nervure.orders.work import Desk, FulfillmentLineState
 from nervure.store.database import Connection
 from nervure.store.handling import HandlingStore
@@ -116,7 +116,8 @@ def _serve_again(hub: Hub, connection: Connection, order_id: int) -> bool:
     desk = hub.desk(connection)
     desk.orders.lock(order_id)
     short = [line for line in desk.orders.lines(order_id) if line.units_short]
-    if not short:
+    _, goods = what_lacks(desk, short, desk.stock.parts_of({line.item_id for line in short}))
+    if not any(one.if_needed is not None for one in desk.orders.candidates(order_id, goods)):
         return False
     cover(order_id, desk, short, may_split=True)
     return sum(line.units_short for line in desk.orders.lines(order_id)) < sum(line.units_short for line in short)

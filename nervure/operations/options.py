@@ -138,8 +138,12 @@ class _Look:
 
     def _day_of_arrival(self) -> date | None:
         short, store = self.short, IncomingStore(self.connection, self.hub.clock.now())
-        at = [one.location_id for one in self.candidates if one.terms.dropped is None]
         parts = self.parts
+        at = [
+            one.location_id
+            for one in self.candidates
+            if one.terms.dropped is None and not one.terms.barred.keys() & parts.keys()
+        ]
         coming = [one for one in store.incoming(parts.keys()) if one.place.location_id in at]
         owed = store.owed(parts.keys(), at, before=(short.order_id, short.line_id))
         steps = future_availability(parts, at, self.there(parts), coming, owed=owed)

@@ -64,9 +64,12 @@ def _locked(hub: Hub, connection: Connection, number: int) -> Desk | None:
 
 
 def _is_void_if_silent(connection: Connection, desk: Desk, number: int) -> bool:
-    _, code = RequestStore(connection, desk.now).place_of(number)
+    requests = RequestStore(connection, desk.now)
+    _, code = requests.place_of(number)
     own = RoutingStore(connection, desk.now).routing().locations.get(code)
-    return own is not None and own.contract is not None and own.contract.is_void_if_silent
+    is_agreed = own is not None and own.contract is not None and own.contract.is_void_if_silent
+    # Who has answered for a part of it sends that part: it is no silence, and a person asks for the rest.
+    return is_agreed and not requests.has_answered(number)
 
 
 def _tell(desk: Desk, connection: Connection, number: int, what: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nervure.inventory.availability import Parts
 from nervure.inventory.claims import lock_shelves, sum_demand
@@ -173,7 +173,12 @@ def allot(
     held: Counter[Place] = Counter()
     for hold in fit:
         held[hold.place] += hold.units
-    usable = [one for one in pool if any(place.location_id == one.location_id for place in held)]
+    # What must stay there stayed there when the units were held.
+    usable = [
+        replace(one, terms=replace(one.terms, keep_units=0))
+        for one in pool
+        if any(place.location_id == one.location_id for place in held)
+    ]
     chosen = route(wanted, usable, held, costs=desk.orders.costs())
     shares = _share_out(order_id, desk, chosen.picks, {line.line_id: line for line in wanted}, fit)
     desk.stock.take_over(order_id, holds, shares)

@@ -14,6 +14,7 @@ from nervure.orders.declines import ABOUT_GOODS, DECLINES, MAY_PASS, Decline, na
 from nervure.store import tables
 from nervure.store.statements import KIT, OBSERVATION
 from schemas.fulfillment import RejectReason, StepKind
+from schemas.stock import Condition
 
 LINE = tables.of(tables.OrderLineRow)
 FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
@@ -120,6 +121,7 @@ class DeclineStore:
                 OBSERVATION.c.location_id.in_(sorted(locations)),
                 OBSERVATION.c.is_booked.is_(True),
                 OBSERVATION.c.basis.in_(_BY_PEOPLE),
+                OBSERVATION.c.condition == Condition.SELLABLE.value,
             )
             .group_by(OBSERVATION.c.item_id, OBSERVATION.c.location_id)
         )

@@ -169,6 +169,13 @@ class RequestStore:
         supplier, code = self._connection.execute(query).one()
         return supplier, code
 
+    def has_answered(self, fulfillment_order_id: int) -> bool:
+        """Whether a supplier has said something of any part of a fulfillment order."""
+        query = sa.select(REQUEST.c.id).where(
+            REQUEST.c.fulfillment_order_id == fulfillment_order_id, REQUEST.c.answered_at.is_not(None)
+        )
+        return self._connection.execute(query.limit(1)).first() is not None
+
     def is_void(self, fulfillment_order_id: int) -> bool:
         """Whether a supplier has lost a fulfillment order by its silence."""
         query = sa.select(FULFILLMENT_EVENT.c.id).where(

@@ -1,13 +1,16 @@
 """Who declined is asked again for what nobody else has, after a while and not for ever; for goods once counted."""
 
+from datetime import date
 from functools import partial
 
 import pytest
 import sqlalchemy as sa
 
 from nervure.operations import giving_up, offers
-from nervure.operations.counts import Entered, confirm, enter, show
+from nervure.operations.counts import Entered, confirm, enter, open_count, show
 from nervure.operations.hub import Hub
+from nervure.operations.purchases import ExpectedLine, expect
+from nervure.operations.shortfalls import options_of
 from nervure.operations.staff import adjust, receive
 from nervure.orders.declines import AskAgain
 from nervure.orders.rules import Routing
@@ -16,7 +19,7 @@ from nervure.store.orders import FULFILLMENT, LOCATION, ORDER, TASK
 from nervure.store.routing import RoutingStore
 from schemas.fulfillment import RejectReason
 from schemas.locations import LocationKind
-from schemas.stock import AdjustmentReason
+from schemas.stock import AdjustmentReason, Condition
 from tests.nervure.operations.fake_shops import fill
 from tests.nervure.operations.scripted import advance, looking
 from tests.nervure.operations.test_desk import ANA, BO, all_holds, hub_on, limits, numbers_of, ordered, steps
@@ -51,6 +54,43 @@ def counted(hub: Hub, name: str, units: int, sku: str = "BOLT") -> None:
     advance(hub, 60)
     enter(hub, name, Entered(sku, units, by="Ada"))
     confirm(hub, name, "Blaise")
+
+
+def when_planned(hub: Hub) -> str:
+    with looking(hub) as world:
+        return str(world.connection.execute(sa.select(ORDER.c.routing)).scalar_one()["at"])
+
+
+def test_an_order_that_nobody_may_be_asked_for_is_not_planned_again_and_again(filled: Database) -> None:
+    hub = hub_on(filled)
+    with filled.write() as connection:
+        RoutingStore(connection, hub.clock.now()).put(Routing(None, {}, 1, AskAgain(times=0)))
+    given_up(hub)
+    before = when_planned(hub)
+    advance(hub, 3 * HOURS)
+    assert giving_up.ask_again(hub) == 0
+    assert when_planned(hub) == before
+
+
+def test_counting_the_damaged_ones_does_not_bring_an_order_back_to_where_they_lie(filled: Database) -> None:
+    hub = hub_on(filled)
+    giving_up.reject(hub, ordered(hub, "1", {"BOLT": 5}), RejectReason.DAMAGED, BO)
+    missing = short(hub)
+    assert missing == 3
+    advance(hub, 60)
+    open_count(hub, "D", "paris", ["BOLT"])
+    enter(hub, "D", Entered("BOLT", 3, by="Ada", condition=Condition.DAMAGED))
+    confirm(hub, "D", "Blaise")
+    assert short(hub) == missing
+
+
+def test_no_day_is_promised_out_of_goods_that_come_to_where_they_were_not_found(filled: Database) -> None:
+    hub = hub_on(filled)
+    with filled.write() as connection:
+        World(connection, hub.clock.now()).lose("BOLT", "paris", 5)
+    giving_up.reject(hub, ordered(hub, "1", {"BOLT": 2}), RejectReason.NOT_FOUND, ANA)
+    expect(hub, "P1", [ExpectedLine("BOLT", "lyon", 5, date(2026, 3, 9))])
+    assert [option.kind.value for line in options_of(hub, "shop", "1") for option in line.options] == ["cancel"]
 
 
 def at_place(hub: Hub, place: str) -> int:

@@ -13,16 +13,18 @@ from nervure.operations.carts import Asked, Destination, carts_of
 from nervure.operations.hub import Hub
 from nervure.operations.promises import Basket, promise
 from nervure.operations.reservations import NotEnoughStockError, Wish, make_reservation
+from nervure.operations.staff import adjust
 from nervure.orders.reservations import Ask, LackingError, plan
 from nervure.orders.rules import Routing
 from nervure.store.database import Database
-from nervure.store.orders import ORDER
+from nervure.store.orders import FULFILLMENT, ORDER
 from nervure.store.routing import RoutingStore
 from nervure.store.scarcity import ScarcityStore
 from schemas.items import Item
 from schemas.locations import Address, LocationKind
 from schemas.orders import Delivery, DeliveryMethod
 from schemas.routing import Contract, LocationRouting, PriceStep, RoutingSettings, ScarcitySettings, Zone
+from schemas.stock import AdjustmentReason
 from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub
 from tests.nervure.world import World, an_order, at, merchant, must_hold, thrown_away
 
@@ -116,6 +118,16 @@ def test_a_cart_keeps_to_rules(filled: Database) -> None:
         held(hub, {"NUT": 1}, reference="N")
     with looking(hub) as world:
         must_hold(world)
+
+
+def test_what_is_held_is_the_orders_though_less_than_must_stay_is_left_by_now(filled: Database) -> None:
+    dear = LocationRouting(handling=Decimal(90), keep_units=99)
+    hub = ruled(filled, RoutingSettings(split=Decimal(2)), paris=LocationRouting(keep_units=1), lyon=dear)
+    assert held(hub, {"BOLT": 4}) == {("paris", "BOLT"): 4}
+    adjust(hub, "BOLT", "paris", -1, reason=AdjustmentReason.LOST, document="fire")
+    assert ordered(hub, {"BOLT": 4}, naming="C") == {("paris", "BOLT"): 4}
+    with looking(hub) as world:
+        assert (world.lines("1"), world.rows(FULFILLMENT)) == ({"1-1": (4, 4, 0)}, 1)
 
 
 def test_a_cart_that_goes_nowhere_yet_is_planned_without_zones_and_its_order_says_what_changed(

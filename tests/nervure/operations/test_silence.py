@@ -12,6 +12,7 @@ from nervure.operations.staff import adjust
 from nervure.orders.rules import Routing
 from nervure.store.database import Database
 from nervure.store.orders import TASK
+from nervure.store.places import REQUEST
 from nervure.store.routing import RoutingStore
 from schemas.orders import OrderState
 from schemas.routing import Contract, LocationRouting
@@ -95,6 +96,29 @@ def test_who_was_silent_is_not_asked_again_because_it_may_send_all_the_same(sqli
     with looking(hub) as world:
         assert world.lines("1") == {"1-1": (3, 0, 3)}
         assert world.claimable("BOLT", "acme") == 9
+        must_hold(world)
+
+
+def test_who_has_answered_for_a_part_sends_it_and_a_person_asks_for_the_rest(sqlite: Database) -> None:
+    acme = ScriptedSupplier()
+    hub = opened(sqlite, acme)
+    read(hub, acme, feed("1", at(0), BOLT=9, NUT=9))
+    number = ask(hub, "1", {"BOLT": 3, "NUT": 2})
+    with sqlite.write() as connection:
+        world = World(connection)
+        world.channel("shop", {"web": ["acme", "paris"]})
+        world.receive("BOLT", "paris", 9)
+        world.receive("NUT", "paris", 9)
+        own = {"acme": LocationRouting(contract=Contract(is_void_if_silent=True))}
+        RoutingStore(connection, at(0)).put(Routing(None, own))
+        line = connection.execute(REQUEST.select().order_by(REQUEST.c.id)).first()
+    assert line is not None
+    acme.replies = [reply(number, 5, confirmed={line.line: 3})]
+    hear_replies(hub)
+    advance(hub, 3600)
+    assert (break_silence(hub), said(hub)) == (0, [("supplier_silent", WAITS.format(number))])
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "acme", "sent_to_supplier"): 3, ("1-2", "acme", "sent_to_supplier"): 2}
         must_hold(world)
 
 
