@@ -139,7 +139,7 @@ class RoutingStore:
         """For each goal, the locations that would have been asked when it was placed, as far as is known now.
 
         Of a channel, or (None) our own of all channels. Nobody knows any more what a location was given on a day, and
-        what lay there too long; what a contract limits for one order counts nothing.
+        what lay there too long; what a contract limits for one order counts nothing, and neither do classes of goods.
         """
         pool = sa.select(POINT_LOCATION.c.location_id, sa.func.min(POINT_LOCATION.c.rank).label("rank")).join(
             POINT, POINT.c.id == POINT_LOCATION.c.stock_point_id

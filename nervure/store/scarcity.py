@@ -88,7 +88,7 @@ class ScarcityStore:
         for row in self._connection.execute(query):
             lines[row.id].append(PastLine(row.line_id, row.item_id, row.units, row.weight_grams or 0))
             if row.id not in found:
-                goal = Goal(DeliveryMethod.SHIP, row.country, row.postal_code, row.placed_at)
+                goal = Goal(DeliveryMethod.SHIP, row.country, row.postal_code, row.placed_at, row.channel)
                 found[row.id] = PastOrder(row.channel_id, goal, f"order:{row.channel}:{row.external_id}", ())
         return [PastOrder(one.channel_id, one.goal, one.document, tuple(lines[order])) for order, one in found.items()]
 
