@@ -1472,6 +1472,20 @@ BUGS = (
         SILENCE,
     ),
     Bug(
+        "a supplier loses an order that it answered while the hub was down",
+        "nervure/operations/silence.py",
+        "may_move = is_void and _is_heard(hub, supplier)",
+        "may_move = is_void",
+        SILENCE,
+    ),
+    Bug(
+        "what many lines lack is looked for everywhere",
+        "nervure/store/cycle_counts.py",
+        "                ~was_sought_for_others.exists(),\n",
+        "",
+        "tests/nervure/operations/test_searching.py -k sqlite",
+    ),
+    Bug(
         "who has nothing to send is waited for after it was heard",
         "nervure/operations/publish.py",
         "for name, other in sorted(hub.accounts.items()):",

@@ -166,12 +166,18 @@ class CycleCountStore:
     def sought(self, not_since: datetime, limit: int = 10_000) -> list[Sought]:
         """What open orders lack, with the places of ours that had it once and have nothing of it free, line by line.
 
-        Without places that counted it after `not_since` or are to count it, and lines that it was searched for.
+        Without places that counted it after `not_since` or are to count it, lines that it was searched for, and items
+        that were searched for any line after `not_since`.
         """
         item = sa.func.coalesce(KIT.c.part_id, ORDER_LINE.c.item_id)
         is_pickup = ORDER.c.delivery_method == DeliveryMethod.PICKUP.value
         was_sought = sa.select(COUNT.c.id).where(
             COUNT.c.name == sa.literal("missing-") + sa.cast(ORDER_LINE.c.id, sa.Text) + sa.literal("-1")
+        )
+        was_sought_for_others = (
+            sa.select(LINE.c.id)
+            .join(COUNT, COUNT.c.id == LINE.c.cycle_count_id)
+            .where(COUNT.c.name.like("missing-%"), COUNT.c.opened_at > not_since, LINE.c.item_id == LEVEL.c.item_id)
         )
         was_counted = sa.select(OBSERVATION.c.id).where(
             OBSERVATION.c.item_id == LEVEL.c.item_id,
@@ -212,6 +218,7 @@ class CycleCountStore:
                 LEVEL.c.condition == Condition.SELLABLE.value,
                 LEVEL.c.on_hand <= LEVEL.c.reserved + LEVEL.c.allocated,
                 ~was_sought.exists(),
+                ~was_sought_for_others.exists(),
                 ~was_counted.exists(),
                 ~is_to_count.exists(),
             )

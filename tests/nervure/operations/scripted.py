@@ -173,6 +173,8 @@ class ScriptedSupplier:
             raise self.fails_after_effect
 
     def pull_replies(self) -> Iterator[SupplierReply]:
+        if self.error is not None:
+            raise self.error
         yield from self.replies
 
 

@@ -96,6 +96,21 @@ def test_it_is_looked_for_at_so_many_places_and_once_for_each_line(both: Databas
     assert search(hub) == 0
 
 
+def test_what_many_lines_lack_is_looked_for_at_no_more_places_than_the_settings_say(both: Database) -> None:
+    hub = searching(both, places=1)
+    sold_out(hub, "lyon", "paris")
+    for order in ("1", "2", "3"):
+        lacking(hub, order, {"BOLT": 1})
+    assert [search(hub) for _ in range(3)] == [1, 0, 0]
+    advance(hub, 60)
+    lacking(hub, "4", {"BOLT": 1})
+    assert search(hub) == 0
+    [(name, _, _)] = counts(hub)
+    cancel(hub, name)
+    advance(hub, 31 * DAY)
+    assert search(hub) == 1
+
+
 def test_where_it_was_counted_or_is_to_be_counted_nobody_looks_again_for_a_while(both: Database) -> None:
     hub = searching(both)
     sold_out(hub, "paris", "lyon")

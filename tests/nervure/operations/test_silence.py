@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from connectors.errors import UnavailableError
 from nervure.operations.giving_up import ask_again
 from nervure.operations.hub import Hub
 from nervure.operations.messages import send_messages
@@ -17,7 +18,7 @@ from nervure.store.routing import RoutingStore
 from schemas.orders import OrderState
 from schemas.routing import Contract, LocationRouting
 from schemas.stock import AdjustmentReason
-from tests.nervure.operations.scripted import ScriptedSupplier, advance, feed, hear, looking, order_of, tasks
+from tests.nervure.operations.scripted import ScriptedSupplier, advance, feed, hear, looking, order_of, settle, tasks
 from tests.nervure.operations.test_scorecards import ask, opened, the_card
 from tests.nervure.operations.test_suppliers import hear_replies, read, reply, the_order
 from tests.nervure.world import World, an_order, at, at_once, must_hold
@@ -120,6 +121,29 @@ def test_who_has_answered_for_a_part_sends_it_and_a_person_asks_for_the_rest(sql
     with looking(hub) as world:
         assert world.served("1") == {("1-1", "acme", "sent_to_supplier"): 3, ("1-2", "acme", "sent_to_supplier"): 2}
         must_hold(world)
+
+
+def test_what_was_answered_in_time_while_nobody_could_hear_it_is_no_silence(sqlite: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, number, line = asked(sqlite, acme, is_void=True, in_paris=3)
+    acme.replies = [reply(number, 10, confirmed={line: 3}, tracking_number="6A1")]
+    advance(hub, 8 * 3600)
+    assert (break_silence(hub), said(hub)) == (0, []), "it is heard, and not understood yet"
+    settle(hub)
+    assert (break_silence(hub), said(hub)) == (0, [])
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "acme", "shipped"): 3}
+        must_hold(world)
+
+
+def test_who_cannot_be_asked_keeps_its_order_and_a_person_is_told(sqlite: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, number, _ = asked(sqlite, acme, is_void=True, in_paris=3)
+    acme.error = UnavailableError("down")
+    advance(hub, 3600)
+    assert (break_silence(hub), said(hub)) == (0, [("supplier_silent", WAITS.format(number))])
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "acme", "sent_to_supplier"): 3}
 
 
 def test_a_late_refusal_of_what_is_served_elsewhere_is_nothing_to_do(sqlite: Database) -> None:
