@@ -1,5 +1,6 @@
 """What the loops that keep order do in one turn: what expired is let go, what was told is looked at again."""
 
+from collections.abc import Callable
 from functools import partial
 
 from connectors.errors import ConnectorError
@@ -136,29 +137,38 @@ def _check_confirmed(window: Window, channel: str) -> float:
 
 def _measure_pace(window: Window) -> float:
     """Measures how fast items sell, for the order in which numbers are sent and read back."""
-    wait = take_slot(window.hub, "hub", "sales pace", PACE_PERIOD_SECONDS)
-    if wait == 0.0:
+
+    def measure() -> None:
         window.hub.database.run(lambda c: PaceStore(c, window.hub.clock.now()).measure())
-        wait = PACE_PERIOD_SECONDS
-    return wait
+
+    return _in_turn(window, "sales pace", PACE_PERIOD_SECONDS, measure)
 
 
 def _earn_buffers(window: Window) -> float:
     """Computes the buffers that are earned."""
-    wait = take_slot(window.hub, "hub", "earned buffers", BUFFERS_PERIOD_SECONDS)
-    if wait == 0.0:
+
+    def earn() -> None:
         window.tally.count("policies", "earned buffers changed", earn_buffers(window.hub))
-        wait = BUFFERS_PERIOD_SECONDS
-    return wait
+
+    return _in_turn(window, "earned buffers", BUFFERS_PERIOD_SECONDS, earn)
 
 
 def _learn_scarcity(window: Window) -> float:
     """Learns what units are worth to later orders, where the settings want it."""
-    wait = take_slot(window.hub, "hub", "scarcity", SCARCITY_PERIOD_SECONDS)
-    if wait == 0.0:
+
+    def learn() -> None:
         window.tally.count("routing", "prices of scarce units", learn_scarcity(window.hub))
-        wait = SCARCITY_PERIOD_SECONDS
-    return wait
+
+    return _in_turn(window, "scarcity", SCARCITY_PERIOD_SECONDS, learn)
+
+
+def _in_turn(window: Window, operation: str, period_seconds: float, work: Callable[[], None]) -> float:
+    """Does something once in so many seconds, whichever window it is; answers the seconds to wait."""
+    wait = take_slot(window.hub, "hub", operation, period_seconds)
+    if wait > 0.0:
+        return wait
+    work()
+    return period_seconds
 
 
 def _age(window: Window) -> float:

@@ -109,8 +109,11 @@ class _Look:
         parts = self.parts
         there, standing = self.there(parts), self.orders.standings(short.order_id)
         declined = {place for place, one in standing.items() if one.out or one.barred.keys() & parts.keys()}
-        for one in self.routing.pickup_places(short.goal, near):
-            if one.location_id in declined or available_at(parts, one.location_id, there) < short.units:
+        goal = replace(short.goal, goods=self.orders.goods_of(parts))
+        for one in self.routing.pickup_places(goal, near):
+            if one.location_id in declined or one.terms.barred.keys() & parts.keys():
+                continue
+            if available_at(parts, one.location_id, there) < short.units + one.terms.keep_units:
                 continue
             ways = self.routing.ways([one.location_id], replace(short.goal, method=DeliveryMethod.PICKUP))
             yield Option(

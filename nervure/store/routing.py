@@ -183,15 +183,17 @@ class RoutingStore:
 
         Near to where the order goes, or to the location `near`, where the customer meant to come.
         """
-        query = sa.select(LOCATION).where(LOCATION.c.can_pickup.is_(True), LOCATION.c.kind.not_in(_NO_PICKUP))
+        unranked = sa.literal(0).label("rank")
+        query = sa.select(*_SITE, unranked).where(LOCATION.c.can_pickup.is_(True), LOCATION.c.kind.not_in(_NO_PICKUP))
         rows = self._connection.execute(query.order_by(LOCATION.c.id)).all()
         here = next((row for row in rows if row.id == near), None)
         target = locate(goal.country, goal.postal_code) if here is None else _place(here)
-        ways = self.ways([row.id for row in rows], replace(goal, method=DeliveryMethod.PICKUP))
+        goal, routing = replace(goal, method=DeliveryMethod.PICKUP), self.routing()
+        few = _candidates(routing, rows, self._sites(routing, rows, goal), goal, self._now)
         found = [
-            Candidate(row.id, row.code, is_supplier=False, rank=rank, distance_km=_distance(row, target))
-            for rank, row in enumerate(rows)
-            if row.id in ways and row.id != near and is_fresh(row.as_of, row.ttl_seconds, self._now)
+            replace(one, distance_km=_distance(row, target))
+            for row, one in zip(rows, few, strict=True)
+            if one.terms.dropped is None and row.id != near and is_fresh(row.as_of, row.ttl_seconds, self._now)
         ]
         unknown = float("inf")
         return sorted(found, key=lambda one: (unknown if one.distance_km is None else one.distance_km, one.code))

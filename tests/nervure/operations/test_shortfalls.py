@@ -26,6 +26,7 @@ from nervure.operations.shortfalls import (
     proposals_of,
 )
 from nervure.operations.staff import ship_fulfillment
+from nervure.orders.rules import Routing
 from nervure.store.audit import AuditStore
 from nervure.store.database import Database
 from nervure.store.holds import RESERVATION
@@ -33,8 +34,11 @@ from nervure.store.orders import LISTING
 from nervure.store.picking import PickingStore
 from nervure.store.policies import PolicyStore
 from nervure.store.proposals import ProposalSeen
+from nervure.store.routing import RoutingStore
+from schemas.items import Item
 from schemas.orders import DeliveryMethod, OrderState
 from schemas.policies import PolicyKind
+from schemas.routing import LocationRouting, RoutingSettings
 from schemas.substitution import AtDeadline, PriceRule
 from tests.nervure.operations.caps import MODELS, goods_in, hat_shop, order, policy, state
 from tests.nervure.operations.scripted import ScriptedShop, advance, looking, tasks
@@ -170,6 +174,28 @@ def test_what_is_proposed_is_held_and_comes_back_when_nobody_answers(database: D
         choose(hub, made.token, "cancel")
     assert make_proposals(hub) == 0
     all_holds(hub)
+
+
+@pytest.mark.parametrize(
+    ("near", "keys"),
+    [
+        (LocationRouting(), ["pickup:near", "cancel"]),
+        (LocationRouting(keep_units=1), ["pickup:near", "cancel"]),
+        (LocationRouting(keep_units=2), ["pickup:far", "cancel"]),
+        (LocationRouting(classes=()), ["pickup:far", "cancel"]),
+        (LocationRouting(daily_orders=0), ["pickup:far", "cancel"]),
+    ],
+    ids=["no rule", "one stays, two are there", "both stay", "takes no such goods", "its day is full"],
+)
+def test_nobody_is_sent_to_where_the_rules_keep_the_goods(
+    sqlite: Database, near: LocationRouting, keys: list[str]
+) -> None:
+    hub = hat_shop(sqlite, policy(), groups=(), red_near=2, red_far=1)
+    with sqlite.write() as connection:
+        World(connection).catalogue.put_items([Item(sku="RED", title="Red", size_class="bulky")])
+        RoutingStore(connection, hub.clock.now()).put(Routing(RoutingSettings(), {"near": near}))
+    order(hub, "1")
+    assert keys_now(hub, "1") == keys
 
 
 def test_nothing_is_proposed_that_the_settings_do_not_let(sqlite: Database) -> None:
