@@ -1514,6 +1514,20 @@ BUGS = (
         "tests/nervure/operations/test_replanning.py",
     ),
     Bug(
+        "a joint plan takes what must stay, because others took some since",
+        "nervure/orders/trading.py",
+        "    _refuse_what_must_stay(moves, before, desk)\n",
+        "",
+        "tests/nervure/operations/test_replanning.py",
+    ),
+    Bug(
+        "a joint plan fills a day that is full by now",
+        "nervure/orders/trading.py",
+        "        _refuse_what_is_ruled_out(move, desk)\n",
+        "",
+        "tests/nervure/operations/test_replanning.py",
+    ),
+    Bug(
         "an order is planned anew that lies where its goods may not lie",
         "nervure/orders/replanning.py",
         "place.location_id in barred and place.item_id not in barred[place.location_id] for",

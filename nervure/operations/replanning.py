@@ -7,7 +7,8 @@ from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
 from nervure.orders.batch import REAL, JointEffort
 from nervure.orders.costs import micros
-from nervure.orders.replanning import Move, OutdatedPlanError, Replan, carry_out_together, replan
+from nervure.orders.replanning import Move, OutdatedPlanError, Replan, replan
+from nervure.orders.trading import carry_out_together
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.replanning import ReplanStore

@@ -1,19 +1,16 @@
 """Open orders are planned anew together; what is better served from elsewhere is given there, whole or not at all."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from nervure.inventory.stock import InsufficientStockError, Place
+from nervure.inventory.stock import Place
 from nervure.orders.batch import REAL, JointEffort, plan_together
-from nervure.orders.costs import Costs, euros
-from nervure.orders.routing import TIE, Candidate, Pick, Plan, Question, Wanted, by_preference, dropped
-from nervure.orders.settling import carry_out, note_shortfall, release, serve_shortfalls
+from nervure.orders.costs import Costs
+from nervure.orders.routing import TIE, Candidate, Plan, Question, Wanted, by_preference, dropped
 from nervure.orders.solving import Solution
 from nervure.orders.ways import ROOM, JointOrder, Way
-from nervure.orders.work import Desk, FulfillmentLineState, LineState
-from schemas.fulfillment import FulfillmentState, StepKind
+from nervure.orders.work import FulfillmentLineState, LineState
 
 
 class OutdatedPlanError(Exception):
@@ -213,95 +210,3 @@ def _groups(moves: Sequence[Move]) -> list[list[Move]]:
                 apart.append((others, fellows))
         groups = [*apart, (places, members)]
     return [members for _, members in groups]
-
-
-# -- carrying it out -----------------------------------------------------------------------------------------------
-
-
-def carry_out_together(moves: Sequence[Move], desk: Desk, *, by: str = "") -> None:
-    """Gives what these orders hold back and takes what was planned, in the transaction of who calls.
-
-    Who calls holds the locks of these orders, and has seen under them that nobody is asked for any.
-
-    Raises:
-        OutdatedPlanError: an order or the stock is not as it was; nothing may be kept.
-    """
-    moves = sorted(moves, key=lambda move: move.order.id)
-    for move in moves:
-        _refuse_what_changed(move.order, desk)
-    # Old and new levels in one go, so that nobody comes between.
-    desk.stock.lock_sellable(
-        {place for move in moves for place in (*move.uses, *move.order.places()) if place.item_id != ROOM}
-    )
-    gone: dict[int, list[FulfillmentLineState]] = {}
-    chosen: dict[int, list[Pick]] = {}
-    for move in moves:
-        changed = _changed(move)
-        gone[move.order.id] = [one for one in move.order.served if one.location_id in changed]
-        chosen[move.order.id] = [pick for pick in move.plan.picks if pick.location_id in changed]
-        for one in gone[move.order.id]:
-            release(desk, one, one.units)
-    for move in moves:
-        try:
-            made = carry_out(
-                move.order.id, desk, chosen[move.order.id], {one.line_id: one for one in move.order.wanted}
-            )
-        except InsufficientStockError as error:
-            raise OutdatedPlanError(f"order {move.order.id} finds less than was planned") from error
-        _note(move, gone[move.order.id], made, desk, (by, len(moves)))
-    serve_shortfalls({place.item_id for move in moves for place in move.order.places()}, desk)
-
-
-def _refuse_what_changed(order: OpenOrder, desk: Desk) -> None:
-    if desk.orders.lines(order.id) != list(order.lines):
-        raise OutdatedPlanError(f"the lines of order {order.id} have changed")
-    served = desk.orders.fulfillment_lines(order_id=order.id)
-    if served != list(order.served) or any(one.state is not FulfillmentState.ALLOCATED for one in served):
-        raise OutdatedPlanError(f"order {order.id} is served in another way by now")
-
-
-def _changed(move: Move) -> Collection[int]:
-    """The locations that get another share than they have."""
-    before, after = move.order.held(), {(pick.line_id, pick.location_id): pick.units for pick in move.plan.picks}
-    return {
-        location for line, location in {*before, *after} if before.get((line, location)) != after.get((line, location))
-    }
-
-
-def _note(
-    move: Move, gone: Sequence[FulfillmentLineState], made: Mapping[int, list[int]], desk: Desk, who: tuple[str, int]
-) -> None:
-    """Says what became of each part of an order, and why."""
-    by, together = who
-    lines = desk.orders.fulfillment_lines(line_ids=[line for written in made.values() for line in written])
-    reason = f"saves {euros(move.saved)} euros"
-    if move.spared:
-        reason += f", leaves what is worth {euros(move.spared)} euros more to later orders"
-    if move.units_gained:
-        reason += f", serves {move.units_gained} units more"
-    for number in sorted({one.fulfillment_order_id for one in gone}):
-        desk.orders.note_step(number, StepKind.REPLANNED, by=by, reason=reason)
-        mine = Counter({one.order_line_id: one.units for one in gone if one.fulfillment_order_id == number})
-        shares: Counter[int] = Counter()
-        for one in lines:
-            shares[one.fulfillment_order_id] += min(one.units, mine[one.order_line_id])
-        if shares:
-            desk.orders.moved(number, max(shares, key=lambda to: (shares[to], -to)))
-    for line in move.order.lines:
-        note_shortfall(desk, line, move.plan.missing.get(line.id, 0))
-    desk.orders.explain(
-        move.order.id, move.plan.reasons, {**move.plan.bill, "replanned": _said(move, desk, by, together)}
-    )
-    desk.orders.release(move.order.id)
-
-
-def _said(move: Move, desk: Desk, by: str, together: int) -> dict[str, Any]:
-    return {
-        "at": desk.now.isoformat(),
-        "by": by,
-        "orders": together,
-        "before": euros(move.cost_before),
-        "saved": euros(move.saved),
-        "units_gained": move.units_gained,
-        **({"spared": euros(move.spared)} if move.spared else {}),
-    }

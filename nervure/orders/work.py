@@ -205,10 +205,10 @@ class OrderRepository(Protocol):
     def name_line(self, line_id: int, external_id: str) -> None:
         """The channel states a line that the hub had made, under a name of its own."""
 
-    def candidates(self, order_id: int, goods: Mapping[int, Goods]) -> list[Candidate]:
+    def candidates(self, order_id: int, goods: Mapping[int, Goods], *, anew: bool = False) -> list[Candidate]:
         """The locations that may serve these goods of an order, by item; dropped ones too.
 
-        For a pickup the one where the customer comes.
+        For a pickup the one where the customer comes. `anew`: what it has of a location's day is its own.
         """
 
     def costs(self) -> Costs:

@@ -283,7 +283,6 @@ class OrderStore:
     # -- where -------------------------------------------------------------------------------------------------
 
     def candidates(self, order_id: int, goods: Mapping[int, Goods], *, anew: bool = False) -> list[Candidate]:
-        """As the protocol says. `anew`: what it has of a location's day is its own."""
         order = self._connection.execute(
             sa.select(ORDER, CHANNEL.c.is_gated, CHANNEL.c.name)
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)

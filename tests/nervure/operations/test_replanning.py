@@ -291,6 +291,48 @@ def made(hub: Hub, group: object) -> bool:
     return make(hub, group)  # type: ignore[arg-type]  # one of the plan's
 
 
+def can_save(database: Database, **lyon: int) -> Hub:
+    """An order lies in Paris that Lyon, where three came in meanwhile, would send for 2 euros less."""
+    hub = hub_on(database, bolt_paris=9)
+    hear(hub, an_order("1", {"BOLT": 1}))
+    with database.write() as connection:
+        World(connection).receive("BOLT", "lyon", 3)
+    put(hub, COSTS, lyon=LocationRouting.model_validate({"handling": "1.00", **lyon}))
+    return hub
+
+
+def test_units_that_must_stay_stay_though_others_took_some_since_it_was_planned(sqlite: Database) -> None:
+    hub = can_save(sqlite, keep_units=2)
+    group = planned(hub)
+    with sqlite.write() as connection:
+        World(connection, hub.clock.now()).lose("BOLT", "lyon", 1)
+    assert made(hub, group) is False
+    with looking(hub) as world:
+        assert (world.served("1"), world.claimable("BOLT", "lyon")) == ({("1-1", "paris", "allocated"): 1}, 2)
+
+
+@pytest.mark.parametrize("now", [{"daily_orders": 1}, {"daily_orders": 0}, {"keep_units": 3}])
+def test_a_location_whose_rules_or_day_are_others_by_now_gets_nothing(sqlite: Database, now: dict[str, int]) -> None:
+    hub = can_save(sqlite, daily_orders=1)
+    group = planned(hub)
+    if now == {"daily_orders": 1}:
+        hear(hub, an_order("2", {"BOLT": 1}))
+        with looking(hub) as world:
+            assert world.served("2") == {("2-1", "lyon", "allocated"): 1}
+    put(hub, COSTS, lyon=LocationRouting.model_validate({"handling": "1.00", **now}))
+    assert made(hub, group) is False
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "paris", "allocated"): 1}
+        must_hold(world)
+
+
+def test_units_are_traded_where_less_is_left_than_must_stay(sqlite: Database) -> None:
+    """They lie there for orders already: nobody has to leave, and nothing more is taken."""
+    hub = crossed(sqlite)
+    put(hub, COSTS, lyon=LocationRouting(handling=Decimal(1), keep_units=5))
+    assert len(replan_open_orders(hub).made) == 2
+
+
 def asking(hub: Hub, *, offer_to: int) -> None:
     """From now on all places are stores that must accept, so many at once."""
     with hub.database.write() as connection:
