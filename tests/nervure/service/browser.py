@@ -17,6 +17,9 @@ from websockets.sync.connection import Connection
 CHROMIUM = shutil.which("chromium")
 WAIT_SECONDS = 60.0
 SCREENSHOTS = "NERVURE_TEST_SCREENSHOTS"
+CURSOR_IS_SET = (
+    "(() => { const first = document.querySelector('[autofocus]'); return !first || document.activeElement === first })()"
+)
 
 
 class Browser:
@@ -105,7 +108,7 @@ class Browser:
     def _wait(self) -> None:
         until = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < until:
-            if self.run("!window.was_here && document.readyState === 'complete'"):
+            if self.run("!window.was_here && document.readyState === 'complete'") and self.run(CURSOR_IS_SET):
                 return
             time.sleep(0.05)
         raise AssertionError(f"no new page came; this is there: {self.text()}")
@@ -122,6 +125,8 @@ def browser(folder: Path, *, width: int = 1024, height: int = 768) -> Iterator[B
         "--disable-dev-shm-usage",
         "--no-first-run",
         "--hide-scrollbars",
+        # Chromium drops what is typed before a page is painted for the first time; a person cannot be so fast.
+        "--allow-pre-commit-input",
     ]
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--lang=en"]
     command = [CHROMIUM, *options, *quiet, "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
