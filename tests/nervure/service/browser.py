@@ -17,9 +17,10 @@ from websockets.sync.connection import Connection
 CHROMIUM = shutil.which("chromium")
 WAIT_SECONDS = 60.0
 SCREENSHOTS = "NERVURE_TEST_SCREENSHOTS"
-CURSOR_IS_SET = (
-    "(() => { const first = document.querySelector('[autofocus]'); return !first || document.activeElement === first })()"
-)
+CURSOR_IS_SET = """(() => {
+    const first = document.querySelector('[autofocus]');
+    return !first || document.activeElement === first;
+})()"""
 
 
 class Browser:
