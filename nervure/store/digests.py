@@ -49,8 +49,9 @@ SEALED_CLAIM = ("kind", "units", "reference", "fulfillment_line_id", "expires_at
 
 def movement_digest(key: StockKey, columns: Sequence[Any]) -> int:
     """Digest of a movement, from its key and the columns of `SEALED_MOVEMENT`."""
-    *plain, occurred_at, recorded_at, compensates_id = columns
-    return digest((*key, *plain, _microseconds(occurred_at), _microseconds(recorded_at), compensates_id))
+    sequence, kind, units, reason, cause, document, occurred_at, recorded_at, compensates_id = columns
+    moments = _microseconds(occurred_at), _microseconds(recorded_at)
+    return digest((*key, sequence, kind, units, reason, cause, document, *moments, compensates_id))
 
 
 def claim_digest(key: StockKey, columns: Sequence[Any]) -> int:

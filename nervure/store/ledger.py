@@ -64,8 +64,11 @@ def _keys(entries: Sequence[Entry]) -> list[StockKey]:
     known: dict[StockKey, StockKey] = {}
     keys: list[StockKey] = []
     for entry in entries:
-        key = (*entry.place, entry.owner, entry.condition.value, entry.lot)
-        keys.append(known.setdefault(key, key))
+        said = (*entry.place, entry.owner, entry.condition, entry.lot)  # a condition equals its value, and hashes as it
+        key = known.get(said)
+        if key is None:
+            key = known[said] = (*entry.place, entry.owner, entry.condition.value, entry.lot)
+        keys.append(key)
     return keys
 
 

@@ -1,8 +1,9 @@
 """The tables of stock, and what set-wise statements are made with."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from json import dumps
 from typing import Any, TypeVar
 
@@ -77,13 +78,8 @@ def as_rows(rows: Iterable[Sequence[int | str]]) -> dict[str, str]:
 
 def chunks(rows: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
     """Cuts rows so that no statement has more parameters than a database takes."""
-    batch: list[T] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    left = iter(rows)
+    while batch := list(islice(left, size)):
         yield batch
 
 
@@ -105,7 +101,8 @@ def insert_rows(connection: Connection, table: sa.Table, columns: tuple[str, ...
     """Inserts rows, each with a value for each column, as fast as the database takes them."""
     for part in chunks(rows, 20_000):
         if connection.dialect.name != "postgresql":
-            connection.exec_driver_sql(_insert_text(table, columns), _as_stored(connection, table, columns, part))
+            stored = list(_as_stored(connection, table, columns, part))
+            connection.exec_driver_sql(_insert_text(table, columns), stored)
         elif len(part) < ROWS_WORTH_A_COPY:
             given = dict(zip(columns, map(list, zip(*part, strict=True)), strict=True))
             connection.execute(_pour_into(table, columns), given)
@@ -125,7 +122,7 @@ def _insert_text(table: sa.Table, columns: tuple[str, ...]) -> str:
     return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of our own tables
 
 
-def _copy_into(connection: Connection, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+def _copy_into(connection: Connection, table: sa.Table, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
     statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
     driver: Any = connection.connection.driver_connection
     try:
@@ -137,15 +134,31 @@ def _copy_into(connection: Connection, table: sa.Table, columns: tuple[str, ...]
         raise sa.exc.DBAPIError.instance(statement, None, error, psycopg.Error, dialect=connection.dialect) from error
 
 
-def _as_stored(connection: Connection, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> Sequence[Row]:
-    """Values as the driver takes them. Times are many and mostly the same few: each is converted once."""
+def _as_stored(connection: Connection, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> Iterable[Row]:
+    """Values as the driver takes them, row by row: columns of many rows at once call up the garbage collector."""
     found = [(n, table.c[name].type.dialect_impl(connection.dialect)) for n, name in enumerate(columns)]
-    converters = [(n, convert) for n, kind in found if (convert := kind.bind_processor(connection.dialect))]
-    turned = list(zip(*rows, strict=True))
-    for place, convert in converters:
-        known = {value: convert(value) for value in set(turned[place])}
-        turned[place] = tuple(map(known.__getitem__, turned[place]))
-    return list(zip(*turned, strict=True)) if converters else rows
+    converters = [(n, _Converted(convert)) for n, kind in found if (convert := kind.bind_processor(connection.dialect))]
+    return _stored(rows, converters) if converters else rows
+
+
+def _stored(rows: Iterable[Row], converters: Sequence[tuple[int, "_Converted"]]) -> Iterator[Row]:
+    for row in rows:
+        values = list(row)
+        for place, converted in converters:
+            values[place] = converted[values[place]]
+        yield tuple(values)
+
+
+class _Converted(dict[object, object]):
+    """Times are many and mostly the same few: each is converted once."""
+
+    def __init__(self, convert: Callable[[Any], object]) -> None:
+        super().__init__()
+        self._convert = convert
+
+    def __missing__(self, value: object) -> object:
+        self[value] = stored = self._convert(value)
+        return stored
 
 
 class StockTransaction:
