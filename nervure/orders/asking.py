@@ -121,7 +121,7 @@ class Asked:
         base = self._least() - order.split
         found: list[tuple[int, int]] = []
         for i, (source, parcel) in enumerate(zip(order.sources, parcels, strict=True)):
-            caps = source.caps or capacities(order.demands, source.stock)
+            caps = source.caps or next(capacities(order.demands, [source.stock]))
             is_full = all(cap >= demand.units for cap, demand in zip(caps, order.demands, strict=True))
             other = next((parcels[j] for j in low if j != i), 0)
             found.append((parcel + base, 0 if is_full else other))

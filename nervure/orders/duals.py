@@ -43,15 +43,12 @@ def _columns(case: Case) -> Sequence[tuple[int, Sequence[int]]]:
 
 def _at(case: Case, prices: Sequence[int]) -> Prices:
     """What holds at any prices: a set costs at least `worth` + the sum of its `slack`."""
-    slack = [
-        fixed
-        - sum(
-            min(cap, need) * (price - cost)
-            for cost, cap, need, price in zip(unit, caps, case.need, prices, strict=True)
-            if cap and cost < price
-        )
-        for fixed, unit, caps in zip(case.fixed, case.unit, case.caps, strict=True)
-    ]
+    slack = list(case.fixed)
+    for d, (here, need, price) in enumerate(zip(case.holders, case.need, prices, strict=True)):
+        for i in here:
+            cost = case.unit[i][d]
+            if cost < price:
+                slack[i] -= min(case.caps[i][d], need) * (price - cost)
     return Prices(sum(need * price for need, price in zip(case.need, prices, strict=True)), slack)
 
 

@@ -1,9 +1,11 @@
 """One order as numbers: what is demanded, what each source has of it, and what it costs there."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import compress
+from operator import add
 
 from nervure.inventory.availability import Parts
 from nervure.orders.parcels import FREE, Grid
@@ -94,12 +96,9 @@ class Case:
     @cached_property
     def holders(self) -> list[list[int]]:
         """By demand, the sources that have something of it."""
-        found: list[list[int]] = [[] for _ in self.demands]
-        for i, caps in enumerate(self.caps):
-            for d, cap in enumerate(caps):
-                if cap:
-                    found[d].append(i)
-        return found
+        numbers = range(len(self.caps))
+        columns: Sequence[Sequence[int]] = list(zip(*self.caps, strict=True)) or [() for _ in self.demands]
+        return [list(compress(numbers, column)) for column in columns]
 
     def service(self, chosen: Sequence[int]) -> tuple[int, list[int]] | None:
         """The least that all units cost from these sources, and the dearest of each demand; None: they lack some."""
@@ -128,15 +127,13 @@ class Case:
         service, worst = found
         if self.is_plain:
             return service, [(-fixed, i) for i, fixed in enumerate(self.fixed) if not closed[i]]
-        gains: list[tuple[int, int]] = []
-        for i, (unit, caps) in enumerate(zip(self.unit, self.caps, strict=True)):
-            if not closed[i] and i not in chosen:
-                saved = -self.fixed[i]
-                for cost, cap, dear in zip(unit, caps, worst, strict=True):
-                    if cap and cost < dear:
-                        saved += cap * (dear - cost)
-                gains.append((saved, i))
-        return service, gains
+        saved = [-fixed for fixed in self.fixed]
+        for d, (here, dear) in enumerate(zip(self.holders, worst, strict=True)):
+            for i in here:
+                cost = self.unit[i][d]
+                if cost < dear:
+                    saved[i] += self.caps[i][d] * (dear - cost)
+        return service, [(gain, i) for i, gain in enumerate(saved) if not closed[i] and i not in chosen]
 
     def filled_in(self, order: Sequence[int]) -> list[int]:
         """The sources used when the demands are filled in this order, each from the sources in their order."""
@@ -157,22 +154,24 @@ class Case:
 def make_case(demands: Sequence[Demand], sources: Sequence[Source]) -> Case:
     """Counts what each source can do for the order."""
     grams = sum(demand.units * demand.grams for demand in demands)
-    grids = {source.grid for source in sources}
-    lines = {grid: grid.line_beneath(grams) for grid in grids}
+    # Hundreds of sources share a few price lists, which are many numbers: each is known by its id here.
+    grids = {id(source.grid): source.grid for source in sources}
+    lines = {key: grid.line_beneath(grams) for key, grid in grids.items()}
     found: list[tuple[int, int, Sequence[int]]] = []
     for number, source in enumerate(sources):
-        caps = source.caps or capacities(demands, source.stock)
+        caps = source.caps or next(capacities(demands, [source.stock]))
         if any(caps):
-            found.append((source.fixed + lines[source.grid][0], number, caps))
+            found.append((source.fixed + lines[id(source.grid)][0], number, caps))
     found.sort(key=lambda one: one[:2])
     kept = [sources[number] for _, number, _ in found]
     caps_of = [caps for _, _, caps in found]
     there = [sum(column) for column in zip(*caps_of, strict=True)] or [0 for _ in demands]
     need = [min(demand.units, units) for demand, units in zip(demands, there, strict=True)]
-    is_flat = all(grid.is_flat(grams) for grid in grids)
+    is_flat = all(grid.is_flat(grams) for grid in grids.values())
     have_extras = any(source.extras for source in kept)
+    slopes = {key: [slope * demand.grams for demand in demands] for key, (_, slope) in lines.items() if slope}
     unit = [
-        source.unit_costs if is_flat else _with_slope(source.unit_costs, demands, lines[source.grid][1])
+        list(map(add, source.unit_costs, slope)) if (slope := slopes.get(id(source.grid))) else source.unit_costs
         for source in kept
     ]
     return Case(
@@ -201,17 +200,16 @@ def have_common_parts(demands: Sequence[Demand]) -> bool:
     return any(count > 1 for count in uses.values())
 
 
-def capacities(demands: Sequence[Demand], stock: Mapping[int, int]) -> list[int]:
-    """Units of each demand that a stock makes by itself."""
-    found: list[int] = []
-    for demand in demands:
-        units = demand.units
-        for part, per in demand.parts.items():
-            there = stock.get(part, 0)
-            if there < units * per:
-                units = there // per if there > 0 else 0
-        found.append(units)
-    return found
+def capacities(demands: Sequence[Demand], stocks: Iterable[Mapping[int, int]]) -> Iterator[list[int]]:
+    """Units of each demand that each stock makes by itself."""
+    pairs = [(demand.units, *pair) for demand in demands for pair in demand.parts.items()]
+    if len(pairs) > len(demands) or any(per != 1 for _, _, per in pairs):
+        yield from ([capacity(demand, stock) for demand in demands] for stock in stocks)
+        return
+    plain = [(units, part) for units, part, _ in pairs]
+    for stock in stocks:
+        of = stock.get
+        yield [units if (there := of(part, 0)) >= units else there if there > 0 else 0 for units, part in plain]
 
 
 def cost_of(demands: Sequence[Demand], sources: Sequence[Source], takes: Sequence[Mapping[int, int]]) -> int:
@@ -223,18 +221,12 @@ def cost_of(demands: Sequence[Demand], sources: Sequence[Source], takes: Sequenc
 
 
 def _mask(flags: Sequence[int]) -> int:
-    mask, bit = 0, 1
-    for flag in flags:
-        if flag:
-            mask |= bit
-        bit <<= 1
-    return mask
+    return sum(compress(_bits(len(flags)), flags))
 
 
-def _with_slope(costs: Sequence[int], demands: Sequence[Demand], slope: int) -> Sequence[int]:
-    if not slope:
-        return costs
-    return [cost + slope * demand.grams for cost, demand in zip(costs, demands, strict=True)]
+@cache
+def _bits(count: int) -> list[int]:
+    return [1 << number for number in range(count)]
 
 
 def _least_missing(demands: Sequence[Demand], sources: Sequence[Source], need: Sequence[int]) -> int:

@@ -188,6 +188,7 @@ class Question:
         self.demands = [
             Demand(sum(line.units for line in lines), lines[0].parts, lines[0].grams) for lines in self.lines.values()
         ]
+        self.grams = [demand.grams for demand in self.demands]
         self.part_counts = [sum(demand.parts.values()) for demand in self.demands]
         pairs = [pair for demand in self.demands for pair in demand.parts.items()]
         self.singles = pairs if len(pairs) == len(self.demands) else None
@@ -204,9 +205,11 @@ class Question:
                 self._unit_costs(one, number),
                 stock,
                 _scaled(one.terms.shipping),
-                capacities(self.demands, stock),
+                caps,
             )
-            for number, (one, stock) in enumerate(zip(ranked, stocks, strict=True))
+            for number, (one, stock, caps) in enumerate(
+                zip(ranked, stocks, capacities(self.demands, stocks), strict=True)
+            )
         ]
 
     def _scarcity(self, prices: Mapping[Place, int]) -> list[list[int]]:
@@ -262,7 +265,8 @@ class Question:
 
     def worth(self, takes: Sequence[Mapping[int, int]]) -> int:
         """What the units taken, by demand and source, are worth to later orders, in micros."""
-        return sum(self._worth(i, [taken.get(i, 0) for taken in takes]) for i in range(len(self.ranked)))
+        used = {i for taken in takes for i in taken} if self.scarcity else set()
+        return sum(self._worth(i, [taken.get(i, 0) for taken in takes]) for i in used)
 
     def answer(self, solution: Solution) -> Plan:
         """The plan in the words of the order, without explanations."""
@@ -307,7 +311,8 @@ class Question:
             has = f"lacks {lacks} of {total} units" if lacks else "has all of it"
             verdict = "chosen" if one.location_id in used else "not chosen"
             distance = "distance unknown" if one.distance_km is None else f"{one.distance_km:.0f} km"
-            barred = "".join(f", {rule}" for rule in sorted(set(one.terms.barred.values())))
+            rules = one.terms.barred and sorted(set(one.terms.barred.values()))
+            barred = "".join(f", {rule}" for rule in rules)
             reasons[one.code] = f"{verdict}: {has}, {distance}{', supplier' if one.is_supplier else ''}{barred}"
         return reasons | {code: f"dropped: {rule}" for code, rule in dropped.items()}
 
@@ -342,15 +347,13 @@ class Question:
 
     def _alone(self, source: Source, units: Sequence[int]) -> int:
         """What these units cost from one source, with its parcel."""
-        cost, grams = source.fixed, 0
-        for count, demand, unit in zip(units, self.demands, source.unit_costs, strict=True):
-            cost += count * unit
-            grams += count * demand.grams
+        grams = sum(map(mul, units, self.grams))
+        cost: int = source.fixed + sum(map(mul, units, source.unit_costs))
         return cost + source.grid.price(grams)
 
     def _billed(self, i: int, units: Sequence[int]) -> dict[str, Any]:
         one, source = self.ranked[i], self.sources[i]
-        grams = sum(count * demand.grams for count, demand in zip(units, self.demands, strict=True))
+        grams = sum(map(mul, units, self.grams))
         parts = one.parcel_costs(self.costs) | {
             "shipping": one.terms.shipping.price(grams),
             "risk and relief": sum(map(mul, units, source.unit_costs)) // TIE - self._worth(i, units),
