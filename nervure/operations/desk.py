@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from nervure.inventory.stock import InsufficientStockError
 from nervure.operations.hub import Hub
@@ -40,10 +41,31 @@ _LEADS_TO = {
 _OVER = (FulfillmentState.SHIPPED, FulfillmentState.HANDED_OVER)
 
 
+Refusal = Literal[
+    "all_picked",
+    "amount",
+    "extra",
+    "lacks",
+    "locked",
+    "missing",
+    "none_picked",
+    "not_here",
+    "not_served",
+    "state",
+    "taken",
+    "too_late",
+    "unpaid",
+    "whole",
+    "withdrawn",
+    "wrong_code",
+]
+"""Why a step is refused, for other languages: each has its text there."""
+
+
 class DeskRefusedError(RefusalError):
     """A step that cannot be done as things stand; nothing was changed. `kind`, `about`: for other languages."""
 
-    def __init__(self, sentence: str, kind: str = "state", about: str = "") -> None:
+    def __init__(self, sentence: str, kind: Refusal = "state", about: str = "") -> None:
         super().__init__(sentence)
         self.kind, self.about = kind, about
 

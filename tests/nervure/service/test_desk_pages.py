@@ -1,28 +1,35 @@
 """The pages of the store desk: whose they are, what a form must carry, and that they say nothing to anybody else."""
 
 import re
-from typing import Any
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args
 
 import httpx
 import pytest
 
+from nervure import service
 from nervure.operations import giving_up
+from nervure.operations.desk import Refusal
 from nervure.operations.desk_users import add_user
 from nervure.operations.hub import Hub
 from nervure.orders.rules import Routing
+from nervure.service.desk_pages import GROUPS, NOTES
 from nervure.service.desk_texts import TEXTS, wanted
 from nervure.store.handling import HandlingStore
 from nervure.store.orders import FULFILLMENT_EVENT, LOCATION
 from nervure.store.routing import RoutingStore
+from schemas.fulfillment import FulfillmentState, RejectReason, StepKind
 from schemas.locations import Address
 from schemas.orders import Customer, Delivery, DeliveryMethod
 from tests.nervure.operations.scripted import hear, looking, order_of
 from tests.nervure.service.test_app import Client, hub, served
-from tests.nervure.world import an_order
+from tests.nervure.world import a_till_sale, an_order
 
 __all__ = ["hub"]
 
 HOME = Address(country="FR", postal_code="75002", city="Paris", lines=("1 rue de la Paix",))
+TEMPLATES = Path(service.__file__).parent / "templates"
 EVIL = "<script>alert(1)</script>"
 
 
@@ -264,9 +271,48 @@ def test_the_stylesheet_is_ours(client: Client) -> None:
     assert "http" not in answer.text.replace("https", "http").replace("http-equiv", ""), "it loads nothing"
 
 
+def test_an_order_that_was_planned_anew_has_its_page(hub: Hub, tablet: Tablet) -> None:
+    bought(hub)
+    with hub.database.write() as connection:
+        HandlingStore(connection, hub.clock.now()).note(1, StepKind.REPLANNED, by="Bo")
+    page = tablet.get("/desk/orders/1")
+    assert page.status_code == 200
+    assert "planned anew together with other orders" in page.text
+
+
+def test_what_a_till_has_sold_has_its_page(hub: Hub, client: Client) -> None:
+    hear(hub, "till", order_of(a_till_sale("1", {"BOLT": 1}, "counter", channel="till")))
+    page = Tablet(client).sign_in("lyon").get("/desk/orders/1")
+    assert page.status_code == 200
+    assert "Taken along" in page.text
+
+
 def test_both_languages_say_everything() -> None:
     assert TEXTS["en"].keys() == TEXTS["fr"].keys()
     assert all(text.strip() for texts in TEXTS.values() for text in texts.values())
+
+
+LOOKED_UP: dict[str, Iterable[str]] = {
+    '"e_" ~ event.kind': StepKind,
+    '"s_" ~ state': FulfillmentState,
+    '"s_" ~ job.state': FulfillmentState,
+    '"r_" ~ reason': RejectReason,
+    '"r_" ~ event.reason': RejectReason,
+    '"q_" ~ name': GROUPS,
+    "job.delivery": DeliveryMethod,
+}
+"""What the templates ask the texts for by a name that they put together, and every end of such a name."""
+
+
+def test_every_name_that_a_page_puts_together_has_its_text() -> None:
+    pages = [page.read_text("utf-8") for page in TEMPLATES.glob("desk_*.html")]
+    names = {name for page in pages for name in re.findall(r"\bt\[([^\]]+)\]", page) if name != '"return"'}
+    assert names == LOOKED_UP.keys()
+    wanted_texts = [
+        (name.split('"')[1] if '"' in name else "") + end for name, ends in LOOKED_UP.items() for end in ends
+    ]
+    wanted_texts += [f"d_{note}" for note in (*NOTES, "picked")] + [f"x_{kind}" for kind in get_args(Refusal)]
+    assert [name for name in wanted_texts if name not in TEXTS["en"]] == []
 
 
 @pytest.mark.parametrize(
