@@ -35,13 +35,17 @@ class RepeatError(RefusalError):
 def ship_fulfillment(
     hub: Hub, number: int, *, parcel: Parcel | None = None, shipped_at: datetime | None = None
 ) -> bool:
-    """Books that a fulfillment order has left, and queues the notice to its channel; False: it had left already."""
+    """Books that a fulfillment order has left, and queues the notice to its channel.
+
+    False: it had left, or is canceled, and nothing was changed. How its parcel is followed is what was said first.
+    """
     at = shipped_at or hub.clock.now()
 
     def work(connection: Connection) -> bool:
-        if parcel is not None:
+        has_left = ship(number, hub.desk(connection), shipped_at=at)
+        if has_left and parcel is not None:
             MessageStore(connection, hub.clock.now()).track(number, parcel.carrier, parcel.tracking_number)
-        return ship(number, hub.desk(connection), shipped_at=at)
+        return has_left
 
     return hub.database.run(work)
 

@@ -1,14 +1,22 @@
 """What people at a location do: goods come in, are counted, and leave."""
 
-import pytest
+import threading
 
+import pytest
+import sqlalchemy as sa
+
+from nervure.operations.hub import Hub
 from nervure.operations.names import UnusableNameError
 from nervure.operations.staff import UnknownStockError, adjust, receive, ship_fulfillment
 from nervure.store.database import Database
+from nervure.store.orders import FULFILLMENT, ORDER
 from nervure.store.statements import MOVEMENT
+from schemas.fulfillment import Parcel
+from schemas.orders import OrderState
 from schemas.stock import AdjustmentReason
+from tests.nervure.operations.fake_shops import fill
 from tests.nervure.operations.scripted import ScriptedShop, hear, looking, order_of, scripted_hub
-from tests.nervure.world import an_order, at, must_hold
+from tests.nervure.world import World, an_order, at, must_hold, until_it_waits
 
 
 @pytest.mark.requirement("R02", "R41")
@@ -88,3 +96,43 @@ def test_what_has_no_document_is_not_booked(filled: Database, document: str) -> 
         adjust(hub, "NUT", "paris", -1, reason=AdjustmentReason.LOST, document=document)
     with looking(hub) as world:
         assert world.rows(MOVEMENT) == 3
+
+
+def parcel_of(hub: Hub, number: int) -> tuple[str | None, str | None]:
+    with looking(hub) as world:
+        row = world.connection.execute(sa.select(FULFILLMENT).where(FULFILLMENT.c.id == number)).one()
+    return row.carrier, row.tracking_number
+
+
+def test_how_a_parcel_is_followed_is_what_was_said_when_it_left(both: Database) -> None:
+    hub = scripted_hub(both, {"shop": ScriptedShop()})
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 2})))
+    hear(hub, "shop", order_of(an_order("2", {"BOLT": 2})))
+    with looking(hub) as world:
+        [number], [other] = world.fulfillment_numbers("1"), world.fulfillment_numbers("2")
+    first, second = (Parcel(carrier="Post", tracking_number=name) for name in ("T1", "T2"))
+    assert [ship_fulfillment(hub, number, parcel=parcel) for parcel in (first, second)] == [True, False]
+    assert parcel_of(hub, number) == ("Post", "T1"), "the channel was told of this one"
+    hear(hub, "shop", order_of(an_order("2", {"BOLT": 2}, state=OrderState.CANCELED, minute=1)))
+    assert not ship_fulfillment(hub, other, parcel=second)
+    assert parcel_of(hub, other) == (None, None)
+
+
+def test_who_ships_waits_for_the_order_and_locks_nothing_before_it(postgresql: Database) -> None:
+    """All others lock the order first: whoever came the other way round would stand in their way, and they in its."""
+    fill(postgresql)
+    hub = scripted_hub(postgresql, {"shop": ScriptedShop()})
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 2})))
+    with looking(hub) as world:
+        [number] = world.fulfillment_numbers("1")
+        order = world.connection.execute(sa.select(ORDER.c.id)).scalar_one()
+    parcel = Parcel(carrier="Post", tracking_number="T1")
+    thread = threading.Thread(target=ship_fulfillment, args=(hub, number), kwargs={"parcel": parcel}, daemon=True)
+    with postgresql.write() as connection:
+        World(connection).orders.lock(order)
+        thread.start()
+        until_it_waits(postgresql, thread)
+        free = sa.select(FULFILLMENT.c.id).where(FULFILLMENT.c.id == number).with_for_update(nowait=True)
+        assert connection.execute(free).scalar() == number
+    thread.join()
+    assert parcel_of(hub, number) == ("Post", "T1")
