@@ -154,6 +154,17 @@ def test_library_is_imported_only_where_it_belongs(library: str) -> None:
     assert [path for path in importers if not any(fnmatch(path, allowed) for allowed in MAY_IMPORT[library])] == []
 
 
+def test_whether_the_hub_serves_a_channel_is_said_in_one_place() -> None:
+    """Gate and shadow keep everything that the hub does from a channel: whoever tests one alone forgets the other."""
+    said = [
+        relative(path)
+        for path in sorted((ROOT / "nervure").rglob("*.py"))
+        for _ in re.findall(r"\bis_(?:gated|shadow)\.is_\(False\)", path.read_text(encoding="utf-8"))
+    ]
+    assert len(said) == 2, said
+    assert len(set(said)) == 1, said
+
+
 def test_every_platform_has_its_connector_mapping_and_test() -> None:
     missing = [
         path

@@ -41,8 +41,10 @@ def route_explain(
     if as_json:
         say(dumps({"channel": found.order.channel, "order": order, **_as_document(found)}, indent=2, default=str))
         return
+    for sentence in found.said_of_the_bill:
+        say(sentence)
     if found.bill:
-        _say_bill(found.bill)
+        _print_bill(found.bill)
     for place, reason in found.beside_the_bill.items():
         say(f"{place}: {reason}")
     for sku, units in found.shortfalls:
@@ -95,23 +97,8 @@ def _row(move: Move, found: Replanned) -> tuple[object, ...]:
     return found.names[move.order.id], " ".join(before), " ".join(after), euros(move.saved), move.units_gained
 
 
-def _say_bill(bill: Mapping[str, Any]) -> None:
-    anew = bill.get("replanned")
-    proof = "no plan is cheaper" if bill["is_proved"] else f"at most {bill['gap']} above the cheapest"
-    if bill.get("missing_gap"):
-        proof = f"at most {bill['missing_gap']} units fewer might be missing"
-    if bill["method"] != "cost":
-        proof = f"in the order of {bill['method']}"
-    if anew:
-        proof = f"planned anew together with {anew['orders'] - 1} other orders"
-    say(f"{bill['cost']} euros, of that {bill['split']} for splitting; {proof}")
-    if anew:
-        units = f", and serves {anew['units_gained']} units more" if anew["units_gained"] else ""
-        by = f" by {anew['by']}" if anew["by"] else ""
-        say(f"planned anew {anew['at']}{by}: saves {anew['saved']} of {anew['before']} euros{units}")
+def _print_bill(bill: Mapping[str, Any]) -> None:
     is_scarce = "scarcity" in bill
-    if is_scarce:
-        say(f"its units are worth {bill['scarcity']} euros more to later orders; nobody pays that, but it counted")
     rows = [
         (
             place,

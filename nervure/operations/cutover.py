@@ -149,7 +149,10 @@ def go(
 
 
 def let_go(hub: Hub, connection: Connection, orders: dict[int, OrderState], channel: str) -> None:
-    """What a gate or the shadow held back of open orders is told now: acceptances, and orders to suppliers."""
+    """What a gate or the shadow held back of open orders is told now: acceptances, and orders to suppliers.
+
+    Our own locations are offered theirs by the next look at the desk's times.
+    """
     must_accept = hub.accounts[channel].record.capabilities.must_accept_orders
     desk = hub.desk(connection)
     for order_id, state in orders.items():

@@ -356,8 +356,7 @@ def _advance(
     if found.state in _OVER or (found.state in _COURSE and _COURSE.index(found.state) >= _COURSE.index(to)):
         return False
     refuse_what_is_over(found)
-    if not found.may_be_done:
-        raise DeskRefusedError(f"fulfillment order {found.number} waits for its payment or its acceptance", "unpaid")
+    refuse_what_waits(found)
     before = _COURSE[: _COURSE.index(to)] if only_from is None else (only_from,)
     store = HandlingStore(connection, hub.clock.now())
     if not store.step(found.number, kind, (before, to), by=actor.by, reason=reason, **values):
@@ -373,6 +372,18 @@ def refuse_what_is_over(found: Handled) -> None:
     """
     if found.state not in _COURSE:
         raise DeskRefusedError(f"fulfillment order {found.number} is {said(found)}")
+
+
+def refuse_what_waits(found: Handled) -> None:
+    """Whether it may be done now.
+
+    Raises:
+        DeskRefusedError: others serve its channel, or it waits for its payment or its acceptance.
+    """
+    if not found.is_served:
+        raise DeskRefusedError(f"fulfillment order {found.number} is of a channel that others serve now", "not_served")
+    if not found.may_be_done:
+        raise DeskRefusedError(f"fulfillment order {found.number} waits for its payment or its acceptance", "unpaid")
 
 
 def said(found: Handled) -> str:

@@ -15,7 +15,7 @@ from nervure.operations.desk import (
     said,
 )
 from nervure.operations.hub import Hub
-from nervure.operations.offers import decline, offer
+from nervure.operations.offers import decline, offer, take_back
 from nervure.operations.searching import NOT_FOUND, ask_for_count
 from nervure.orders.declines import name_of_count
 from nervure.orders.handling import give_back
@@ -130,7 +130,8 @@ def keep_times(hub: Hub) -> tuple[int, int, int]:
     """Offers what may be done now, serves from elsewhere what was not accepted in time, and gives back to sale what
     nobody fetched; answers how many of each.
 
-    Offers come last: what was given to another location a moment ago is offered there at once.
+    What others serve now is taken back first: no time of it ends. Offers come last: what was given to another location
+    a moment ago is offered there at once.
     """
     with hub.database.read() as connection:
         # Most looks find nothing: they must not queue up with those that write.
@@ -138,6 +139,7 @@ def keep_times(hub: Hub) -> tuple[int, int, int]:
         if not store.has_times():
             return 0, 0, 0
         are_open = store.are_open()
+    take_back(hub)
     if are_open:
         hub.database.run(lambda connection: OfferingStore(connection, hub.clock.now()).expire())
     with hub.database.read() as connection:

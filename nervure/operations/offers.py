@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, InsufficientStockError, Place, cause_key
-from nervure.operations.desk import NOBODY, Actor, DeskRefusedError, locked, take_on
+from nervure.operations.desk import NOBODY, Actor, DeskRefusedError, locked, refuse_what_waits, take_on
 from nervure.operations.hub import Hub
 from nervure.orders.moving import as_taken, move
 from nervure.orders.offering import rivals
@@ -40,6 +40,25 @@ def _offer(hub: Hub, connection: Connection, number: int) -> bool:
     return True
 
 
+def take_back(hub: Hub) -> int:
+    """Takes back what was offered of a channel that was put into the shadow since; answers how many.
+
+    It is offered anew once the hub serves the channel again.
+    """
+    with hub.database.read() as connection:
+        offered = OfferingStore(connection, hub.clock.now()).to_take_back()
+    return sum(hub.database.run(lambda c: _take_back(hub, c, number)) for number in offered)  # noqa: B023 - runs at once
+
+
+def _take_back(hub: Hub, connection: Connection, number: int) -> bool:
+    found = locked(hub, connection, number, NOBODY)
+    if found.is_served or found.state is not FulfillmentState.ALLOCATED:
+        return False
+    OfferingStore(connection, hub.clock.now()).take_back(number)
+    hub.desk(connection).orders.close_task("not_accepted", f"accept:fulfillment:{number}")
+    return True
+
+
 def accept(hub: Hub, number: int, actor: Actor = NOBODY) -> tuple[bool, int]:
     """The actor's location will do it; answers whether that is new, and the number that it does it under.
 
@@ -70,8 +89,8 @@ def _take_over(hub: Hub, connection: Connection, found: Handled, actor: Actor) -
     store, mine = OfferingStore(connection, now), _asked(hub, connection, found, actor)
     if mine.state is OfferState.ACCEPTED and mine.moved_to is not None:
         return False, mine.moved_to
-    if found.state is FulfillmentState.ALLOCATED and not found.may_be_done:
-        raise DeskRefusedError(f"fulfillment order {number} waits for its payment or its acceptance", "unpaid")
+    if found.state is FulfillmentState.ALLOCATED:
+        refuse_what_waits(found)
     if not store.answer(number, mine.location_id, OfferState.ACCEPTED):
         raise _too_late(found, mine)
     desk = hub.desk(connection)

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from nervure.store import tables
 from nervure.store.catalogue import ITEM
 from nervure.store.offers import OFFER
-from nervure.store.orders import CHANNEL, LOCATION, ORDER, POINT, POINT_LOCATION, SHORTFALL
+from nervure.store.orders import CHANNEL, IS_SERVED, LOCATION, ORDER, POINT, POINT_LOCATION, SHORTFALL
 from nervure.store.orders import LINE as ORDER_LINE
 from nervure.store.shortfalls import UNPLANNED
 from nervure.store.statements import KIT, LEVEL, MOVEMENT, OBSERVATION, chunks, insert_new
@@ -207,8 +207,7 @@ class CycleCountStore:
             .where(
                 UNPLANNED > 0,
                 ORDER.c.state == OrderState.OPEN.value,
-                CHANNEL.c.is_gated.is_(False),
-                CHANNEL.c.is_shadow.is_(False),
+                IS_SERVED,
                 LOCATION.c.master.is_(None),
                 LOCATION.c.kind.in_([LocationKind.STORE.value, LocationKind.WAREHOUSE.value]),
                 sa.or_(

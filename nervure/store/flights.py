@@ -13,7 +13,7 @@ from nervure.publication.answers import Landing
 from nervure.store import tables
 from nervure.store.falls import HELD_BACK
 from nervure.store.history import HistoryStore
-from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, POINT
+from nervure.store.orders import CHANNEL, IS_NAMED, IS_SERVED, LISTING, POINT
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import chunks
 from schemas.levels import LevelKey
@@ -147,8 +147,7 @@ class FlightStore:
         query = (
             sa.select(POINT.c.id)
             .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
-            .where(CHANNEL.c.name == channel, CHANNEL.c.is_paused.is_(False), CHANNEL.c.is_gated.is_(False), IS_NAMED)
-            .where(CHANNEL.c.is_shadow.is_(False))
+            .where(CHANNEL.c.name == channel, CHANNEL.c.is_paused.is_(False), IS_SERVED, IS_NAMED)
             .order_by(POINT.c.id)
         )
         return list(self._connection.execute(query).scalars())

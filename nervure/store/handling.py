@@ -15,25 +15,33 @@ from nervure.store.orders import (
     FULFILLMENT,
     FULFILLMENT_EVENT,
     FULFILLMENT_LINE,
+    IS_SERVED,
     LOCATION,
     ORDER,
     RELEASED_STATES,
     OrderStore,
 )
 from nervure.store.statements import CLAIM, LEVEL, insert_new
-from schemas.fulfillment import FulfillmentState, StepKind
+from schemas.fulfillment import AT_LOCATION, FulfillmentState, StepKind
 from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod
 
 PICK = tables.of(tables.FulfillmentPickRow)
 SERIAL_CLAIM = tables.of(tables.SerialClaimRow)
 
+IS_TO_BE_DONE = sa.and_(
+    FULFILLMENT.c.state.in_(sorted(AT_LOCATION)),
+    ORDER.c.state.in_(RELEASED_STATES),
+    sa.or_(IS_SERVED, FULFILLMENT.c.state == FulfillmentState.READY_FOR_PICKUP.value),
+)
+"""A location has to do it. Whoever serves the channel: a customer who was told that goods are ready comes for them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """A fulfillment order under its order's lock. `may_be_done` False: it waits for a payment or an acceptance.
+    """A fulfillment order under its order's lock. `is_served`: the hub serves its channel.
 
-    `is_store`: its location is one.
+    `may_be_done` False: it is not served, or waits for a payment or an acceptance. `is_store`: its location is one.
     """
 
     number: int
@@ -41,6 +49,7 @@ class Handled:
     location: str
     state: FulfillmentState
     delivery: DeliveryMethod
+    is_served: bool
     may_be_done: bool
     accept_by: datetime | None
     pickup_until: datetime | None
@@ -85,7 +94,8 @@ class HandlingStore:
                 LOCATION.c.kind,
                 LOCATION.c.hold_pickup_seconds,
                 DELIVERY,
-                sa.and_(ORDER.c.state.in_(RELEASED_STATES), CHANNEL.c.is_gated.is_(False)).label("may_be_done"),
+                IS_SERVED.label("is_served"),
+                sa.and_(ORDER.c.state.in_(RELEASED_STATES), IS_SERVED).label("may_be_done"),
             )
             .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
             .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
@@ -100,6 +110,7 @@ class HandlingStore:
             row.code,
             FulfillmentState(row.state),
             DeliveryMethod(row.delivery),
+            is_served=bool(row.is_served),
             may_be_done=bool(row.may_be_done),
             accept_by=row.accept_by,
             pickup_until=row.pickup_until,

@@ -13,6 +13,7 @@ from nervure.store.orders import (
     CUT,
     FULFILLMENT,
     FULFILLMENT_LINE,
+    IS_SERVED,
     LINE,
     LOCATION,
     ORDER,
@@ -86,8 +87,7 @@ def _due() -> sa.Select[*tuple[Any, ...]]:
     target: sa.BindParameter[str] = sa.bindparam("target")
     now = sa.bindparam("now", type_=OUTBOX.c.next_at.type)
     free = sa.or_(OUTBOX.c.state == "waiting", sa.and_(OUTBOX.c.state == "leased", OUTBOX.c.lease_until < now))
-    is_silent = sa.or_(CHANNEL.c.is_gated.is_(True), CHANNEL.c.is_shadow.is_(True))
-    silent = sa.select(CHANNEL.c.id).where(CHANNEL.c.name == target, is_silent).exists()
+    silent = sa.select(CHANNEL.c.id).where(CHANNEL.c.name == target, ~IS_SERVED).exists()
     return (
         sa.select(OUTBOX)
         .where(

@@ -12,7 +12,7 @@ from nervure.orders.hours import open_until
 from nervure.orders.rules import EVERYWHERE
 from nervure.store import tables
 from nervure.store.handling import HandlingStore
-from nervure.store.orders import CHANNEL, FULFILLMENT, LOCATION, ORDER, RELEASED_STATES
+from nervure.store.orders import CHANNEL, FULFILLMENT, IS_SERVED, LOCATION, ORDER, RELEASED_STATES
 from nervure.store.routing import RoutingStore
 from nervure.store.statements import insert_new
 from schemas.fulfillment import FulfillmentState, OfferState, StepKind
@@ -32,8 +32,14 @@ _TO_OFFER = (
         LOCATION.c.accept_seconds.is_not(None),
         LOCATION.c.kind != LocationKind.SUPPLIER.value,
         ORDER.c.state.in_(RELEASED_STATES),
-        CHANNEL.c.is_gated.is_(False),
+        IS_SERVED,
     )
+)
+_TO_TAKE_BACK = (
+    sa.select(FULFILLMENT.c.id)
+    .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
+    .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+    .where(_IS_ALLOCATED, FULFILLMENT.c.accept_by.is_not(None), ~IS_SERVED)
 )
 _NOBODY_HAS_IT = (
     sa.select(FULFILLMENT.c.id)
@@ -52,7 +58,7 @@ def _has_times() -> sa.Select[*tuple[int]]:
     late = (sa.select(FULFILLMENT.c.id).where(FULFILLMENT.c.state == state.value, at <= now) for state, at in times)
     over = sa.select(OFFER.c.id).where(_IS_OPEN, sa.or_(OFFER.c.accept_by <= now, ~_NOBODY_HAS_IT))
     return sa.select(sa.literal(1)).where(
-        sa.or_(_TO_OFFER.exists(), over.exists(), *(query.exists() for query in late))
+        sa.or_(_TO_OFFER.exists(), _TO_TAKE_BACK.exists(), over.exists(), *(query.exists() for query in late))
     )
 
 
@@ -96,28 +102,44 @@ class OfferingStore:
         return begun.rowcount == 1
 
     def ask(self, number: int, location_ids: Sequence[int]) -> None:
-        """Offers it to these locations too, the best first."""
+        """Offers it to these locations too, the best first; also to those that it was taken back from."""
         rows = {
             row.id: row
             for row in self._connection.execute(sa.select(LOCATION).where(LOCATION.c.id.in_(sorted(location_ids))))
         }
         for rank, location in enumerate(location_ids, start=1):
-            made = insert_new(
-                self._connection,
-                OFFER,
-                [
-                    {
-                        "fulfillment_order_id": number,
-                        "location_id": location,
-                        "rank": rank,
-                        "state": OfferState.OPEN.value,
-                        "made_at": self._now,
-                        "accept_by": self._until(rows[location]),
-                    }
-                ],
+            its = {"fulfillment_order_id": number, "location_id": location}
+            said = {
+                "rank": rank,
+                "state": OfferState.OPEN.value,
+                "made_at": self._now,
+                "accept_by": self._until(rows[location]),
+            }
+            again = self._connection.execute(
+                OFFER.update()
+                .where(
+                    *(OFFER.c[name] == value for name, value in its.items()),
+                    OFFER.c.state == OfferState.WITHDRAWN.value,
+                )
+                .values(**said, ended_at=None)
             )
-            if made:
+            if again.rowcount or insert_new(self._connection, OFFER, [its | said]):
                 self._handling.note(number, StepKind.OFFERED, location_id=location)
+
+    def to_take_back(self) -> list[int]:
+        """What was offered, is not accepted, and is of a channel that the hub does not serve any more."""
+        return list(self._connection.execute(_TO_TAKE_BACK.order_by(FULFILLMENT.c.id)).scalars())
+
+    def take_back(self, number: int) -> None:
+        """Asks nobody any more for what nobody has accepted. It may be offered anew later, with all its time."""
+        back = self._connection.execute(
+            FULFILLMENT.update()
+            .where(FULFILLMENT.c.id == number, _IS_ALLOCATED, FULFILLMENT.c.accept_by.is_not(None))
+            .values(accept_by=None)
+        )
+        if back.rowcount:
+            self._handling.note(number, StepKind.WITHDRAWN)
+            self._end(OfferState.WITHDRAWN, StepKind.WITHDRAWN, OFFER.c.fulfillment_order_id == number)
 
     def more_time(self, number: int) -> None:
         """Gives the location that holds the units its time once more."""
@@ -177,7 +199,7 @@ class OfferingStore:
     # -- times -------------------------------------------------------------------------------------------------
 
     def has_times(self) -> bool:
-        """Whether something is to be offered, was not accepted or fetched in time, or is asked of somebody in vain.
+        """Whether something is to be offered or taken back, is late, or is asked of somebody in vain.
 
         It takes no lock.
         """

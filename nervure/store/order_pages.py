@@ -22,6 +22,7 @@ from nervure.store.orders import (
     SHORTFALL,
 )
 from schemas.fulfillment import FulfillmentState, StepKind
+from schemas.routing import RoutingMethod
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,22 @@ class OrderPage:
     money_only: Sequence[Mapping[str, Any]]
 
     @property
+    def said_of_the_bill(self) -> list[str]:
+        """What the bill is as a whole, in sentences without their full stops; none without a bill."""
+        if not self.bill:
+            return []
+        said = [f"{self.bill['cost']} euros, of that {self.bill['split']} for splitting; {_proof(self.bill)}"]
+        anew = self.bill.get("replanned")
+        if anew:
+            units = f", and serves {anew['units_gained']} units more" if anew["units_gained"] else ""
+            by = f" by {anew['by']}" if anew["by"] else ""
+            said.append(f"planned anew {anew['at']}{by}: saves {anew['saved']} of {anew['before']} euros{units}")
+        if "scarcity" in self.bill:
+            worth = self.bill["scarcity"]
+            said.append(f"its units are worth {worth} euros more to later orders; nobody pays that, but it counted")
+        return said
+
+    @property
     def beside_the_bill(self) -> dict[str, str]:
         """The reasons that the bill does not say: of who is not on it, or had declined and was asked again."""
         billed = self.bill.get("locations", {})
@@ -106,6 +123,17 @@ class OrderPage:
     def shortfalls(self) -> list[tuple[str, int]]:
         """(sku, units) that nobody has, by line."""
         return [(line.sku, line.units_short) for line in self.lines if line.units_short]
+
+
+def _proof(bill: Mapping[str, Any]) -> str:
+    """How good the plan of a bill is known to be."""
+    if anew := bill.get("replanned"):
+        return f"planned anew together with {anew['orders'] - 1} other orders"
+    if bill["method"] != RoutingMethod.COST:
+        return f"in the order of {bill['method']}"
+    if bill.get("missing_gap"):
+        return f"at most {bill['missing_gap']} units fewer might be missing"
+    return "no plan is cheaper" if bill["is_proved"] else f"at most {bill['gap']} above the cheapest"
 
 
 class OrderPageStore:

@@ -81,6 +81,9 @@ TOLD_BY_HAND = ("substituted", "refund")
 RELEASED_STATES = (OrderState.OPEN.value, OrderState.COMPLETED.value)
 """Only these orders may be sent: others wait for a payment or an acceptance, and may have no address yet."""
 
+IS_SERVED = sa.and_(CHANNEL.c.is_gated.is_(False), CHANNEL.c.is_shadow.is_(False))
+"""The hub serves this channel. One that is not live yet, or is in the shadow, is served by others."""
+
 PERSONAL_DATA_DAYS = 90
 """How long names and addresses of an order are kept unless the merchant says otherwise."""
 
@@ -649,8 +652,7 @@ class OrderStore:
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
             .where(
                 FULFILLMENT.c.order_id == order_id,
-                CHANNEL.c.is_gated.is_(False),
-                CHANNEL.c.is_shadow.is_(False),
+                IS_SERVED,
                 FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
                 LOCATION.c.kind == LocationKind.SUPPLIER.value,
                 LOCATION.c.master.is_not(None),
@@ -664,9 +666,8 @@ class OrderStore:
         query = (
             sa.select(ORDER.c.external_id, CHANNEL.c.name)
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(ORDER.c.id == order_id, CHANNEL.c.is_gated.is_(False), CHANNEL.c.is_shadow.is_(False))
+            .where(ORDER.c.id == order_id, IS_SERVED)
         )
-        # An order of a channel that was not cut over yet, or is in the shadow, is answered there by others.
         for external_id, channel in self._connection.execute(query):
             self.enqueue("accept_order", channel, f"order:{order_id}", {"order": external_id, "lines": dict(lines)})
 

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.store import tables
 from nervure.store.catalogue import ITEM
-from nervure.store.handling import PICK
+from nervure.store.handling import IS_TO_BE_DONE, PICK
 from nervure.store.offering import OFFER
 from nervure.store.orders import (
     CHANNEL,
@@ -18,6 +18,7 @@ from nervure.store.orders import (
     FULFILLMENT,
     FULFILLMENT_EVENT,
     FULFILLMENT_LINE,
+    IS_SERVED,
     LINE,
     LOCATION,
     ORDER,
@@ -25,7 +26,7 @@ from nervure.store.orders import (
     RELEASED_STATES,
 )
 from nervure.store.statements import CLAIM, LEVEL, chunks, insert_new
-from schemas.fulfillment import AT_LOCATION, FulfillmentState, OfferState, StepKind
+from schemas.fulfillment import FulfillmentState, OfferState, StepKind
 from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod
 
@@ -169,12 +170,7 @@ class PickingStore:
 
     def jobs(self, location: str) -> list[Job]:
         """What a location has to do, or may accept: what it must accept soonest first, then the oldest order."""
-        query = self._jobs().where(
-            LOCATION.c.code == location,
-            FULFILLMENT.c.state.in_(sorted(AT_LOCATION)),
-            ORDER.c.state.in_(RELEASED_STATES),
-            CHANNEL.c.is_gated.is_(False),
-        )
+        query = self._jobs().where(LOCATION.c.code == location, IS_TO_BE_DONE)
         jobs = [_as_job(row) for row in self._connection.execute(query)] + self._asked(location)
         return sorted(jobs, key=lambda job: (job.accept_by is None, job.accept_by or job.placed_at, job.number))
 
@@ -191,7 +187,7 @@ class PickingStore:
                 OFFER.c.state == OfferState.OPEN.value,
                 FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
                 ORDER.c.state.in_(RELEASED_STATES),
-                CHANNEL.c.is_gated.is_(False),
+                IS_SERVED,
             )
         )
         if number is not None:

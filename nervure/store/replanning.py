@@ -12,7 +12,7 @@ from nervure.orders.replanning import OpenOrder, may_be_planned
 from nervure.orders.routing import Wanted
 from nervure.orders.work import FulfillmentLineState, LineState
 from nervure.store.handling import SERIAL_CLAIM
-from nervure.store.orders import CHANNEL, FULFILLMENT, FULFILLMENT_LINE, LINE, ORDER, SHORTFALL, OrderStore
+from nervure.store.orders import CHANNEL, FULFILLMENT, FULFILLMENT_LINE, IS_SERVED, LINE, ORDER, SHORTFALL, OrderStore
 from nervure.store.shortfalls import PROPOSAL
 from nervure.store.statements import LEVEL, chunks
 from nervure.store.stock import StockStore
@@ -126,8 +126,7 @@ def _open_ids() -> sa.Select[tuple[int]]:
         .where(
             ORDER.c.state.not_in(_OVER),
             ORDER.c.is_counted.is_(True),
-            CHANNEL.c.is_gated.is_(False),
-            CHANNEL.c.is_shadow.is_(False),
+            IS_SERVED,
             waits | short,
             ~begun,
             ~asked,

@@ -11,12 +11,14 @@ from nervure.inventory.availability import available_at
 from nervure.publication.coverage import Coverage, Group
 from nervure.store.catalogue import ITEM
 from nervure.store.coverage import CoverageStore
+from nervure.store.handling import IS_TO_BE_DONE
 from nervure.store.inbox import INBOX
 from nervure.store.orders import (
     CHANNEL,
     FULFILLMENT,
     FULFILLMENT_LINE,
     IS_NAMED,
+    IS_SERVED,
     LINE,
     LISTING,
     LOCATION,
@@ -229,8 +231,7 @@ class ReportStore:
             .join(FULFILLMENT_LINE, FULFILLMENT_LINE.c.fulfillment_order_id == FULFILLMENT.c.id)
             .join(LINE, LINE.c.id == FULFILLMENT_LINE.c.order_line_id)
             .join(ITEM, ITEM.c.id == LINE.c.item_id)
-            .where(FULFILLMENT.c.state.in_(AT_LOCATION), FULFILLMENT_LINE.c.units > 0)
-            .where(ORDER.c.state.in_(RELEASED_STATES))
+            .where(IS_TO_BE_DONE, FULFILLMENT_LINE.c.units > 0)
             .where(LOCATION.c.kind != LocationKind.SUPPLIER.value)
             .order_by(FULFILLMENT.c.id)
             .limit(limit)
@@ -258,10 +259,12 @@ class ReportStore:
             sa.select(FULFILLMENT.c.id)
             .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
             .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
+            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
             .where(
                 FULFILLMENT.c.state.in_([*AT_LOCATION, FulfillmentState.SENT_TO_SUPPLIER]),
                 FULFILLMENT.c.created_at < created_before,
                 ORDER.c.state.in_(RELEASED_STATES),
+                IS_SERVED,
             )
             .order_by(FULFILLMENT.c.id)
         )

@@ -11,7 +11,7 @@ from nervure.orders.options import Paid
 from nervure.orders.rules import Goal
 from nervure.store import tables
 from nervure.store.catalogue import ITEM
-from nervure.store.orders import CHANNEL, LINE, LISTING, ORDER, SHORTFALL
+from nervure.store.orders import CHANNEL, IS_SERVED, LINE, LISTING, ORDER, SHORTFALL
 from nervure.store.routing import Question
 from schemas.orders import DeliveryMethod, OrderState
 
@@ -67,8 +67,7 @@ class ShortfallStore:
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
             .where(
                 CHANNEL.c.name.in_(sorted(channels)),
-                CHANNEL.c.is_gated.is_(False),
-                CHANNEL.c.is_shadow.is_(False),
+                IS_SERVED,
                 ORDER.c.state == OrderState.OPEN.value,
                 UNPLANNED > 0,
                 sa.or_(SHORTFALL.c.look_at.is_(None), SHORTFALL.c.look_at <= self._now),
@@ -126,8 +125,7 @@ class ShortfallStore:
             .where(
                 ORDER.c.id == order_id,
                 ORDER.c.state == OrderState.OPEN.value,
-                CHANNEL.c.is_gated.is_(False),
-                CHANNEL.c.is_shadow.is_(False),
+                IS_SERVED,
             )
         )
         return self._connection.execute(query).first() is not None

@@ -2,18 +2,22 @@
 
 import html
 import re
+from typing import Any
 
 import pytest
 
+from nervure.inventory.stock import Place
 from nervure.operations import giving_up, offers
 from nervure.operations.desk import Actor
 from nervure.operations.hub import Hub
 from nervure.orders.rules import Routing
-from nervure.store.orders import LOCATION
+from nervure.store.order_pages import OrderPageStore
+from nervure.store.orders import LOCATION, OrderStore
 from nervure.store.routing import RoutingStore
+from nervure.store.scarcity import ScarcityStore
 from schemas.locations import Address
 from schemas.orders import Delivery, DeliveryMethod
-from schemas.routing import LocationRouting, RoutingSettings
+from schemas.routing import LocationRouting, RoutingSettings, ScarcitySettings
 from tests.nervure.operations.scripted import looking, order_of, settle
 from tests.nervure.service import test_app
 from tests.nervure.service.test_app import HOME, PERSONAL, SIGNED, Client, jane_buys
@@ -82,6 +86,52 @@ def test_an_order_shows_its_lines_its_steps_and_its_reasons_in_euros(hub: Hub, c
     assert "6.00 euros, of that 0.00 for splitting; no plan is cheaper." in read
     assert "lyon chosen 2 6.00 handling 1.00, shipping 5.00 paris outranked" in read
     assert not [word for word in PERSONAL if word in read]
+
+
+def test_what_scarcity_counted_stands_beside_what_is_paid(hub: Hub, client: Client) -> None:
+    own = {"lyon": LocationRouting(handling=1), "paris": LocationRouting(handling=4)}
+    scarce = RoutingSettings(split=2, zones=(FRANCE,), scarcity=ScarcitySettings(horizon_days=7))
+    with looking(hub) as world:
+        bolt, lyon = world.catalogue.item_ids(["BOLT"])["BOLT"], world.catalogue.location_ids()["lyon"]
+    with hub.database.write() as connection:
+        RoutingStore(connection, hub.clock.now()).put(Routing(scarce, own))
+        ScarcityStore(connection, hub.clock.now()).put({Place(bolt, lyon): 2_000_000})
+    jane_buys(hub, client)
+    read = shown(client, "/order?channel=shop&name=1")
+    assert (
+        "9.00 euros, of that 0.00 for splitting; no plan is cheaper; its units are worth 0.00 euros more to later"
+        " orders; nobody pays that, but it counted. location verdict units euros scarcity of that"
+        " paris chosen 2 9.00 0.00 handling 4.00, shipping 5.00 lyon outranked 2 6.00 4.00 handling 1.00, shipping 5.00"
+    ) in read
+
+
+@pytest.mark.parametrize(
+    ("bill", "said"),
+    [
+        ({"is_proved": True}, "no plan is cheaper"),
+        ({"gap": "3.00"}, "at most 3.00 above the cheapest"),
+        ({"missing_gap": 2}, "at most 2 units fewer might be missing"),
+        ({"method": "priority"}, "in the order of priority"),
+        (
+            {"replanned": {"at": "now", "by": "Bo", "orders": 3, "units_gained": 1, "saved": "1.00", "before": "7.00"}},
+            "planned anew together with 2 other orders; planned anew now by Bo: saves 1.00 of 7.00 euros, and serves 1"
+            " units more",
+        ),
+    ],
+)
+def test_how_good_a_plan_is_known_to_be_is_said_as_the_command_says_it(
+    hub: Hub, client: Client, bill: dict[str, Any], said: str
+) -> None:
+    jane_buys(hub, client)
+    known = {"cost": "6.00", "split": "0.00", "method": "cost", "is_proved": False, "gap": "0.00", "locations": {}}
+    with hub.database.write() as connection:
+        [order] = connection.exec_driver_sql("SELECT id FROM sales_order").scalars().all()
+        OrderStore(connection, hub.clock.now()).explain(order, {}, known | bill)
+    with looking(hub) as world:
+        page = OrderPageStore(world.connection).page("shop", "1")
+    assert page is not None
+    assert "; ".join(page.said_of_the_bill) == f"6.00 euros, of that 0.00 for splitting; {said}"
+    assert f"6.00 euros, of that 0.00 for splitting; {said}." in shown(client, "/order?name=1")
 
 
 def test_an_order_shows_to_whom_else_it_was_offered(hub: Hub, client: Client) -> None:
