@@ -57,8 +57,10 @@ def _has_times() -> sa.Select[*tuple[int]]:
     )
     late = (sa.select(FULFILLMENT.c.id).where(FULFILLMENT.c.state == state.value, at <= now) for state, at in times)
     over = sa.select(OFFER.c.id).where(_IS_OPEN, sa.or_(OFFER.c.accept_by <= now, ~_NOBODY_HAS_IT))
+    # Mostly the hub serves all channels, and then not even what waits needs to be read.
+    to_take_back = sa.and_(sa.select(CHANNEL.c.id).where(~IS_SERVED).exists(), _TO_TAKE_BACK.exists())
     return sa.select(sa.literal(1)).where(
-        sa.or_(_TO_OFFER.exists(), _TO_TAKE_BACK.exists(), over.exists(), *(query.exists() for query in late))
+        sa.or_(_TO_OFFER.exists(), to_take_back, over.exists(), *(query.exists() for query in late))
     )
 
 
