@@ -18,7 +18,7 @@ from bench.sizes import Sizes
 from nervure.inventory.stock import Place
 from nervure.orders.batch import plan_together
 from nervure.orders.costs import EURO, Terms, micros
-from nervure.orders.routing import TIE, Candidate, Question, Wanted, by_preference
+from nervure.orders.routing import TIE, Candidate, OrderQuestion, Wanted, by_preference
 from nervure.orders.ways import JointOrder
 
 SEED = 1
@@ -102,7 +102,7 @@ def question(
             terms = Terms(handling[location], zone, late, risk[location])
             pool.append(Candidate(location, f"L{location}", False, location, km, terms))
         here = {place: units for place, units in stock.items() if place.item_id in items}
-        question = Question(wanted, sorted(pool, key=by_preference(COSTS)), here, COSTS, {})
+        question = OrderQuestion(wanted, sorted(pool, key=by_preference(COSTS)), here, COSTS, {})
         places = [one.location_id for one in question.ranked]
         joint.append(JointOrder(question.demands, question.sources, places, COSTS.split * TIE))
     return joint, stock

@@ -20,7 +20,7 @@ from bench.sizes import Sizes
 from nervure.clock import SystemClock
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place
-from nervure.operations.promises import Asked, Basket, question_of
+from nervure.operations.promises import Basket, BasketQuestion, question_of
 from nervure.operations.results import percentile
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, Database, open_database
@@ -130,7 +130,7 @@ def _case(shown: Figure, database: Database, port: int, sizes: Sizes) -> Iterato
         )
 
 
-def _plan_all(asked: Sequence[Asked], latencies: list[float]) -> float:
+def _plan_all(asked: Sequence[BasketQuestion], latencies: list[float]) -> float:
     begun = time.perf_counter()
     for one in asked:
         started = time.perf_counter()

@@ -17,9 +17,9 @@ from nervure.inventory.stock import Place
 from nervure.orders.costs import Costs, Terms, micros
 from nervure.orders.geography import distance_km, locate
 from nervure.orders.parcels import Grid
-from nervure.orders.replays import Asked, Period
+from nervure.orders.replays import Period, ReplayedOrder
 from nervure.orders.routing import Candidate, Wanted
-from nervure.orders.scarcity import Demand, Ways
+from nervure.orders.scarcity import PastDemand, Ways
 from schemas.locations import Coordinates
 
 LEARNED_FROM = datetime(2011, 1, 4, tzinfo=UTC)
@@ -50,7 +50,7 @@ class Merchant:
     """A period to be played, and what was known before it began."""
 
     period: Period
-    demand: Demand
+    demand: PastDemand
     ways: Ways
     ends_at: datetime
 
@@ -78,7 +78,7 @@ def make_merchant(data: Path, shape: Shape, seed: int) -> Merchant:
     for one in before:
         for article in one.articles:
             ordered[number[article]][one.address[0]] += 1
-    demand = Demand(ordered, (BEGINS_AT - LEARNED_FROM).days, len(before))
+    demand = PastDemand(ordered, (BEGINS_AT - LEARNED_FROM).days, len(before))
     pool = [_candidate(i, place, place) for i, place in enumerate(places)]
     areas = {area: locate("FR", area) for area in {one.address[0] for one in orders}}
     parcels = {
@@ -88,7 +88,7 @@ def make_merchant(data: Path, shape: Shape, seed: int) -> Merchant:
     }
     stock = _place(demand, parcels, shape, len(pool), np.random.default_rng(seed))
     asked = [
-        Asked(
+        ReplayedOrder(
             one.at,
             [Wanted(number[article], 1, {number[article]: 1}, 0) for article in one.articles],
             [_candidate(i, place, one.address[1]) for i, place in enumerate(places)],
@@ -125,7 +125,9 @@ def _parcel(one: Candidate) -> int:
     return sum(one.parcel_costs(COSTS).values()) + one.terms.shipping.price(0)
 
 
-def _place(demand: Demand, ways: Ways, shape: Shape, locations: int, chance: np.random.Generator) -> dict[Place, int]:
+def _place(
+    demand: PastDemand, ways: Ways, shape: Shape, locations: int, chance: np.random.Generator
+) -> dict[Place, int]:
     """The warehouse has its share, each store that of the demand that it is nearest to."""
     stock: dict[Place, int] = {}
     for item, areas in demand.expected(shape.days).items():

@@ -22,7 +22,7 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CartAsks:
     """What one cart asks for. `channel`: from whose pool, by number and name; None: each ask names its location."""
 
     asks: Sequence[Ask]
@@ -30,7 +30,7 @@ class Asked:
     destination: Destination | None
 
 
-def carts_of(connection: Connection, now: datetime, asked: Sequence[Asked]) -> list[Cart]:
+def carts_of(connection: Connection, now: datetime, asked: Sequence[CartAsks]) -> list[Cart]:
     """The carts in their order. Pools are read once for all that ask the same there."""
     routing = RoutingStore(connection, now)
     parts_of = StockStore(connection, now).parts_of({ask.item_id for one in asked for ask in one.asks})
@@ -54,7 +54,7 @@ def carts_of(connection: Connection, now: datetime, asked: Sequence[Asked]) -> l
     return carts
 
 
-def _question(one: Asked, channel: tuple[int, str], goods: Mapping[int, Goods], now: datetime) -> Question:
+def _question(one: CartAsks, channel: tuple[int, str], goods: Mapping[int, Goods], now: datetime) -> Question:
     to = one.destination
     country, postal_code = (to.country, to.postal_code) if to else (None, None)
     goal = Goal(DeliveryMethod.SHIP, country, postal_code, now, channel[1], goods, has_destination=to is not None)

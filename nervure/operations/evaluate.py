@@ -10,9 +10,9 @@ from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
 from nervure.operations.scarcity import read_parcels
 from nervure.orders.comparison import Comparison, compare
-from nervure.orders.replays import Asked, Period
+from nervure.orders.replays import Period, ReplayedOrder
 from nervure.orders.routing import Candidate, Wanted
-from nervure.orders.scarcity import Demand, Watch, Ways
+from nervure.orders.scarcity import PastDemand, Watch, Ways
 from nervure.store.database import Connection
 from nervure.store.routing import RoutingStore
 from nervure.store.scarcity import PastOrder, ScarcityStore
@@ -33,7 +33,7 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class _Past:
     period: Period
-    demand: Demand
+    demand: PastDemand
     ways: Ways
 
 
@@ -70,14 +70,14 @@ def _read(connection: Connection, hub: Hub, span: Span) -> _Past:
     there, arrivals = store.opening(items, span.begin, span.end, sent)
     candidates = _candidates(routing, orders)
     asked = [
-        Asked(
+        ReplayedOrder(
             one.goal.placed_at,
             [Wanted(line.line_id, line.units, parts_of[line.item_id], line.grams) for line in one.lines],
             few,
         )
         for one, few in zip(orders, candidates, strict=True)
     ]
-    demand = Demand(units, days, before)
+    demand = PastDemand(units, days, before)
     ways = demand.ways(read_parcels(connection, goals))
     return _Past(Period(asked, there, said.costs, arrivals), demand, ways)
 

@@ -88,7 +88,7 @@ class _Look:
         if plan.missing:
             return None
         by_id = {candidate.location_id: candidate for candidate in candidates}
-        ways = self.routing.ways([pick.location_id for pick in plan.picks], goal)
+        journeys = self.routing.journeys([pick.location_id for pick in plan.picks], goal)
         places = ", ".join(f"{pick.units} in {_named(by_id[pick.location_id])}" for pick in plan.picks)
         due, said = priced
         return Option(
@@ -98,7 +98,7 @@ class _Look:
             due,
             tuple(Ask(one.item_id, pick.location_id, pick.units) for pick in plan.picks),
             item_id=one.item_id,
-            on=max((way.arrives_on for way in ways.values()), default=None),
+            on=max((one.arrives_on for one in journeys.values()), default=None),
         )
 
     def pickups(self) -> Iterator[Option]:
@@ -115,7 +115,7 @@ class _Look:
                 continue
             if available_at(parts, one.location_id, there) < short.units + one.terms.keep_units:
                 continue
-            ways = self.routing.ways([one.location_id], replace(short.goal, method=DeliveryMethod.PICKUP))
+            journeys = self.routing.journeys([one.location_id], replace(short.goal, method=DeliveryMethod.PICKUP))
             yield Option(
                 OptionKind.PICKUP,
                 one.code,
@@ -123,7 +123,7 @@ class _Look:
                 short.paid.share(0),
                 (Ask(short.item_id, one.location_id, short.units),),
                 location_id=one.location_id,
-                on=ways[one.location_id].leaves_on,
+                on=journeys[one.location_id].leaves_on,
             )
             return
 

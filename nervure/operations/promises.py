@@ -10,7 +10,7 @@ from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError, UnknownError
 from nervure.orders.costs import AS_EVER, Costs, euros
 from nervure.orders.routing import Candidate, Effort, Plan, Wanted, route
-from nervure.orders.rules import Goal, Way
+from nervure.orders.rules import Goal, Journey
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.routing import Question, RoutingStore
@@ -67,7 +67,7 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BasketQuestion:
     """A basket as a question of routing: all that its plan follows from. `goal`: where it goes; `prices`: of
     scarce units.
     """
@@ -108,12 +108,12 @@ def promise(hub: Hub, basket: Basket) -> Promise:
     with hub.database.read() as connection:
         asked = question_of(connection, now, basket)
         plan = asked.plan()
-        ways = RoutingStore(connection, now).ways({pick.location_id for pick in plan.picks}, asked.goal)
+        journeys = RoutingStore(connection, now).journeys({pick.location_id for pick in plan.picks}, asked.goal)
     codes = {one.location_id: one.code for one in asked.candidates}
-    return _promised(basket, plan, ways, codes, asked.costs)
+    return _promised(basket, plan, journeys, codes, asked.costs)
 
 
-def question_of(connection: Connection, now: datetime, basket: Basket) -> Asked:
+def question_of(connection: Connection, now: datetime, basket: Basket) -> BasketQuestion:
     """Reads all that the plan of a basket follows from.
 
     Raises:
@@ -135,7 +135,7 @@ def question_of(connection: Connection, now: datetime, basket: Basket) -> Asked:
     goal = Goal(basket.method, basket.country, basket.postal_code, now, basket.channel, goods)
     question = Question(channels[basket.channel], goal, basket.stock_point)
     there = stock.at_items(parts)
-    return Asked(
+    return BasketQuestion(
         wanted=[
             Wanted(number, units, parts_of[ids[sku]], known[ids[sku]].grams)
             for number, (sku, units) in enumerate(basket.lines)
@@ -149,7 +149,7 @@ def question_of(connection: Connection, now: datetime, basket: Basket) -> Asked:
     )
 
 
-def _promised(basket: Basket, plan: Plan, ways: dict[int, Way], codes: dict[int, str], costs: Costs) -> Promise:
+def _promised(basket: Basket, plan: Plan, journeys: dict[int, Journey], codes: dict[int, str], costs: Costs) -> Promise:
     units: dict[int, Counter[str]] = defaultdict(Counter)
     missing: Counter[str] = Counter()
     for pick in plan.picks:
@@ -157,7 +157,7 @@ def _promised(basket: Basket, plan: Plan, ways: dict[int, Way], codes: dict[int,
     for line, count in plan.missing.items():
         missing[basket.lines[line][0]] += count
     parcels = tuple(
-        PromisedParcel(codes[location], ways[location].leaves_on, ways[location].arrives_on, dict(inside))
+        PromisedParcel(codes[location], journeys[location].leaves_on, journeys[location].arrives_on, dict(inside))
         for location, inside in units.items()
     )
     arrives = max((parcel.arrives_on for parcel in parcels), default=None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nervure.inventory.stock import Take
-from nervure.operations.carts import Asked, Destination, carts_of
+from nervure.operations.carts import CartAsks, Destination, carts_of
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError, UnknownError
 from nervure.operations.staff import UnknownStockError
@@ -135,7 +135,7 @@ def _hold(
 ) -> dict[int, Reservation | RefusalError]:
     """Takes the units of new reservations, in their order; answers by the requests' numbers."""
     asked = [
-        Asked(
+        CartAsks(
             one.asks, None if one.channel_id is None else (one.channel_id, request.channel or ""), request.destination
         )
         for number, one in new

@@ -9,7 +9,7 @@ from nervure.operations.hub import Hub
 from nervure.orders.costs import Costs
 from nervure.orders.routing import Candidate
 from nervure.orders.rules import Goal
-from nervure.orders.scarcity import Demand, Outlook, Ways, learn_prices
+from nervure.orders.scarcity import Outlook, PastDemand, Ways, learn_prices
 from nervure.store.database import Connection
 from nervure.store.routing import RoutingStore
 from nervure.store.scarcity import ScarcityStore
@@ -27,7 +27,7 @@ def learn_scarcity(hub: Hub) -> int:
             return 0
         store = ScarcityStore(connection, now)
         units, goals, orders = store.demand(now - timedelta(days=said.scarcity.history_days), now)
-        demand = Demand(units, said.scarcity.history_days, orders)
+        demand = PastDemand(units, said.scarcity.history_days, orders)
         ways = demand.ways(read_parcels(connection, goals))
         stock = store.stock(units)
     expected = demand.expected(said.scarcity.horizon_days)

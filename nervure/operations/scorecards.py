@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from nervure.operations.hub import Hub
 from nervure.operations.results import percentile
-from nervure.store.requests import Asked, Freshness, RequestStore
+from nervure.store.requests import Freshness, RequestedLine, RequestStore
 
 DAYS = 30
 """So far back a score looks if nobody says."""
@@ -76,7 +76,7 @@ def scorecards(hub: Hub, begin: datetime, end: datetime) -> list[Scorecard]:
 
 
 def score(
-    supplier: str, asked: Sequence[Asked], held: Sequence[Freshness], span: tuple[datetime, datetime]
+    supplier: str, asked: Sequence[RequestedLine], held: Sequence[Freshness], span: tuple[datetime, datetime]
 ) -> Scorecard:
     """The figures of one supplier; `span` ends now at the latest."""
     end = span[1]
@@ -133,7 +133,7 @@ def score(
     )
 
 
-def _is_overdue(one: Asked, end: datetime) -> bool:
+def _is_overdue(one: RequestedLine, end: datetime) -> bool:
     return one.is_open and one.ship_by is not None and end.astimezone(ZoneInfo(one.time_zone)).date() > one.ship_by
 
 

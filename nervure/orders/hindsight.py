@@ -8,7 +8,7 @@ from datetime import datetime
 from nervure.inventory.stock import Place
 from nervure.orders.costs import EURO
 from nervure.orders.programs import Program, solve_program
-from nervure.orders.replays import Asked, Period
+from nervure.orders.replays import Period, ReplayedOrder
 from nervure.orders.routing import Candidate, Pick, Wanted
 
 TOLERANCE = 1e-6
@@ -81,7 +81,7 @@ class _Model:
             shelves[place].rows.append(self.program.add_row(upper=units))
         return dict(shelves)
 
-    def _add_order(self, number: int, asked: Asked, picks: Sequence[Pick]) -> None:
+    def _add_order(self, number: int, asked: ReplayedOrder, picks: Sequence[Pick]) -> None:
         units: defaultdict[int, int] = defaultdict(int)
         for pick in picks:
             units[pick.line_id] += pick.units

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from nervure.inventory.stock import Place
 from nervure.orders.batch import REAL, JointEffort, plan_together
 from nervure.orders.costs import Costs
-from nervure.orders.routing import TIE, Candidate, Plan, Question, Wanted, by_preference, dropped
+from nervure.orders.routing import TIE, Candidate, OrderQuestion, Plan, Wanted, by_preference, dropped
 from nervure.orders.solving import Solution
 from nervure.orders.ways import ROOM, JointOrder, Way
 from nervure.orders.work import FulfillmentLineState, LineState
@@ -111,7 +111,7 @@ def replan(
     of_item: dict[int, dict[Place, int]] = defaultdict(dict)
     for place, units in stock.items():
         of_item[place.item_id][place] = units
-    questions: list[Question] = []
+    questions: list[OrderQuestion] = []
     joint: list[JointOrder] = []
     for order in orders:
         # What a contract asks of a whole plan is kept to where an order is planned alone.
@@ -121,7 +121,7 @@ def replan(
             if one.terms.dropped is None and one.terms.limits is None
         ]
         here = {place: units for item in order.items() for place, units in of_item[item].items()}
-        question = Question(order.wanted, sorted(fit, key=by_preference(costs)), here, costs, prices or {})
+        question = OrderQuestion(order.wanted, sorted(fit, key=by_preference(costs)), here, costs, prices or {})
         questions.append(question)
         joint.append(
             JointOrder(
@@ -162,7 +162,7 @@ def _shared(orders: Sequence[OpenOrder], free: Mapping[Place, int]) -> dict[Plac
     return stock
 
 
-def _stay(order: OpenOrder, question: Question) -> list[dict[int, int]]:
+def _stay(order: OpenOrder, question: OrderQuestion) -> list[dict[int, int]]:
     """How the order is served now, in the words of its question."""
     number = {one.location_id: i for i, one in enumerate(question.ranked)}
     held = order.held()
@@ -177,7 +177,7 @@ def _stay(order: OpenOrder, question: Question) -> list[dict[int, int]]:
     return takes
 
 
-def _move(order: OpenOrder, question: Question, joint: JointOrder, way: Way) -> Move | None:
+def _move(order: OpenOrder, question: OrderQuestion, joint: JointOrder, way: Way) -> Move | None:
     takes = [dict(sorted(one.items())) for one in way.takes]
     stay = [dict(sorted(one.items())) for one in joint.stay or ()]
     if takes == stay:

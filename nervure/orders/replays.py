@@ -15,7 +15,7 @@ Pricing = Callable[[datetime, Mapping[Place, int]], Prices]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReplayedOrder:
     """An order as it came, with the locations that could have served it."""
 
     at: datetime
@@ -37,7 +37,7 @@ class Arrival:
 class Period:
     """Orders and arrivals in the order of their times; `stock` is what lay there before."""
 
-    orders: Sequence[Asked]
+    orders: Sequence[ReplayedOrder]
     stock: Mapping[Place, int]
     costs: Costs
     arrivals: Sequence[Arrival] = ()
@@ -114,7 +114,7 @@ def tally(period: Period, picked: Sequence[Sequence[Pick]]) -> Tally:
     return Tally(charges, parcels, splits, late_days, km, missing)
 
 
-def order_charges(asked: Asked, picks: Sequence[Pick], costs: Costs) -> Counter[str]:
+def order_charges(asked: ReplayedOrder, picks: Sequence[Pick], costs: Costs) -> Counter[str]:
     """What one order's picks cost, in micros, by reason."""
     lines = {line.line_id: line for line in asked.wanted}
     known = {one.location_id: one for one in asked.candidates}

@@ -126,7 +126,7 @@ def route(
     choice by cost, and are not paid.
     """
     ranked = sorted((one for one in candidates if one.terms.dropped is None), key=by_preference(costs))
-    question = Question(wanted, ranked if may_split else ranked[:1], claimable, costs, prices or {})
+    question = OrderQuestion(wanted, ranked if may_split else ranked[:1], claimable, costs, prices or {})
 
     def choose(sources: Sequence[Source]) -> Solution:
         if costs.method is RoutingMethod.COST:
@@ -166,7 +166,7 @@ def by_preference(costs: Costs) -> Callable[[Candidate], tuple[float, int]]:
     }[costs.method]
 
 
-class Question:
+class OrderQuestion:
     """One order as demands and sources: lines of the same thing are one demand, dealt out in their order."""
 
     def __init__(

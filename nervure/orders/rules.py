@@ -103,7 +103,7 @@ class Goal:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Journey:
     """How an order would leave a location: on which day, in which zone, and when it arrives."""
 
     leaves_on: date
@@ -111,8 +111,8 @@ class Way:
     zone: Zone | None
 
 
-def way(routing: Routing, site: Site, goal: Goal, now: datetime) -> Way | str:
-    """The way of an order from a location, or the rule by which there is none."""
+def journey(routing: Routing, site: Site, goal: Goal, now: datetime) -> Journey | str:
+    """The journey of an order from a location, or the rule by which there is none."""
     own = routing.locations.get(site.code, EVERYWHERE)
     said = routing.settings
     refused = _refused(own, site, goal, now)
@@ -123,12 +123,12 @@ def way(routing: Routing, site: Site, goal: Goal, now: datetime) -> Way | str:
     if day is None:
         return f"sends nothing within {within} days"
     if goal.method is not DeliveryMethod.SHIP:
-        return Way(day, day, None)
+        return Journey(day, day, None)
     zones = said.zones if said else ()
     zone = next((one for one in zones if one.has(site.code, goal.country, goal.postal_code)), None)
     if zones and zone is None and goal.has_destination:
         return f"no zone has a price to {goal.country or 'an unknown country'} {goal.postal_code or ''}".rstrip()
-    return Way(day, day + timedelta(days=zone.transit_days if zone else 1), zone)
+    return Journey(day, day + timedelta(days=zone.transit_days if zone else 1), zone)
 
 
 def _refused(own: LocationRouting, site: Site, goal: Goal, now: datetime) -> str | None:
@@ -184,7 +184,7 @@ def terms(routing: Routing, site: Site, goal: Goal, now: datetime) -> Terms:
     if own is None and said is None:
         return PLAIN_TERMS
     own = own or EVERYWHERE
-    found = way(routing, site, goal, now)
+    found = journey(routing, site, goal, now)
     if isinstance(found, str):
         return Terms(dropped=found)
     late = 0

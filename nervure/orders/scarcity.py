@@ -101,7 +101,7 @@ class _Network:
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class PastDemand:
     """What was ordered in so many days, by so many orders: units by item and area."""
 
     units: Mapping[int, Mapping[str, int]]
@@ -144,7 +144,7 @@ class Demand:
 class Watch:
     """Prices that are learned again as time passes, for the items of which units moved meanwhile, and all each day."""
 
-    def __init__(self, demand: Demand, ways: Ways, ends_at: datetime, chance: np.random.Generator) -> None:
+    def __init__(self, demand: PastDemand, ways: Ways, ends_at: datetime, chance: np.random.Generator) -> None:
         self._demand = demand
         self._ways = ways
         self._ends_at = ends_at

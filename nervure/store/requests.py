@@ -26,7 +26,7 @@ LOOK_AHEAD_DAYS = 366
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedLine:
     """One line that a supplier was asked for. `left_on`: the day on which its order left, in the location's zone."""
 
     location: str
@@ -184,7 +184,7 @@ class RequestStore:
         )
         return self._connection.execute(query.limit(1)).first() is not None
 
-    def asked(self, begin: datetime, end: datetime) -> list[Asked]:
+    def asked(self, begin: datetime, end: datetime) -> list[RequestedLine]:
         """What suppliers were asked for from `begin` until before `end`, oldest first."""
         query = (
             sa.select(REQUEST, LOCATION.c.code, LOCATION.c.time_zone, FULFILLMENT.c.state, FULFILLMENT.c.ended_at)
@@ -194,7 +194,7 @@ class RequestStore:
             .order_by(REQUEST.c.id)
         )
         return [
-            Asked(
+            RequestedLine(
                 row.code,
                 row.fulfillment_order_id,
                 row.line,

@@ -18,7 +18,7 @@ from nervure.orders.costs import Costs
 from nervure.orders.declines import SOON, AskAgain
 from nervure.orders.geography import distance_km, locate
 from nervure.orders.routing import Candidate
-from nervure.orders.rules import Goal, Goods, Routing, Site, Way, terms, way
+from nervure.orders.rules import Goal, Goods, Journey, Routing, Site, journey, terms
 from nervure.store import tables
 from nervure.store.places import HistoryOfPlaces
 from nervure.store.statements import chunks
@@ -207,15 +207,15 @@ class RoutingStore:
         query = sa.select(CHANNEL.c.is_gated).where(CHANNEL.c.id == channel_id)
         return bool(self._connection.execute(query).scalar_one())
 
-    def ways(self, location_ids: Collection[int], goal: Goal) -> dict[int, Way]:
+    def journeys(self, location_ids: Collection[int], goal: Goal) -> dict[int, Journey]:
         """How an order would leave these locations, without those that a rule drops."""
         routing = self.routing()
         rows = self._connection.execute(sa.select(*_SITE).where(LOCATION.c.id.in_(sorted(location_ids)))).all()
         found = {
-            row.id: way(routing, site, goal, self._now)
+            row.id: journey(routing, site, goal, self._now)
             for row, site in zip(rows, self._sites(routing, rows, goal), strict=True)
         }
-        return {location: one for location, one in found.items() if isinstance(one, Way)}
+        return {location: one for location, one in found.items() if isinstance(one, Journey)}
 
     def goods_of(self, item_ids: Collection[int]) -> dict[int, Goods]:
         """What routing must know of each item."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nervure.operations.carts import Asked, Destination, carts_of
+from nervure.operations.carts import CartAsks, Destination, carts_of
 from nervure.operations.hub import Hub
 from nervure.operations.promises import Basket, promise
 from nervure.operations.reservations import NotEnoughStockError, Wish, make_reservation
@@ -175,14 +175,14 @@ def test_pools_are_read_once_for_all_carts_that_ask_the_same(filled: Database) -
         def note(_: object, __: object, statement: str, *___: object) -> None:
             asked.append(statement)
 
-        def count(carts: list[Asked]) -> int:
+        def count(carts: list[CartAsks]) -> int:
             asked.clear()
             sa.event.listen(connection, "before_cursor_execute", note)
             carts_of(connection, at(0), carts)
             sa.event.remove(connection, "before_cursor_execute", note)
             return len(asked)
 
-        one = Asked((Ask(item, None, 1),), shop, LYON)
+        one = CartAsks((Ask(item, None, 1),), shop, LYON)
         assert count([one] * 50) == count([one])
 
 
@@ -223,7 +223,7 @@ def test_whatever_is_held_is_what_the_order_takes(
         parts_of = world.stock.parts_of(ids.values())
         skus = world.catalogue.skus()
         asks = sorted((Ask(ids[sku], None, count) for sku, count in units.items()), key=lambda ask: ask.item_id)
-        [cart] = carts_of(connection, at(0), [Asked(asks, (world.channel_id("shop"), "shop"), LYON)])
+        [cart] = carts_of(connection, at(0), [CartAsks(asks, (world.channel_id("shop"), "shop"), LYON)])
         there = world.stock.at_items({part for parts in parts_of.values() for part in parts})
         free = {place: one.available_to_promise for place, one in there.items()}
         try:

@@ -13,7 +13,7 @@ from nervure.operations.scorecards import Scorecard, score, scorecards
 from nervure.orders.rules import Routing
 from nervure.store.database import Database
 from nervure.store.places import REQUEST
-from nervure.store.requests import Asked, Freshness
+from nervure.store.requests import Freshness, RequestedLine
 from nervure.store.routing import RoutingStore
 from schemas.locations import Location, LocationKind
 from schemas.routing import LocationRouting
@@ -227,10 +227,12 @@ def test_the_share_of_the_time_in_which_figures_were_too_old(log: list[Freshness
     assert found.stale == pytest.approx(stale, abs=1e-12)
 
 
-LINE = Asked("ACME", 1, "1", "B", 3, 9, 0, None, at(0), at(60), None, date(2026, 3, 2), None, True, "Europe/Paris")
+LINE = RequestedLine(
+    "ACME", 1, "1", "B", 3, 9, 0, None, at(0), at(60), None, date(2026, 3, 2), None, True, "Europe/Paris"
+)
 
 
-def carded(*lines: Asked, now: datetime | None = None) -> Scorecard:
+def carded(*lines: RequestedLine, now: datetime | None = None) -> Scorecard:
     return score("acme", lines, [held(-600, None, None)], (at(0), now or at(120)))
 
 

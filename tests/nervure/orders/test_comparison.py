@@ -10,7 +10,7 @@ from nervure.orders.comparison import COLUMNS, Comparison, Rule, compare, interv
 from nervure.orders.costs import EURO, Costs, Terms
 from nervure.orders.hindsight import look_back
 from nervure.orders.parcels import Grid
-from nervure.orders.replays import Arrival, Asked, Period, replay, tally
+from nervure.orders.replays import Arrival, Period, ReplayedOrder, replay, tally
 from nervure.orders.routing import Candidate, Pick, Wanted, route
 
 MONDAY = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -19,12 +19,12 @@ MUG = 10
 COSTS = Costs(per_km=EURO, split=2 * EURO)
 
 
-def asked(hour: int, lyon_km: float, paris_km: float, units: int = 1) -> Asked:
+def asked(hour: int, lyon_km: float, paris_km: float, units: int = 1) -> ReplayedOrder:
     few = [
         Candidate(LYON, "LYON", False, 0, lyon_km, Terms()),
         Candidate(PARIS, "PARIS", False, 1, paris_km, Terms(days_late=1)),
     ]
-    return Asked(MONDAY + timedelta(hours=hour), [Wanted(hour, units, {MUG: 1})], few)
+    return ReplayedOrder(MONDAY + timedelta(hours=hour), [Wanted(hour, units, {MUG: 1})], few)
 
 
 PERIOD = Period(
@@ -103,7 +103,7 @@ def test_hindsight_of_one_order_is_its_cheapest_plan(seed: int) -> None:
     ]
     stock = {Place(part, n): chance.randint(0, 3) for part in (0, 1, 2, 9) for n in range(4)}
     plan = route(wanted, few, stock, costs=COSTS)
-    period = Period([Asked(MONDAY, wanted, few)], stock, COSTS)
+    period = Period([ReplayedOrder(MONDAY, wanted, few)], stock, COSTS)
     looked = look_back(period, [plan.picks], seconds=30)
     assert looked.picked is not None
     # Which units go missing is a choice too, and hindsight serves the same ones.

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from nervure.orders.costs import EURO, Limits
 from nervure.orders.parcels import FREE
-from nervure.orders.rules import Goal, Goods, Routing, Site, Way, terms, way
+from nervure.orders.rules import Goal, Goods, Journey, Routing, Site, journey, terms
 from nervure.store.orders import ORDER
 from nervure.store.routing import RoutingStore
 from schemas.locations import Address, LocationKind
@@ -66,14 +66,14 @@ def test_what_comes_after_the_cut_off_leaves_on_the_next_open_day_of_the_locatio
     now: datetime, leaves: date
 ) -> None:
     own = LocationRouting(hours=WEEK, cut_off=time(16), holidays=(date(2026, 3, 10),))
-    found = way(of(own), STORE, HOME, now)
-    assert isinstance(found, Way)
+    found = journey(of(own), STORE, HOME, now)
+    assert isinstance(found, Journey)
     assert found.leaves_on == leaves
 
 
 def test_a_location_without_hours_is_always_open() -> None:
-    found = way(of(LocationRouting()), STORE, HOME, when(8, 3))
-    assert isinstance(found, Way)
+    found = journey(of(LocationRouting()), STORE, HOME, when(8, 3))
+    assert isinstance(found, Journey)
     assert found.leaves_on == date(2026, 3, 8)
 
 

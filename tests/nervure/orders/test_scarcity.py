@@ -11,7 +11,7 @@ from nervure.inventory.stock import Place
 from nervure.orders.costs import EURO, Costs, Terms
 from nervure.orders.programs import Program, solve_program
 from nervure.orders.routing import Candidate, Pick, Wanted, route
-from nervure.orders.scarcity import Demand, Outlook, Watch, Ways, _Network, learn_prices
+from nervure.orders.scarcity import Outlook, PastDemand, Watch, Ways, _Network, learn_prices
 from schemas.routing import RoutingMethod
 
 PARIS, LYON = 1, 2
@@ -144,7 +144,7 @@ def test_the_orders_of_the_field_know_no_prices() -> None:
 
 
 def test_what_sold_seldom_is_expected_where_all_else_sold() -> None:
-    demand = Demand({1: {"a": 60, "b": 20}, 2: {"b": 20}}, days=10, orders=100)
+    demand = PastDemand({1: {"a": 60, "b": 20}, 2: {"b": 20}}, days=10, orders=100)
     assert demand.expected(5) == {
         1: {"a": pytest.approx(40 / 100 * (60 + 20 * 0.6)), "b": pytest.approx(40 / 100 * (20 + 20 * 0.4))},
         2: {"a": pytest.approx(10 / 40 * (0 + 20 * 0.6)), "b": pytest.approx(10 / 40 * (20 + 20 * 0.4))},
@@ -154,14 +154,16 @@ def test_what_sold_seldom_is_expected_where_all_else_sold() -> None:
 def test_a_unit_bears_its_share_of_a_parcel() -> None:
     parcels = {"a": {PARIS: 9 * EURO, LYON: 6 * EURO}}
     units = {MUG: {"a": 3}, 2: {"a": 3, "b": 3}}
-    assert Demand(units, days=1, orders=3).ways(parcels) == {"a": {PARIS: 3 * EURO, LYON: 2 * EURO}}
-    assert Demand(units, days=1, orders=9).ways(parcels) == parcels, "where each unit is an order, it bears all of it"
-    assert Demand({}, days=1, orders=0).ways(parcels) == parcels
+    assert PastDemand(units, days=1, orders=3).ways(parcels) == {"a": {PARIS: 3 * EURO, LYON: 2 * EURO}}
+    assert PastDemand(units, days=1, orders=9).ways(parcels) == parcels, (
+        "where each unit is an order, it bears all of it"
+    )
+    assert PastDemand({}, days=1, orders=0).ways(parcels) == parcels
 
 
 def test_prices_are_learned_again_when_units_have_moved_and_six_hours_have_passed() -> None:
     begin = datetime(2026, 3, 2, 8, tzinfo=UTC)
-    demand = Demand({MUG: {"FR 75": 400}}, days=10, orders=400)
+    demand = PastDemand({MUG: {"FR 75": 400}}, days=10, orders=400)
     watch = Watch(demand, WAYS, begin + timedelta(days=10), np.random.default_rng(1))
     scarce, plenty = {Place(MUG, PARIS): 1, Place(MUG, LYON): 900}, {Place(MUG, PARIS): 900, Place(MUG, LYON): 900}
     assert watch(begin, scarce) == {Place(MUG, PARIS): 4 * EURO}
