@@ -258,6 +258,21 @@ def retry_after_seconds(response: HttpResponse, now: datetime, default: float = 
         return default
 
 
+def clock_span(response: HttpResponse, sent: datetime, received: datetime) -> tuple[float, float] | None:
+    """Between how many seconds the server's clock is ahead of ours (below 0: behind); None: the answer does not say.
+
+    Its `Date` was written at a moment between `sent` and `received`, in whole seconds, cut off (RFC 9110, 6.6.1). An
+    answer with an `Age` was kept by a cache, and its date is of another time.
+    """
+    if "age" in response.headers or received < sent:
+        return None
+    try:
+        date = parsedate_to_datetime(response.headers.get("date", ""))
+        return (date - received).total_seconds(), (date - sent).total_seconds() + 1.0
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def _may_try_again(error: BaseException, *, repeatable: bool) -> bool:
     if isinstance(error, ThrottledError):
         return error.retry_after_seconds <= MAX_WAIT_IN_CALL_SECONDS

@@ -5,9 +5,10 @@ thread from the air: whoever drives it passes the time. It is not thread-safe; i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from email.utils import format_datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -91,6 +92,11 @@ class Delivery:
     delivery_id: str
     due_at: datetime
     request: HttpRequest
+
+
+def dated(answer: HttpResponse, now: datetime) -> HttpResponse:
+    """An answer as it leaves a real server: with the time that its clock shows, in whole seconds."""
+    return replace(answer, headers={"date": format_datetime(now, usegmt=True), **answer.headers})
 
 
 class EmulatedPlatform(Protocol):

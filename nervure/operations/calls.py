@@ -1,4 +1,7 @@
-"""Every call to a platform goes through its credential's budget, which all processes share."""
+"""Every call to a platform goes through its credential's budget, which all processes share.
+
+Each answer also says how far the platform's clock is off.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,13 +11,16 @@ from pydantic import SecretStr
 
 from connectors.errors import CircuitOpenError, NoAnswerError, ThrottledError, UnavailableError
 from connectors.records import ChannelSettings
-from connectors.transport import HttpRequest, HttpResponse, Send, retry_after_seconds
-from nervure.clock import Clock
+from connectors.transport import HttpRequest, HttpResponse, Send, clock_span, retry_after_seconds
+from nervure.clock import MOST_SECONDS, Clock, measure
 from nervure.store.budgets import BudgetStore
-from nervure.store.database import Database
+from nervure.store.clocks import ClockStore
+from nervure.store.database import Connection, Database
+from nervure.store.orders import OrderStore
 
 TOO_MANY_REQUESTS = 429
 SERVER_ERRORS = 500
+CLOCK_TASK = "platform_clock"
 
 
 def shared_credential(name: str, platforms: Mapping[str, str], settings: Mapping[str, ChannelSettings]) -> str:
@@ -46,6 +52,7 @@ class Guard:
             ThrottledError: it asked for silence.
         """
         is_shaky, is_probe = self._admit()
+        sent_at = self.clock.now()
         try:
             response = self.send(request)
         except (UnavailableError, NoAnswerError) as error:
@@ -53,7 +60,8 @@ class Guard:
             raise
         if response.status >= SERVER_ERRORS:
             self._failed(f"answered {response.status}", is_probe=is_probe)
-            return response
+            return response  # it may be of whatever stands before the platform, and so may its date
+        self._hear_clock(response, sent_at)
         if response.status == TOO_MANY_REQUESTS and self.keeps_silence:
             self._note(lambda store: store.throttled(self.credential, retry_after_seconds(response, self.clock.now())))
         if is_shaky:
@@ -69,6 +77,31 @@ class Guard:
         self._note(
             lambda store: store.learn(self.credential, points, maximum=maximum, restored_per_second=restored_per_second)
         )
+
+    def _hear_clock(self, response: HttpResponse, sent_at: datetime) -> None:
+        """Most answers say nothing new of the platform's clock, and nothing is written."""
+        now = self.clock.now()
+        span = clock_span(response, sent_at, now)
+        if span is None:
+            return
+        with self.database.read() as connection:
+            known = ClockStore(connection, now).get(self.credential)
+        if measure(known, *span, now) is not known:
+            self.database.run(lambda connection: self._note_clock(connection, *span))
+
+    def _note_clock(self, connection: Connection, least: float, most: float) -> None:
+        now = self.clock.now()
+        found, tasks = ClockStore(connection, now).heard(self.credential, least, most), OrderStore(connection, now)
+        if found.is_beyond:
+            middle = (found.least + found.most) / 2
+            text = (
+                f"the answers of {self.credential} are dated {abs(middle) / 60:.0f} min"
+                f" {'ahead of' if middle > 0 else 'behind'} the hub's clock, more than {MOST_SECONDS / 60:.0f}:"
+                " its times are taken as they are. Look at both clocks"
+            )
+            tasks.open_task(CLOCK_TASK, self.credential, text)
+        elif found.is_settled:
+            tasks.close_task(CLOCK_TASK, self.credential)
 
     def _admit(self) -> tuple[bool, bool]:
         """Whether calls failed lately, and whether this one tries if the platform is up again."""

@@ -1,9 +1,17 @@
 """The real wire: what can go wrong before anything is sent is a sentence of the error tree."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connectors.errors import CredentialsError, UnavailableError
-from connectors.transport import HttpRequest, checked_address, httpx_sender
+from connectors.transport import HttpRequest, HttpResponse, checked_address, clock_span, httpx_sender
+from simulation.platform import dated
+
+SENT = datetime(2026, 3, 2, 9, 0, 0, 250_000, tzinfo=UTC)
+RECEIVED = SENT + timedelta(seconds=0.5)
 
 
 def test_a_credential_that_no_header_can_carry_is_a_matter_for_a_person() -> None:
@@ -26,3 +34,57 @@ def test_an_address_names_a_server_that_speaks_http(url: str) -> None:
 
 def test_an_address_is_kept_as_it_was_written() -> None:
     assert checked_address("https://shop.example/sub") == "https://shop.example/sub"
+
+
+@pytest.mark.parametrize(
+    ("date", "span"),
+    [
+        ("Mon, 02 Mar 2026 09:00:00 GMT", (-0.75, 0.75)),
+        ("Mon, 02 Mar 2026 09:03:00 GMT", (179.25, 180.75)),
+        ("Mon, 02 Mar 2026 08:56:00 GMT", (-240.75, -239.25)),
+        ("Mon, 02 Mar 2026 10:00:00 +0100", (-0.75, 0.75)),
+    ],
+)
+def test_the_date_of_an_answer_says_between_what_its_clock_is_ahead(date: str, span: tuple[float, float]) -> None:
+    assert clock_span(HttpResponse(200, {"date": date}), SENT, RECEIVED) == span
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"date": ""},
+        {"date": "yesterday"},
+        {"date": "Mon, 02 Mar 2026 09:00:00 -0000"},
+        {"date": "Mon, 02 Mar 2026 09:00:00 GMT, Mon, 02 Mar 2026 09:00:01 GMT"},
+        {"date": "Mon, 32 Mar 2026 09:00:00 GMT"},
+        {"date": "Mon, 02 Mar 2026 09:00:00 GMT", "age": "0"},
+    ],
+)
+def test_without_a_date_of_its_own_an_answer_says_nothing_of_the_clock(headers: dict[str, str]) -> None:
+    assert clock_span(HttpResponse(200, headers), SENT, RECEIVED) is None
+
+
+def test_a_request_in_which_our_own_clock_was_set_back_says_nothing() -> None:
+    answer = HttpResponse(200, {"date": "Mon, 02 Mar 2026 09:00:00 GMT"})
+    assert clock_span(answer, RECEIVED, SENT) is None
+    assert clock_span(answer, SENT, SENT) == (-0.25, 0.75)
+
+
+@given(st.text())
+def test_no_date_fails(text: str) -> None:
+    assert clock_span(HttpResponse(200, {"date": text}), SENT, RECEIVED) is None or any(one.isdigit() for one in text)
+
+
+@given(
+    ahead=st.timedeltas(timedelta(days=-2), timedelta(days=2)),
+    there=st.timedeltas(timedelta(0), timedelta(seconds=60)),
+    back=st.timedeltas(timedelta(0), timedelta(seconds=60)),
+)
+def test_the_true_difference_lies_between_the_two_bounds(ahead: timedelta, there: timedelta, back: timedelta) -> None:
+    answer = dated(HttpResponse(200), SENT + there + ahead)
+    span = clock_span(answer, SENT, SENT + there + back)
+    assert span is not None
+    least, most = span
+    assert least <= ahead.total_seconds() <= most
+    assert most - least == pytest.approx((there + back).total_seconds() + 1)

@@ -8,6 +8,7 @@ from nervure.store.tables.channels import (
     CallBudgetRow,
     CallCeilingRow,
     ChannelRow,
+    PlatformClockRow,
     StockPointLocationRow,
     StockPointRow,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "OrderLineRow",
     "OrderPersonRow",
     "OutboxRow",
+    "PlatformClockRow",
     "PolicyChangeRow",
     "PolicyRow",
     "ProposalOptionRow",

@@ -99,3 +99,25 @@ class CallBudgetRow(SQLModel, table=True):
     points_at: datetime | None = time(nullable=True)
     maximum: float | None = None
     restored_per_second: float | None = None
+
+
+class PlatformClockRow(SQLModel, table=True):
+    """What the last answers to one credential said of its platform's clock, for all who share it.
+
+    It is between `least_seconds` and `most_seconds` ahead of the hub's (below 0: behind), said so many `answers` in a
+    row since `since`. Times that it stamped are corrected by `ahead_seconds`.
+    """
+
+    __tablename__ = "platform_clock"
+    __table_args__ = (
+        CheckConstraint("least_seconds <= most_seconds", name="span"),
+        CheckConstraint("answers > 0", name="answers"),
+        CheckConstraint("ahead_seconds BETWEEN -600 AND 600", name="ahead"),
+    )
+
+    credential: str = Field(primary_key=True)
+    least_seconds: float
+    most_seconds: float
+    answers: int
+    since: datetime = time()
+    ahead_seconds: float = 0.0

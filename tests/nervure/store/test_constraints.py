@@ -14,6 +14,7 @@ from nervure.inventory.policies import Policy
 from nervure.inventory.stock import Against, ClaimKind, Place
 from nervure.orders.reservations import Ask
 from nervure.store import tables
+from nervure.store.clocks import ClockStore
 from nervure.store.inbox import InboxStore
 from nervure.store.lots import LotStore
 from nervure.store.orders import FULFILLMENT_LINE
@@ -88,6 +89,9 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_fulfillment_offer_state": [{"state": "lost"}],
     "ck_fulfillment_pick_units": [{"units": -1}],
     "ck_call_budget_counts": [{"failures": -1}, {"probes": -1}],
+    "ck_platform_clock_span": [{"least_seconds": 2.0, "most_seconds": 1.0}],
+    "ck_platform_clock_answers": [{"answers": 0}],
+    "ck_platform_clock_ahead": [{"ahead_seconds": 601.0}, {"ahead_seconds": -601.0}],
     "ck_sales_pace_units": [{"units_per_day": -1.0}],
     "ck_scarcity_price_price": [{"price": 0}, {"price": -1}],
     "ck_shortfall_units": [{"units": -1, "backorder_units": 0, "promised_on": None}],
@@ -253,6 +257,7 @@ def at_the_desk(world: World, place: Place, line: int) -> None:
     session = {"desk_user_id": user, "token_hash": "hash", "created_at": START, "expires_at": START}
     added(world, tables.DeskSessionRow, **session)
     world.connection.execute(of(tables.CallBudgetRow).insert().values(credential="shop", failures=0, probes=0))
+    ClockStore(world.connection, START).heard("shop", 1.0, 2.0)
     pace = {"item_id": place.item_id, "units_per_day": 1.0, "measured_at": START}
     world.connection.execute(of(tables.SalesPaceRow).insert().values(**pace))
     price = {"item_id": place.item_id, "location_id": place.location_id, "price": 1, "learned_at": START}
