@@ -374,6 +374,7 @@ CHANNEL = Channel(
         write_mode=WriteMode.COMPARE_AND_SET,
         confirmation=Confirmation.ANSWER,
         has_webhooks=True,
+        dates_levels=True,
         can_push_ready=True,
         write_batch=WRITE_BATCH,
         read_batch=WINDOW,

@@ -242,6 +242,7 @@ CHANNEL = Channel(
         write_mode=WriteMode.LAST_WRITER_WINS,
         confirmation=Confirmation.ANSWER,
         has_webhooks=True,
+        dates_levels=True,
         can_push_ready=True,
         write_batch=100,
         read_batch=IDS_A_QUESTION,

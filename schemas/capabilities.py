@@ -47,6 +47,7 @@ class Capabilities(Canonical):
     `can_push_ready`: it can be told that an order waits for its customer.
     `write_batch`: rows in one write call; `read_batch`: numbers that one call reads back. Periods are seconds between
     two calls. `calls_per_minute`: how many calls that read numbers back one credential could make if it made no other.
+    `dates_levels`: its own clock says when its levels changed; else they have the time at which we read them.
     `late_effect_seconds`: for so long after a write was sent it may still take effect; until then an old number that is
     read back says nothing about it.
     """
@@ -60,6 +61,7 @@ class Capabilities(Canonical):
     has_webhooks: bool
     must_accept_orders: bool = False
     can_read_levels: bool = True
+    dates_levels: bool = False
     can_push_shipments: bool = True
     can_push_ready: bool = False
     withdraws_units: bool = False

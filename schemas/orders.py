@@ -1,5 +1,6 @@
 """What a customer bought, exactly as the channel states it."""
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Self
@@ -91,6 +92,9 @@ class OrderLine(Canonical):
 class Order(Canonical):
     """One order in its newest form on the channel; superseded by a later `updated_at`, never edited.
 
+    `updated_at` tells statements of the channel apart, so it stays on the channel's own clock, which was
+    `clock_ahead` (negative: behind); every other time is the hub's as far as that was known.
+
     All amounts are in `currency`. `difference` is what the total holds beyond lines, shipping, tax and discount
     (rounding, fees): an explicit amount, never spread over lines. `units_canceled` of the lines and state
     `canceled` both speak of what will not be delivered; goods that come back are a `Return`. `reservation` is the
@@ -106,6 +110,7 @@ class Order(Canonical):
     placed_at: UtcDateTime
     updated_at: UtcDateTime
     units_left_at: UtcDateTime | None = None
+    clock_ahead: timedelta = timedelta(0)
     state: OrderState
     currency: Currency
     lines: tuple[OrderLine, ...]
@@ -118,6 +123,11 @@ class Order(Canonical):
     discount_amount: Decimal = Decimal(0)
     difference: Decimal = Decimal(0)
     total: Decimal
+
+    @property
+    def changed_at(self) -> datetime:
+        """When the order came to its newest form, on the hub's clock."""
+        return self.updated_at - self.clock_ahead
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:

@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from nervure.cli.common import SettingsOption, fail, opened_hub, print_table
+from nervure.clock import Measured
 from nervure.invariants import Violation, each_violation
 from nervure.publication.coverage import Group
 from nervure.store.audit import AuditStore
 from nervure.store.budgets import BudgetStore, Line
+from nervure.store.clocks import ClockStore
 from nervure.store.hearing import HearingStore
 from nervure.store.rebuild import Difference
 from nervure.store.rebuild import rebuild as rebuild_levels
@@ -28,6 +30,8 @@ def status(settings: SettingsOption = None) -> None:
         found, tasks = reports.channels(), reports.tasks(limit=10)
         lines = BudgetStore(connection, hub.clock.now()).lines()
         heeds = HearingStore(connection, hub.clock.now()).heeds()
+        clocks = ClockStore(connection, hub.clock.now()).all()
+        off = {name: _clock(clocks.get(hub.credential(name))) for name in hub.accounts}
         calls = {name: _calls(lines.get(hub.credential(name), Line()), hub.clock.now()) for name in hub.accounts}
     rows = [
         (
@@ -44,7 +48,7 @@ def status(settings: SettingsOption = None) -> None:
     ]
     print_table(("channel", "orders", *Group, "polled", "calls"), rows)
     for report in found:
-        problems = [*([report.problem] if report.problem else ()), *report.brakes]
+        problems = [*([report.problem] if report.problem else ()), *report.brakes, *off.get(report.name, ())]
         if problems:
             typer.echo(f"{report.name}: {', '.join(problems)}")
     for task in tasks:
@@ -59,6 +63,16 @@ def _calls(line: Line, now: datetime) -> str:
     if wait > 0:
         return f"wait {wait:.0f} s"
     return f"{line.failures} failed" if line.failures else "free"
+
+
+def _clock(measured: Measured | None) -> list[str]:
+    """How far the platform's clock is off; nothing where it goes right, or nobody knows."""
+    if measured is not None and measured.is_beyond:
+        return ["its clock is too far off to correct its times"]
+    if measured is None or not measured.ahead:
+        return []
+    side = "ahead" if measured.ahead > 0 else "behind"
+    return [f"its clock is {abs(measured.ahead):.0f} s {side}, and its times are corrected"]
 
 
 @app.command()

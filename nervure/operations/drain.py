@@ -5,11 +5,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from pydantic import ValidationError
 
 from mappings.errors import UnreadableDocumentError
 from nervure.inventory.stock import KitStockError
+from nervure.operations.clocks import clocks_ahead, in_hub_time
 from nervure.operations.facts import apply
 from nervure.operations.hub import Hub
 from nervure.operations.suppliers import REPLY_TOPIC, apply_feed, apply_reply, note_held
@@ -24,6 +26,7 @@ from schemas.stock import StockObservation
 logger = logging.getLogger(__name__)
 
 MAX_LATENCIES = 10_000
+ON_TIME = timedelta(0)
 
 REFUSALS = (KitStockError, RuleBrokenError, UnboundListingError, UnreadableDocumentError)
 """Why a document can be understood and still not be carried out."""
@@ -71,10 +74,11 @@ def drain(hub: Hub, limit: int = 50) -> DrainReport:
         # Most looks find nothing: they must not queue up with those that write.
         if not InboxStore(connection, hub.clock.now()).has_waiting():
             return report
+        ahead = clocks_ahead(hub, connection)
     taken = hub.database.run(lambda c: InboxStore(c, hub.clock.now()).lease(limit))
     if not taken:
         return report
-    prepared = [_prepare_alone(hub, leased) for leased in taken]
+    prepared = [_prepare_alone(hub, leased, ahead.get(leased.channel, ON_TIME)) for leased in taken]
     try:
         reasons = hub.database.run(lambda c: _handle(hub, c, prepared))
     except Exception:
@@ -92,10 +96,10 @@ def drain(hub: Hub, limit: int = 50) -> DrainReport:
     return report
 
 
-def _prepare_alone(hub: Hub, leased: Leased) -> Prepared:
+def _prepare_alone(hub: Hub, leased: Leased, ahead: timedelta) -> Prepared:
     """A mapping that fails over one document must not hold the others back either."""
     try:
-        return _prepare(hub, leased)
+        return _prepare(hub, leased, ahead)
     except Exception as error:
         return Prepared(leased, reason=_defect(leased, error))
 
@@ -105,8 +109,8 @@ def _defect(leased: Leased, error: Exception) -> str:
     return f"a defect of the hub, please report it: {type(error).__name__}"
 
 
-def _prepare(hub: Hub, leased: Leased) -> Prepared:
-    """Understands a document outside of any transaction."""
+def _prepare(hub: Hub, leased: Leased, ahead: timedelta) -> Prepared:
+    """Understands a document outside of any transaction; `ahead`: how far its channel's clock is."""
     if leased.channel in hub.suppliers:
         work = apply_reply if leased.document.topic == REPLY_TOPIC else apply_feed
         return Prepared(leased, work=lambda connection: work(hub, connection, leased))
@@ -124,7 +128,7 @@ def _prepare(hub: Hub, leased: Leased) -> Prepared:
     if not facts and leased.document.heard is Heard.WEBHOOK:
         # A webhook that only says that something happened: the orders themselves are pulled at once.
         return Prepared(leased, work=lambda c: ChannelStore(c, hub.clock.now()).want_orders(leased.channel))
-    return Prepared(leased, facts)
+    return Prepared(leased, in_hub_time(facts, ahead, account.record.capabilities))
 
 
 def _handle(hub: Hub, connection: Connection, prepared: Sequence[Prepared]) -> dict[int, str]:

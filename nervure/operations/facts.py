@@ -61,7 +61,7 @@ def _is_history(hub: Hub, connection: Connection, fact: Fact) -> bool:
     cutover = CutoverStore(connection, hub.clock.now())
     match fact:
         case Order() if fact.state in _OVER:
-            return cutover.is_history(fact.channel, fact.external_id, fact.updated_at)
+            return cutover.is_history(fact.channel, fact.external_id, fact.changed_at)
         case Return():
             return cutover.is_history(fact.channel, fact.order, fact.occurred_at)
         case ChannelMovement():

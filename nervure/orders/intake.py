@@ -153,11 +153,11 @@ def _left_at(order: Order, capabilities: Capabilities, *, is_first: bool) -> dat
     `is_first` False: the order was counted before, and what it holds more now came with its newest form.
     """
     if not is_first:
-        return order.updated_at
+        return order.changed_at
     if order.units_left_at is not None:
         return order.units_left_at
     is_at_once = capabilities.decrements_at in {DecrementMoment.CART, DecrementMoment.ORDER}
-    return order.placed_at if is_at_once else order.updated_at
+    return order.placed_at if is_at_once else order.changed_at
 
 
 def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, before: dict[str, LineState]) -> None:
@@ -183,7 +183,7 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
     freed = take_over(order_id, desk, lines, reference=order.reservation, may_allocate=not is_handed_over)
     if is_handed_over:
         # A sale that waits for its payment is at the till still, also where the platform counts orders at once.
-        _hand_over(order_id, order, desk, lines, at=(None if before else order.units_left_at) or order.updated_at)
+        _hand_over(order_id, order, desk, lines, at=(None if before else order.units_left_at) or order.changed_at)
         serve_shortfalls(freed, desk)
         return
     lines = desk.orders.lines(order_id)
@@ -204,7 +204,7 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
             if line.state is FulfillmentState.SENT_TO_SUPPLIER and line.order_line_id in canceled
         }
         for number in sorted({line.fulfillment_order_id for line in served} - with_supplier):
-            ship(number, desk, shipped_at=order.updated_at, tell_channel=False)
+            ship(number, desk, shipped_at=order.changed_at, tell_channel=False)
         _ship_what_was_short(order_id, order, desk)
     elif order.state is OrderState.OPEN and _is_less_open(lines, before):
         desk.orders.tell_completion(order_id)
@@ -240,7 +240,7 @@ def _ship_what_was_short(order_id: int, order: Order, desk: Desk) -> None:
     short = {line: line.units_short for line in desk.orders.lines(order_id) if line.units_short}
     if not short:
         return
-    _book_gone(order_id, order, desk, short, Gone(FulfillmentState.SHIPPED, MovementKind.SHIPPED, order.updated_at))
+    _book_gone(order_id, order, desk, short, Gone(FulfillmentState.SHIPPED, MovementKind.SHIPPED, order.changed_at))
     for line in short:
         note_shortfall(desk, line, 0)
 

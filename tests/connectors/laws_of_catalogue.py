@@ -64,6 +64,16 @@ class CatalogueLaws(Laws):
             assert {one.stock_point for one in found} == {point}
         assert documents(bench.hub.pull_stock([])) == []
 
+    def test_a_number_has_the_time_of_the_clock_that_is_declared(self) -> None:
+        bench = self.bench()
+        bench.stock((A, 4))
+        moved_at = bench.clock.now()
+        bench.clock.advance(60)
+        found = bench.facts(documents(bench.hub.pull_stock([bench.point])), StockObservation)
+        listing = bench.listings()[A].external_id
+        [observed_at] = [one.observed_at for one in found if one.listing_external_id == listing]
+        assert observed_at == (moved_at if bench.capabilities.dates_levels else bench.clock.now())
+
     def test_a_number_that_moved_is_a_new_event(self) -> None:
         bench = self.bench()
         bench.stock((A, 4))

@@ -25,6 +25,7 @@ from nervure.operations.pull import store
 from nervure.rehearsals import Outcome, RehearsalError
 from nervure.settings import load
 from nervure.store.budgets import BudgetStore
+from nervure.store.clocks import ClockStore
 from nervure.store.drift import DriftStore
 from nervure.template import SETTINGS_TEMPLATE
 from schemas.documents import Heard, RawDocument
@@ -199,6 +200,22 @@ def test_status_shows_every_channel_and_what_is_to_do(shell: Shell) -> None:
         for _ in range(5):
             hub.database.run(lambda c: BudgetStore(c, hub.clock.now()).failed("boutique", "refused", is_probe=False))
         assert "down 1" in shell.says("status")
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "said"),
+    [
+        (-0.5, 0.5, []),
+        (179.5, 180.5, ["boutique: its clock is 180 s ahead, and its times are corrected"]),
+        (-90.5, -89.5, ["boutique: its clock is 90 s behind, and its times are corrected"]),
+        (3599.5, 3600.5, ["boutique: its clock is too far off to correct its times"]),
+    ],
+)
+def test_status_says_how_far_a_channels_clock_is_off(shell: Shell, least: float, most: float, said: list[str]) -> None:
+    with shell.hub() as hub, hub.database.write() as connection:
+        for _ in range(3):
+            ClockStore(connection, hub.clock.now()).heard(hub.credential("boutique"), least, most)
+    assert shell.says("status").splitlines()[2:] == said
 
 
 def test_status_fits_a_terminal_of_80_columns(shell: Shell) -> None:
