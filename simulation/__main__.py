@@ -52,8 +52,14 @@ class DemoWorld:
         """Serves until SIGTERM or SIGINT."""
         served: dict[str, Served] = {a.path: self.world.answer(name) for name, a in self.world.accounts.items()}
         served |= {"supplier": self.world.answer("supplier"), "status": self._status, "record": self._record}
+        # The platforms date their answers by clocks of their own.
         config = uvicorn.Config(
-            asgi_app(served), host="127.0.0.1", port=self._plan.world_port, log_level="warning", access_log=False
+            asgi_app(served),
+            host="127.0.0.1",
+            port=self._plan.world_port,
+            log_level="warning",
+            access_log=False,
+            date_header=False,
         )
         server = uvicorn.Server(config)
         threads = [

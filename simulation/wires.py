@@ -10,6 +10,7 @@ from nervure.store.watched import WatchedDatabase
 from simulation.accounts import SUPPLIER_NAME
 from simulation.agenda import Agenda
 from simulation.faults import Blow, Weather, with_every_other_row
+from simulation.platform import dated
 from simulation.trace import Trace
 from simulation.world import World
 
@@ -81,5 +82,5 @@ class Wires:
     def _answered_by_a_copy(self, account: str, request: HttpRequest) -> HttpResponse:
         """The answer of a success, of a platform that has then forgotten it."""
         copy = pickle.loads(pickle.dumps(self._world.accounts[account].emulator))  # noqa: S301 - made a line above
-        answer: HttpResponse = copy.handle(request, self._world.now_at(account))
-        return answer
+        now = self._world.now_at(account)
+        return dated(copy.handle(request, now), now)

@@ -12,7 +12,7 @@ from connectors.transport import HttpRequest, HttpResponse
 from nervure.clock import Clock
 from simulation.accounts import Account, sold_there
 from simulation.catalogue import SUPPLIER, Good, Stock
-from simulation.platform import BasketLine, CatalogueEntry, NeverLeftError, Purchase, Shopper
+from simulation.platform import BasketLine, CatalogueEntry, NeverLeftError, Purchase, Shopper, dated
 from simulation.platforms.supplier import SupplierEmulator
 from simulation.record import ComeBack, Record, Sale
 
@@ -65,7 +65,7 @@ class World:
             with lock:
                 now = self.now_at(name)
                 platform.advance(now)
-                return platform.handle(request, now)
+                return dated(platform.handle(request, now), now)
 
         return answered
 

@@ -54,6 +54,8 @@ SCORES = "tests/nervure/operations/test_scorecards.py"
 SILENCE = "tests/nervure/operations/test_silence.py"
 CARTS = "tests/nervure/operations/test_carts.py"
 PLACES = "tests/nervure/store/test_places.py"
+CLOCKS = "tests/nervure/operations/test_clocks.py"
+MEASURING = "tests/nervure/test_clock.py"
 
 CORRUPTIONS = "tests/nervure/invariants/test_planted_corruptions.py tests/nervure/invariants/test_rules.py"
 DRIFTING = "tests/nervure/operations/test_drift.py"
@@ -97,6 +99,8 @@ SETTLE = "nervure/orders/settling.py"
 DRIFT = "nervure/store/drift.py"
 READ_BACK = "nervure/store/readback.py"
 BUDGETS = "nervure/store/budgets.py"
+HUB_TIME = "nervure/operations/clocks.py"
+OTHER_CLOCKS = "nervure/clock.py"
 OVERLAP = "nervure/operations/overlap.py"
 
 BUGS = (
@@ -504,14 +508,14 @@ BUGS = (
     Bug(
         "a till sale is dated by its ticket, not by its payment",
         "nervure/orders/intake.py",
-        "at=(None if before else order.units_left_at) or order.updated_at",
-        "at=order.updated_at",
+        "at=(None if before else order.units_left_at) or order.changed_at",
+        "at=order.changed_at",
         TILL_SALES,
     ),
     Bug(
         "the channel's number moves when an order is placed, though it counts when it is paid",
         "nervure/orders/intake.py",
-        "return order.placed_at if is_at_once else order.updated_at",
+        "return order.placed_at if is_at_once else order.changed_at",
         "return order.placed_at",
         TILL_SALES,
     ),
@@ -1547,6 +1551,41 @@ BUGS = (
         "cart.grams.get(ask.item_id, 0)",
         "0",
         CARTS,
+    ),
+    Bug(
+        "a fast clock is taken for a slow one",
+        HUB_TIME,
+        'update={"occurred_at": fact.occurred_at - ahead}',
+        'update={"occurred_at": fact.occurred_at + ahead}',
+        CLOCKS,
+    ),
+    Bug(
+        "the time that tells an order's statements apart is corrected too",
+        HUB_TIME,
+        '"clock_ahead": ahead}',
+        '"clock_ahead": ahead, "updated_at": fact.updated_at - ahead}',
+        CLOCKS,
+    ),
+    Bug(
+        "numbers that have the time of our reading are corrected by the platform's clock",
+        HUB_TIME,
+        "case StockObservation() if capabilities.dates_levels:",
+        "case StockObservation():",
+        CLOCKS,
+    ),
+    Bug(
+        "one odd answer moves all times of a platform",
+        OTHER_CLOCKS,
+        "ANSWERS_IN_A_ROW = 3",
+        "ANSWERS_IN_A_ROW = 1",
+        MEASURING,
+    ),
+    Bug(
+        "what a clock showed before it was set right is believed for ever",
+        OTHER_CLOCKS,
+        "    if low > high:\n        return Measured(least, most, 1, now, known.ahead)\n",
+        "    if low > high:\n        return known\n",
+        MEASURING,
     ),
 )
 

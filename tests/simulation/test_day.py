@@ -10,6 +10,7 @@ import pytest
 from simulation.day import Size
 from simulation.faults import ALL, Fault
 from simulation.seeds import HUB_DAY, SHORT, Seeds, Tally, faults_named, open_seeds
+from tests.planted_world_bugs import HUNT
 from tests.reference import ROOT
 
 CHUNKS, SEEDS_A_CHUNK = 6, 2
@@ -84,6 +85,14 @@ def test_a_trace_is_the_same_byte_by_byte_in_another_process() -> None:
     ]
     assert told[0] == told[1]
     assert told[0].count(b"\n") > 500
+
+
+@pytest.mark.requirement("R03", "R25")
+def test_what_came_back_before_a_count_is_counted_once_though_the_shop_is_minutes_fast() -> None:
+    with open_seeds(HUNT) as hunt:
+        outcome = hunt.run(11)
+    assert Fault.CLOCKS in outcome.kinds
+    assert outcome.problems == []
 
 
 @pytest.mark.soak

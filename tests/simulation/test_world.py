@@ -106,6 +106,14 @@ def test_a_platform_does_what_is_due_before_it_answers(merchant: Merchant) -> No
     assert merchant.world.record().requests["supplier"] == 3
 
 
+@pytest.mark.parametrize("name", ["webshop", "boutique", "marketplace", "tills", "supplier"])
+def test_every_platform_dates_its_answers_by_its_own_clock(merchant: Merchant, name: str) -> None:
+    merchant.world.ahead = {name: timedelta(minutes=-3)}
+    merchant.clock.advance(0.7)
+    answer = merchant.world.answer(name)(HttpRequest("GET", "/"))
+    assert answer.headers["date"] == "Mon, 02 Mar 2026 08:57:00 GMT"
+
+
 def test_an_unknown_name_has_no_answer(merchant: Merchant) -> None:
     with pytest.raises(KeyError):
         merchant.world.answer("nobody")
