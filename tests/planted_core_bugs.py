@@ -712,8 +712,8 @@ BUGS = (
     Bug(
         "a number is sent to a stock point that the settings do not name",
         SENDING,
-        "CHANNEL.c.is_gated.is_(False), IS_NAMED)",
-        "CHANNEL.c.is_gated.is_(False))",
+        "IS_SERVED, IS_NAMED)",
+        "IS_SERVED)",
         SCOPE,
     ),
     Bug(
@@ -950,15 +950,15 @@ BUGS = (
     Bug(
         "the digest of a movement leaves its level out",
         "nervure/store/digests.py",
-        "digest((*key, *plain, _microseconds(occurred_at)",
-        "digest((*plain, _microseconds(occurred_at)",
+        "digest((*key, sequence, kind, units, reason",
+        "digest((sequence, kind, units, reason",
         DIGESTS,
     ),
     Bug(
         "the digest of a movement leaves its units out",
         "nervure/store/digests.py",
-        "    *plain, occurred_at, recorded_at, compensates_id = columns\n",
-        "    *plain, occurred_at, recorded_at, compensates_id = columns\n    del plain[2]\n",
+        "digest((*key, sequence, kind, units, reason",
+        "digest((*key, sequence, kind, reason",
         DIGESTS,
     ),
     Bug(
