@@ -191,7 +191,12 @@ class SupplierFeedConnection:
         done = place.done_path or f"{place.path.rstrip('/')}/done"
         for entry in complete_files(store.entries(place.path), place.pattern, has_done_marker=place.has_done_marker):
             before = len(problems)
-            body = store.read(place.path, entry.name)
+            try:
+                body = store.read(place.path, entry.name)
+            except ContractError:
+                if entry.name in {other.name for other in store.entries(place.path)}:
+                    raise
+                continue  # whoever reads replies at the same time has moved it away
             for heard in self._heard(body, place, entry.name, entry.modified_at, problems):
                 yield heard.reply
             if len(problems) == before:

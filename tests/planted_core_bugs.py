@@ -1470,16 +1470,16 @@ BUGS = (
     ),
     Bug(
         "what nobody else has is taken from a silent supplier",
-        "nervure/operations/silence.py",
-        "            raise _NowhereElseError\n",
-        "            pass\n",
+        "nervure/operations/elsewhere.py",
+        "        raise NowhereElseError\n",
+        "        pass\n",
         SILENCE,
     ),
     Bug(
         "a supplier loses an order that it answered while the hub was down",
         "nervure/operations/silence.py",
-        "may_move = is_void and _is_heard(hub, supplier)",
-        "may_move = is_void",
+        "is_heard = _is_heard(hub, supplier, answer_by, asked) if is_void else False",
+        "is_heard = True",
         SILENCE,
     ),
     Bug(
@@ -1498,9 +1498,9 @@ BUGS = (
     ),
     Bug(
         "a supplier that was silent is asked again though it may send",
-        "nervure/store/orders.py",
-        "again = standing.again and not one.is_supplier",
-        "again = standing.again",
+        "nervure/orders/declines.py",
+        "return not self.by_supplier and (",
+        "return (",
         SILENCE,
     ),
     Bug(

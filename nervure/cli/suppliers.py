@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from json import dumps
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, say, write_csv
-from nervure.operations.scorecards import DAYS, Scorecard, scorecards
+from nervure.operations.scorecards import NoSuchDaysError, Scorecard, days, scorecards
 
 app = group("What suppliers promised and did.")
 
@@ -35,12 +35,11 @@ def suppliers_scorecard(
 ) -> None:
     """Show how each supplier answered, shipped, and kept its numbers true."""
     with opened_hub(settings) as hub:
-        today = hub.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        last = end.replace(tzinfo=UTC) if end else today
-        first = begin.replace(tzinfo=UTC) if begin else last - timedelta(days=DAYS)
-        if first > last:
-            fail("--from is after --to")
-        found = scorecards(hub, first, last + timedelta(days=1))
+        try:
+            span = days(begin and begin.date(), end and end.date(), hub.clock.now().date())
+        except NoSuchDaysError as error:
+            fail(str(error))
+        found = scorecards(hub, *span)
     if csv_file is not None:
         write_csv(csv_file, [one.name for one in fields(Scorecard)], [astuple(one) for one in found])
     if as_json:

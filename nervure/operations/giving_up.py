@@ -14,6 +14,7 @@ from nervure.operations.desk import (
     refuse_what_is_over,
     said,
 )
+from nervure.operations.elsewhere import NowhereElseError, as_a_whole, move_or_wait
 from nervure.operations.hub import Hub
 from nervure.operations.offers import decline, offer, take_back
 from nervure.operations.searching import NOT_FOUND, ask_for_count
@@ -152,10 +153,6 @@ def keep_times(hub: Hub) -> tuple[int, int, int]:
     return offer(hub), moved, back
 
 
-class _NowhereElseError(Exception):
-    """Nobody else has the units."""
-
-
 def _time_out(hub: Hub, number: int) -> bool:
     def work(connection: Connection) -> bool:
         found = locked(hub, connection, number, NOBODY)
@@ -163,14 +160,12 @@ def _time_out(hub: Hub, number: int) -> bool:
         if found.state is not FulfillmentState.ALLOCATED or found.accept_by is None or found.accept_by > desk.now:
             return False
         if found.delivery is DeliveryMethod.PICKUP:
-            raise _NowhereElseError
+            raise NowhereElseError
         lines = desk.orders.fulfillment_lines(fulfillment_order_id=number)
-        before = sum(line.units_short for line in desk.orders.lines(found.order_id))
         HandlingStore(connection, desk.now).note(number, StepKind.TIMED_OUT)
-        give_back(desk, {line: line.units for line in lines})
+        with as_a_whole(desk, found.order_id):
+            give_back(desk, {line: line.units for line in lines})
         desk.orders.close_task("not_accepted", f"accept:fulfillment:{number}")
-        if sum(line.units_short for line in desk.orders.lines(found.order_id)) > before:
-            raise _NowhereElseError
         return True
 
     def wait(connection: Connection) -> None:
@@ -185,11 +180,7 @@ def _time_out(hub: Hub, number: int) -> bool:
         text = f"{found.location} did not accept fulfillment order {number} in time, and nobody else has its units"
         hub.desk(connection).orders.open_task("not_accepted", f"accept:fulfillment:{number}", text)
 
-    try:
-        return hub.database.run(work)
-    except _NowhereElseError:
-        hub.database.run(wait)
-        return False
+    return move_or_wait(hub, work, wait)
 
 
 def _give_up_waiting(hub: Hub, number: int) -> bool:

@@ -5,16 +5,22 @@ Each figure is derived from rows that are kept: what a supplier was asked for, a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from nervure.operations.hub import Hub
+from nervure.operations.refusals import RefusalError
 from nervure.operations.results import percentile
 from nervure.store.requests import Freshness, RequestedLine, RequestStore
 
 DAYS = 30
 """So far back a score looks if nobody says."""
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
+
+
+class NoSuchDaysError(RefusalError):
+    """No score can be of such days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +68,40 @@ def scorecards(hub: Hub, begin: datetime, end: datetime) -> list[Scorecard]:
     now = hub.clock.now()
     with hub.database.read() as connection:
         store = RequestStore(connection, now)
-        asked, held = store.asked(begin, end), store.freshness(min(end, now))
-    names = sorted({(one.supplier, one.location) for one in held})
+        asked, held = store.asked(begin, end), store.freshness(begin, min(end, now))
+    # The last word counts: a supplier may have moved. Who was removed from the settings was asked all the same.
+    places = {one.supplier: one.location for one in asked} | {one.supplier: one.location for one in held}
     return [
         score(
-            name,
-            [one for one in asked if one.location == location],
-            [one for one in held if one.location == location],
+            (name, location),
+            [one for one in asked if one.supplier == name],
+            [one for one in held if one.supplier == name],
             (begin, min(end, now)),
         )
-        for name, location in names
+        for name, location in sorted(places.items())
     ]
 
 
+def days(first: date | None, last: date | None, today: date) -> tuple[datetime, datetime]:
+    """From when until before when a score is, for days that are both included, in UTC; None: the last of them.
+
+    Raises:
+        NoSuchDaysError: as the error says.
+    """
+    last = today if last is None else last
+    if not FIRST_DAY <= last <= LAST_DAY or (first is not None and not FIRST_DAY <= first <= LAST_DAY):
+        raise NoSuchDaysError(f"a day is from {FIRST_DAY} until {LAST_DAY}")
+    first = last - timedelta(days=DAYS) if first is None else first
+    if first > last:
+        raise NoSuchDaysError("from is after to")
+    begin, end = (datetime.combine(day, time(), UTC) for day in (first, last + timedelta(days=1)))
+    return begin, end
+
+
 def score(
-    supplier: str, asked: Sequence[RequestedLine], held: Sequence[Freshness], span: tuple[datetime, datetime]
+    name: tuple[str, str], asked: Sequence[RequestedLine], held: Sequence[Freshness], span: tuple[datetime, datetime]
 ) -> Scorecard:
-    """The figures of one supplier; `span` ends now at the latest."""
+    """The figures of one supplier, by its name and its location's code; `span` ends now at the latest."""
     end = span[1]
     answered = [(one, one.answered_at) for one in asked if one.answered_at is not None]
     seconds = [max((at - one.asked_at).total_seconds(), 0.0) for one, at in answered]
@@ -104,8 +127,8 @@ def score(
     refused = sum(one.units_refused == one.units for one, _ in answered)
     partly = sum(0 < one.units_refused < one.units for one, _ in answered)
     return Scorecard(
-        supplier=supplier,
-        location=held[0].location,
+        supplier=name[0],
+        location=name[1],
         orders=len(orders),
         lines=len(asked),
         units=sum(one.units for one in asked),
@@ -139,6 +162,8 @@ def _is_overdue(one: RequestedLine, end: datetime) -> bool:
 
 def _stale(held: Sequence[Freshness], span: tuple[datetime, datetime]) -> float | None:
     """The share of a time in which a supplier's numbers were too old; what was before the first of them is left out."""
+    if not held:
+        return None
     begin, end = max(span[0], held[0].since), span[1]
     stale = timedelta()
     for one, after in pairwise([*held, None]):

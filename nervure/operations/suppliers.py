@@ -19,7 +19,7 @@ from nervure.orders.settling import cover, release, serve_shortfalls, settle
 from nervure.orders.shipping import ship
 from nervure.orders.work import Desk
 from nervure.store.catalogue import CatalogueStore
-from nervure.store.channels import ChannelStore
+from nervure.store.channels import REPLIES_HEARD, ChannelStore
 from nervure.store.database import Connection
 from nervure.store.inbox import InboxStore, Leased
 from nervure.store.messages import Handover, MessageStore
@@ -185,7 +185,15 @@ def send_drop_ship(hub: Hub, supplier: str, fulfillment_order_id: int) -> bool:
         if found.is_first_try and not isinstance(error, NoAnswerError | ContractError | RefusedError):
             hub.database.run(lambda c: _mark_unsent(hub, c, fulfillment_order_id))
         raise
+    if not found.is_first_try:
+        hub.database.run(lambda c: _note_reached(hub, c, fulfillment_order_id))
     return True
+
+
+def _note_reached(hub: Hub, connection: Connection, fulfillment_order_id: int) -> None:
+    now = hub.clock.now()
+    rules = RoutingStore(connection, now).routing().locations
+    RequestStore(connection, now).reached(fulfillment_order_id, rules)
 
 
 def _mark_unsent(hub: Hub, connection: Connection, fulfillment_order_id: int) -> None:
@@ -226,12 +234,13 @@ def take_refusal(hub: Hub, connection: Connection, fulfillment_order_id: int) ->
 
 def pull_replies(hub: Hub, supplier: str) -> int:
     """Stores what the supplier says of our orders, each reply once; answers how many were read."""
-    count = 0
+    count, began = 0, hub.clock.now()
     with hub.supplier(supplier) as exchange:
         for reply in exchange.pull_replies():
             document = _reply_document(reply)
             hub.database.run(partial(_store_reply, hub, supplier, document))
             count += 1
+    hub.database.run(lambda connection: ChannelStore(connection, began).reserve(supplier, REPLIES_HEARD, 0.0))
     return count
 
 

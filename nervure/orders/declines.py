@@ -50,6 +50,7 @@ class Decline:
     """A location gave up a part of an order. `reason` None: by silence, or its customer did not come.
 
     `items`: what it was made of, where the goods are the reason; `counted`: those of them that were counted since.
+    `by_supplier`: nobody knows that it does not send what it was asked for all the same.
     """
 
     location_id: int
@@ -58,10 +59,11 @@ class Decline:
     at: datetime
     items: frozenset[int] = frozenset()
     counted: frozenset[int] = frozenset()
+    by_supplier: bool = False
 
     @property
     def may_pass(self) -> bool:
-        return self.kind is StepKind.TIMED_OUT or self.reason in MAY_PASS
+        return not self.by_supplier and (self.kind is StepKind.TIMED_OUT or self.reason in MAY_PASS)
 
     @property
     def said(self) -> str:
@@ -69,7 +71,7 @@ class Decline:
         if self.kind is StepKind.UNCLAIMED:
             return "nobody fetched it there"
         if self.kind is StepKind.TIMED_OUT:
-            return "did not accept in time"
+            return "did not answer in time" if self.by_supplier else "did not accept in time"
         return "would not do it" if self.reason is None else _SAID.get(self.reason, "would not do it")
 
 

@@ -1,12 +1,12 @@
 """How suppliers keep their word, over HTTP."""
 
 from dataclasses import asdict
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 
-from nervure.operations.scorecards import DAYS, scorecards
+from nervure.operations.scorecards import NoSuchDaysError, days, scorecards
 from nervure.service.hub import TheHub
 
 router = APIRouter()
@@ -19,9 +19,8 @@ def supplier_scorecard(
     end: Annotated[date | None, Query(alias="to")] = None,
 ) -> list[dict[str, Any]]:
     """Every supplier's figures from one day until another, both included, in UTC."""
-    last = end or hub.clock.now().date()
-    first = begin or last - timedelta(days=DAYS)
-    if first > last:
-        raise HTTPException(422, "from is after to")
-    midnights = [datetime.combine(day, time(), UTC) for day in (first, last + timedelta(days=1))]
-    return [asdict(one) for one in scorecards(hub, midnights[0], midnights[1])]
+    try:
+        span = days(begin, end, hub.clock.now().date())
+    except NoSuchDaysError as error:
+        raise HTTPException(422, str(error)) from error
+    return [asdict(one) for one in scorecards(hub, *span)]

@@ -14,8 +14,10 @@ from nervure.orders.declines import ABOUT_GOODS, DECLINES, MAY_PASS, Decline, na
 from nervure.store import tables
 from nervure.store.statements import KIT, OBSERVATION
 from schemas.fulfillment import RejectReason, StepKind
+from schemas.locations import LocationKind
 from schemas.stock import Condition
 
+LOCATION = tables.of(tables.LocationRow)
 LINE = tables.of(tables.OrderLineRow)
 FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
 FULFILLMENT_LINE = tables.of(tables.FulfillmentLineRow)
@@ -43,8 +45,9 @@ class DeclineStore:
     def of_order(self, order_id: int) -> list[Decline]:
         """Every decline of a part of an order, in the order of their times."""
         query = (
-            sa.select(EVENT, FULFILLMENT.c.location_id.label("here"))
+            sa.select(EVENT, FULFILLMENT.c.location_id.label("here"), LOCATION.c.kind.label("place"))
             .join(FULFILLMENT, EVENT.c.fulfillment_order_id == FULFILLMENT.c.id)
+            .join(LOCATION, LOCATION.c.id == sa.func.coalesce(EVENT.c.location_id, FULFILLMENT.c.location_id))
             .where(FULFILLMENT.c.order_id == order_id, EVENT.c.kind.in_(sorted(DECLINES)))
             .order_by(EVENT.c.recorded_at, EVENT.c.id)
         )
@@ -55,6 +58,7 @@ class DeclineStore:
                 StepKind(row.kind),
                 RejectReason(row.reason) if row.reason in _REASONS else None,
                 row.recorded_at,
+                by_supplier=row.place == LocationKind.SUPPLIER.value,
             )
             for row in rows
         ]

@@ -757,6 +757,4 @@ def _as_it_stands(one: Candidate, standing: Standing | None) -> Candidate:
     terms = replace(one.terms, barred={**one.terms.barred, **standing.barred})
     if standing.out is None or terms.dropped is not None:
         return replace(one, terms=terms)
-    # A supplier that did not answer may send what it was asked for all the same.
-    again = standing.again and not one.is_supplier
-    return replace(one, terms=replace(terms, dropped=standing.out), if_needed=terms if again else None)
+    return replace(one, terms=replace(terms, dropped=standing.out), if_needed=terms if standing.again else None)

@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.orders import FULFILLMENT, FULFILLMENT_EVENT, LOCATION, TASK
+from nervure.orders.hours import open_until
+from nervure.store.messages import OPEN
+from nervure.store.orders import FULFILLMENT, FULFILLMENT_EVENT, LOCATION, OUTBOX, TASK
 from nervure.store.places import OFFER, REQUEST
 from nervure.store.policy_log import POLICY_CHANGE
 from nervure.store.statements import insert_new
@@ -29,6 +32,7 @@ LOOK_AHEAD_DAYS = 366
 class RequestedLine:
     """One line that a supplier was asked for. `left_on`: the day on which its order left, in the location's zone."""
 
+    supplier: str
     location: str
     fulfillment_order: int
     line: str
@@ -79,6 +83,7 @@ class RequestStore:
             )
         ).all()
         lead = timedelta(days=max((offer.lead_time_days or 0 for offer in offers), default=0))
+        own = rules.get(place.code, LocationRouting())
         local = (self._now + lead).astimezone(ZoneInfo(place.time_zone))
         offered = {offer.supplier_sku: offer.units for offer in offers}
         said = {
@@ -88,14 +93,33 @@ class RequestStore:
             "units_refused": 0,
             "as_of": place.as_of,
             "asked_at": self._now,
-            "answer_by": None if place.accept_seconds is None else self._now + timedelta(seconds=place.accept_seconds),
-            "ship_by": rules.get(place.code, LocationRouting()).dispatch_day(local, LOOK_AHEAD_DAYS),
+            "answer_by": self._answer_by(place, own),
+            "ship_by": own.dispatch_day(local, LOOK_AHEAD_DAYS),
         }
         rows = [
             {**said, "line": name, "supplier_sku": sku, "units": units, "units_offered": offered.get(sku)}
             for name, sku, units in lines
         ]
         insert_new(self._connection, REQUEST, rows)
+
+    def reached(self, fulfillment_order_id: int, rules: Mapping[str, LocationRouting]) -> None:
+        """The supplier has what it may not have had after an earlier try: its time to answer begins now."""
+        place = self._connection.execute(
+            sa.select(LOCATION)
+            .join(FULFILLMENT, FULFILLMENT.c.location_id == LOCATION.c.id)
+            .where(FULFILLMENT.c.id == fulfillment_order_id)
+        ).one()
+        own = rules.get(place.code, LocationRouting())
+        self._connection.execute(
+            REQUEST.update()
+            .where(REQUEST.c.fulfillment_order_id == fulfillment_order_id, REQUEST.c.answered_at.is_(None))
+            .values(asked_at=self._now, answer_by=self._answer_by(place, own))
+        )
+
+    def _answer_by(self, place: sa.Row[*tuple[Any, ...]], own: LocationRouting) -> datetime | None:
+        if place.accept_seconds is None:
+            return None
+        return open_until(own, place.time_zone, self._now, place.accept_seconds)
 
     def withdraw(self, fulfillment_order_id: int) -> None:
         """The supplier certainly does not have the order: it was asked for nothing."""
@@ -135,13 +159,26 @@ class RequestStore:
         )
 
     def silent(self) -> list[int]:
-        """Fulfillment orders of which a supplier says nothing when it should, and no task says so; oldest first."""
+        """Fulfillment orders of which a supplier says nothing when it should, and no task says so; oldest first.
+
+        While ours is not delivered for certain, nobody can answer it.
+        """
         is_told = (
             sa.select(TASK.c.id)
             .where(
                 TASK.c.kind == SILENT,
                 TASK.c.subject == sa.literal(SILENCE_OF) + sa.cast(REQUEST.c.fulfillment_order_id, sa.String),
                 TASK.c.closed_at.is_(None),
+            )
+            .correlate(REQUEST)
+            .exists()
+        )
+        is_on_its_way = (
+            sa.select(OUTBOX.c.id)
+            .where(
+                OUTBOX.c.kind == "drop_ship",
+                OUTBOX.c.reference == sa.literal("fulfillment:") + sa.cast(REQUEST.c.fulfillment_order_id, sa.String),
+                OUTBOX.c.state.in_(OPEN),
             )
             .correlate(REQUEST)
             .exists()
@@ -154,20 +191,27 @@ class RequestStore:
                 REQUEST.c.answer_by <= self._now,
                 FULFILLMENT.c.state == FulfillmentState.SENT_TO_SUPPLIER.value,
                 ~is_told,
+                ~is_on_its_way,
             )
             .distinct()
         )
         return sorted(self._connection.execute(query).scalars())
 
-    def place_of(self, fulfillment_order_id: int) -> tuple[str, str]:
-        """The supplier that has a fulfillment order, and the code of its location."""
+    def awaited(self, fulfillment_order_id: int) -> tuple[str, str, datetime] | None:
+        """The supplier that is to answer a fulfillment order, its location's code, and until when; None: it did.
+
+        It may be in the settings no more.
+        """
         query = (
-            sa.select(LOCATION.c.master, LOCATION.c.code)
-            .join(FULFILLMENT, FULFILLMENT.c.location_id == LOCATION.c.id)
-            .where(FULFILLMENT.c.id == fulfillment_order_id)
+            sa.select(REQUEST.c.supplier, LOCATION.c.code, REQUEST.c.answer_by)
+            .join(LOCATION, LOCATION.c.id == REQUEST.c.location_id)
+            .where(REQUEST.c.fulfillment_order_id == fulfillment_order_id, REQUEST.c.answered_at.is_(None))
+            .where(REQUEST.c.answer_by <= self._now)
+            .order_by(REQUEST.c.answer_by.desc(), REQUEST.c.id)
+            .limit(1)
         )
-        supplier, code = self._connection.execute(query).one()
-        return supplier, code
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else (row.supplier, row.code, row.answer_by)
 
     def has_answered(self, fulfillment_order_id: int) -> bool:
         """Whether a supplier has said something of any part of a fulfillment order."""
@@ -195,6 +239,7 @@ class RequestStore:
         )
         return [
             RequestedLine(
+                row.supplier,
                 row.code,
                 row.fulfillment_order_id,
                 row.line,
@@ -216,14 +261,23 @@ class RequestStore:
             for row in self._connection.execute(query)
         ]
 
-    def freshness(self, end: datetime) -> list[Freshness]:
-        """How long each supplier's numbers held, as it was known from when on, until `end`; oldest first."""
+    def freshness(self, begin: datetime, end: datetime) -> list[Freshness]:
+        """How long each supplier's numbers held, as it was known from when on, until `end`; oldest first.
+
+        Of what was known before `begin` only the last is of use.
+        """
+        before = (
+            sa.select(sa.func.max(POLICY_CHANGE.c.id))
+            .where(POLICY_CHANGE.c.kind == Logged.FRESHNESS.value, POLICY_CHANGE.c.recorded_at < begin)
+            .group_by(POLICY_CHANGE.c.location_id)
+        )
         query = (
             sa.select(POLICY_CHANGE.c.value, POLICY_CHANGE.c.recorded_at, LOCATION.c.code, LOCATION.c.master)
             .join(LOCATION, LOCATION.c.id == POLICY_CHANGE.c.location_id)
             .where(
                 POLICY_CHANGE.c.kind == Logged.FRESHNESS.value,
                 POLICY_CHANGE.c.recorded_at <= end,
+                sa.or_(POLICY_CHANGE.c.recorded_at >= begin, POLICY_CHANGE.c.id.in_(before)),
                 LOCATION.c.kind == LocationKind.SUPPLIER.value,
                 LOCATION.c.master.is_not(None),
             )

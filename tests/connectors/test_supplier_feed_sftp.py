@@ -25,6 +25,7 @@ from connectors.errors import (
     ScopeError,
     UnavailableError,
 )
+from connectors.feed_sources import FileEntry
 from connectors.records import SupplierConnection
 from connectors.supplier_feed import SUPPLIER
 from connectors.supplier_settings import SupplierFeedSettings
@@ -317,6 +318,24 @@ def test_reply_files_move_away_after_the_caller_came_again(server: Server) -> No
     assert sorted(path.name for path in replies.iterdir()) == ["done"]
     assert sorted(path.name for path in (replies / "done").iterdir()) == ["r1.csv", "r1.csv.2"]
     assert (replies / "done" / "r1.csv").read_bytes() == b"an earlier one"
+
+
+def test_a_reply_file_that_another_reader_moved_away_meanwhile_is_skipped(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replies = server.root / "replies"
+    drop(replies, "r1.csv", b"ref;line;qty\nSO-1;1;2\n", START - 2 * HOUR)
+    drop(replies, "r2.csv", b"ref;line;qty\nSO-2;1;2\n", START - HOUR)
+    listed = SftpFiles.entries
+
+    def another_is_faster(files: SftpFiles, folder: str) -> list[FileEntry]:
+        found = listed(files, folder)
+        (replies / "r1.csv").unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(SftpFiles, "entries", another_is_faster)
+    with opened(settings(server)) as connection:
+        assert [reply.reference for reply in connection.pull_replies()] == ["SO-2"]
 
 
 def test_the_done_folder_is_made_when_it_is_missing(server: Server) -> None:

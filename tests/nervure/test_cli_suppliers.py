@@ -67,4 +67,4 @@ def test_a_supplier_that_was_not_there_yet_is_left_out(shell: Shell) -> None:
     answered(shell)
     assert shell.says("suppliers", "scorecard", "--json", "--from", "2020-01-01", "--to", "2020-01-31") == "[]\n"
     assert shell.says("suppliers", "scorecard", "--to", "2020-01-31") == "no supplier has said anything yet\n"
-    assert shell.fails("suppliers", "scorecard", "--from", "2020-02-01", "--to", "2020-01-31") == "--from is after --to"
+    assert shell.fails("suppliers", "scorecard", "--from", "2020-02-01", "--to", "2020-01-31") == "from is after to"

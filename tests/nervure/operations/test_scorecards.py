@@ -12,11 +12,12 @@ from nervure.operations.messages import send_messages
 from nervure.operations.scorecards import Scorecard, score, scorecards
 from nervure.orders.rules import Routing
 from nervure.store.database import Database
+from nervure.store.orders import LOCATION
 from nervure.store.places import REQUEST
-from nervure.store.requests import Freshness, RequestedLine
+from nervure.store.requests import Freshness, RequestedLine, RequestStore
 from nervure.store.routing import RoutingStore
 from schemas.locations import Location, LocationKind
-from schemas.routing import LocationRouting
+from schemas.routing import LocationRouting, Weekday
 from tests.nervure.operations.scripted import (
     ScriptedShop,
     ScriptedSupplier,
@@ -205,6 +206,45 @@ def test_goods_are_to_leave_on_the_next_open_day_after_their_lead_time(sqlite: D
     assert days == [date(2026, 3, 2), date(2026, 3, 5)]
 
 
+def test_a_supplier_answers_within_the_hours_in_which_it_is_open(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub = opened(database, acme, answers_within=4 * 3600)
+    read(hub, acme, feed("1", at(0), BOLT=9))
+    own = {"acme": LocationRouting(hours=dict.fromkeys(Weekday, "11:00-16:00"))}
+    with database.write() as connection:
+        RoutingStore(connection, at(0)).put(Routing(None, own))
+    ask(hub, "1", {"BOLT": 1})
+    with looking(hub) as world:
+        assert [row.answer_by for row in world.connection.execute(REQUEST.select())] == [at(6 * 60)], (
+            "from 11:00 UTC on"
+        )
+
+
+def test_who_takes_over_a_location_does_not_inherit_what_another_did_there(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub = opened(database, acme)
+    read(hub, acme, feed("1", at(0), BOLT=9))
+    number, line = ask(hub, "1", {"BOLT": 4}), the_order(hub)[1]
+    acme.replies = [reply(number, 2, refused={line: "gone"})]
+    hear_replies(hub)
+    with database.write() as connection:
+        connection.execute(LOCATION.update().where(LOCATION.c.code == "acme").values(master="other"))
+    advance(hub, 60)
+    found = {one.supplier: (one.location, one.lines, one.units_refused) for one in scorecards(hub, at(0), at(60 * 24))}
+    assert found == {"acme": ("acme", 1, 4), "other": ("acme", 0, 0)}
+
+
+def test_of_what_was_known_before_only_the_last_is_read(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub = opened(database, acme)
+    for hour in range(4):
+        read(hub, acme, feed(f"{hour}", at(60 * hour), BOLT=9))
+        advance(hub, 3600)
+    with looking(hub) as world:
+        known = RequestStore(world.connection, hub.clock.now()).freshness(at(150), at(240))
+    assert [one.as_of for one in known] == [at(120), at(180)]
+
+
 def held(minute: float, as_of: float | None, ttl_seconds: float | None = 3600) -> Freshness:
     return Freshness("acme", "ACME", at(minute), ttl_seconds, None if as_of is None else at(as_of))
 
@@ -223,17 +263,17 @@ def held(minute: float, as_of: float | None, ttl_seconds: float | None = 3600) -
     ],
 )
 def test_the_share_of_the_time_in_which_figures_were_too_old(log: list[Freshness], stale: float) -> None:
-    found = score("acme", [], log, (at(0), at(120)))
+    found = score(("acme", "ACME"), [], log, (at(0), at(120)))
     assert found.stale == pytest.approx(stale, abs=1e-12)
 
 
 LINE = RequestedLine(
-    "ACME", 1, "1", "B", 3, 9, 0, None, at(0), at(60), None, date(2026, 3, 2), None, True, "Europe/Paris"
+    "acme", "ACME", 1, "1", "B", 3, 9, 0, None, at(0), at(60), None, date(2026, 3, 2), None, True, "Europe/Paris"
 )
 
 
 def carded(*lines: RequestedLine, now: datetime | None = None) -> Scorecard:
-    return score("acme", lines, [held(-600, None, None)], (at(0), now or at(120)))
+    return score(("acme", "ACME"), lines, [held(-600, None, None)], (at(0), now or at(120)))
 
 
 def test_only_what_can_be_judged_is() -> None:

@@ -1,20 +1,30 @@
 """Suppliers that do not answer in time: there is a task, and what their contract lets go is served from elsewhere."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 
-from connectors.errors import UnavailableError
+from connectors.errors import NoAnswerError, UnavailableError
+from nervure.inventory.stock import Place
+from nervure.operations.asking import REPLIES_PERIOD_SECONDS, take_slot
 from nervure.operations.giving_up import ask_again
 from nervure.operations.hub import Hub
 from nervure.operations.messages import send_messages
+from nervure.operations.scorecards import scorecards
 from nervure.operations.silence import break_silence
 from nervure.operations.staff import adjust
+from nervure.operations.suppliers import give_up, pull_replies
 from nervure.orders.rules import Routing
+from nervure.orders.work import Desk
+from nervure.store.channels import PULL_REPLIES
 from nervure.store.database import Database
-from nervure.store.orders import TASK
+from nervure.store.orders import LOCATION, TASK
 from nervure.store.places import REQUEST
 from nervure.store.routing import RoutingStore
+from schemas.dropship import SupplierReply
 from schemas.orders import OrderState
 from schemas.routing import Contract, LocationRouting
 from schemas.stock import AdjustmentReason
@@ -25,6 +35,18 @@ from tests.nervure.world import World, an_order, at, at_once, must_hold
 
 WAITS = "acme has not answered fulfillment order {} in time: ask it, or cancel there and reject it"
 MOVED = "acme has not answered fulfillment order {} in time: it is served from elsewhere now"
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class CountingSupplier(ScriptedSupplier):
+    """Counts how often it was asked for replies."""
+
+    pulls: int = 0
+
+    def pull_replies(self) -> Iterator[SupplierReply]:
+        self.pulls += 1
+        return super().pull_replies()
 
 
 def asked(database: Database, acme: ScriptedSupplier, *, is_void: bool, in_paris: int = 0) -> tuple[Hub, int, str]:
@@ -40,6 +62,11 @@ def asked(database: Database, acme: ScriptedSupplier, *, is_void: bool, in_paris
         own = {"acme": LocationRouting(contract=Contract(is_void_if_silent=is_void))}
         RoutingStore(connection, at(0)).put(Routing(None, own))
     return hub, number, line
+
+
+def in_paris(hub: Hub, units: int) -> None:
+    with hub.database.write() as connection:
+        World(connection, hub.clock.now()).receive("BOLT", "paris", units)
 
 
 def said(hub: Hub) -> list[tuple[str, str]]:
@@ -186,6 +213,97 @@ def test_without_an_agreed_time_nobody_is_silent(sqlite: Database) -> None:
     ask(hub, "1", {"BOLT": 3})
     advance(hub, 999_999)
     assert (break_silence(hub), said(hub), the_card(hub).past_time) == (0, [], None)
+
+
+def test_nobody_is_silent_about_what_it_was_not_handed_over_for_certain(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, _, _ = asked(database, acme, is_void=True)
+    acme.fails_after_effect = NoAnswerError("no answer")
+    number = ask(hub, "2", {"BOLT": 2})
+    in_paris(hub, 9)
+    acme.replies = [reply(number - 1, 1, confirmed={the_order(hub)[1]: 3})]
+    advance(hub, 3599)
+    send_messages(hub)
+    advance(hub, 120)
+    acme.fails_after_effect = None
+    assert (hear_replies(hub), break_silence(hub), said(hub)) == (1, 0, []), "its time has passed, it may not have it"
+    advance(hub, 900)
+    send_messages(hub)
+    assert (break_silence(hub), said(hub)) == (0, [])
+    with looking(hub) as world:
+        rows = [row for row in world.connection.execute(REQUEST.select()) if row.fulfillment_order_id == number]
+        assert [(row.asked_at, row.answer_by) for row in rows] == [(hub.clock.now(), hub.clock.now() + HOUR)]
+        assert world.served("2") == {("2-1", "acme", "sent_to_supplier"): 2}
+    advance(hub, 3600)
+    assert (break_silence(hub), said(hub)) == (1, [("supplier_silent", MOVED.format(number))])
+
+
+def without_suppliers(hub: Hub) -> Hub:
+    with hub.database.write() as connection:
+        connection.execute(LOCATION.update().where(LOCATION.c.code == "acme").values(master=None))
+    return replace(hub, suppliers={})
+
+
+def test_who_was_removed_from_the_settings_is_not_heard_and_a_person_is_told(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, number, _ = asked(database, acme, is_void=True, in_paris=3)
+    advance(hub, 3600)
+    assert (break_silence(without_suppliers(hub)), said(hub)) == (0, [("supplier_silent", WAITS.format(number))])
+    with looking(hub) as world:
+        assert world.served("1") == {("1-1", "acme", "sent_to_supplier"): 3}
+        must_hold(world)
+    assert [one.supplier for one in scorecards(hub, at(0), at(60 * 24))] == ["acme"]
+
+
+def test_one_that_fails_does_not_end_the_others(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    acme = ScriptedSupplier()
+    hub, number, _ = asked(sqlite, acme, is_void=True)
+    other = ask(hub, "2", {"BOLT": 2})
+    in_paris(hub, 9)
+    advance(hub, 3600)
+
+    def fails_once(desk: Desk, one: int, kept: Mapping[int, int]) -> set[Place]:
+        if one == number:
+            raise ZeroDivisionError
+        return give_up(desk, one, kept)
+
+    monkeypatch.setattr("nervure.operations.silence.give_up", fails_once)
+    with pytest.raises(ExceptionGroup):
+        break_silence(hub)
+    assert said(hub) == [("supplier_silent", MOVED.format(other))]
+
+
+def test_a_supplier_is_asked_once_for_all_its_orders_and_in_turn(sqlite: Database) -> None:
+    acme = CountingSupplier()
+    hub, _, _ = asked(sqlite, acme, is_void=True)
+    ask(hub, "2", {"BOLT": 2})
+    ask(hub, "3", {"BOLT": 1})
+    in_paris(hub, 9)
+    advance(hub, 3600)
+    assert take_slot(hub, "acme", PULL_REPLIES, REPLIES_PERIOD_SECONDS) == 0.0, "another window asks"
+    advance(hub, 5)
+    assert (break_silence(hub), acme.pulls, said(hub)) == (0, 0, [])
+    advance(hub, 25)
+    assert (break_silence(hub), acme.pulls) == (3, 1)
+
+
+def test_what_another_window_has_heard_since_is_not_asked_for_again(sqlite: Database) -> None:
+    acme = CountingSupplier()
+    hub, _, _ = asked(sqlite, acme, is_void=True, in_paris=9)
+    advance(hub, 3600)
+    assert take_slot(hub, "acme", PULL_REPLIES, REPLIES_PERIOD_SECONDS) == 0.0
+    pull_replies(hub, "acme")
+    advance(hub, 1)
+    assert (break_silence(hub), acme.pulls) == (1, 1)
+
+
+def test_whom_another_window_could_not_hear_is_told_of(sqlite: Database) -> None:
+    acme = CountingSupplier()
+    hub, number, _ = asked(sqlite, acme, is_void=True, in_paris=9)
+    advance(hub, 3600)
+    assert take_slot(hub, "acme", PULL_REPLIES, REPLIES_PERIOD_SECONDS) == 0.0
+    advance(hub, 15)
+    assert (break_silence(hub), acme.pulls, said(hub)) == (0, 0, [("supplier_silent", WAITS.format(number))])
 
 
 @pytest.mark.postgresql

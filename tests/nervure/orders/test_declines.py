@@ -1,5 +1,6 @@
 """Who declined a part of an order: for a while, for some goods, or for good."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -37,6 +38,11 @@ def test_what_may_pass_keeps_a_location_away_for_a_while(decline: Decline, said:
     until = f"{at(120):%Y-%m-%d %H:%M} UTC"
     assert standing(decline, minute=119) == Standing(out=f"{said}, may be asked again from {until}")
     assert standing(decline, minute=120) == Standing(out=f"{said}, asked again if nobody else has it", again=True)
+
+
+def test_a_supplier_that_did_not_answer_is_never_asked_again_and_the_reason_says_no_more() -> None:
+    given = replace(silent(0), by_supplier=True)
+    assert [standing(given, minute=minute) for minute in (1, 10_000)] == [Standing(out="did not answer in time")] * 2
 
 
 def test_nobody_is_asked_for_ever() -> None:

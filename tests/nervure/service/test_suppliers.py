@@ -16,6 +16,9 @@ def test_every_supplier_has_its_figures(hub: Hub, client: Client) -> None:
     [found] = client.get("/suppliers/scorecard").json()
     assert (found["supplier"], found["lines"], found["acceptance"]) == ("acme", 0, None)
     assert client.get("/suppliers/scorecard?from=2026-03-02&to=2026-03-01").status_code == 422
+    for days in ("to=9999-12-31", "to=0001-01-02", "from=0001-01-01"):
+        refused = client.get(f"/suppliers/scorecard?{days}")
+        assert (refused.status_code, refused.json()["detail"]) == (422, "a day is from 1970-01-01 until 2999-12-31")
 
 
 def test_it_needs_the_token(hub: Hub) -> None:
