@@ -225,7 +225,7 @@ def _fees(wire: WireOrder, charged: Sequence[WireLine]) -> Decimal:
 
 
 def _line(line: WireLine, wire: WireOrder, translation: Translation, *, is_charged: bool) -> OrderLine:
-    canceled = sum(cancelation.quantity for cancelation in line.cancelations)
+    canceled = withdrawn = sum(cancelation.quantity for cancelation in line.cancelations)
     is_dead = line.order_line_state in DEAD or wire.order_state in DEAD
     units = line.quantity or (canceled if is_dead else 0)
     if is_dead or (line.order_line_state == "REFUNDED" and line.shipped_date is None):
@@ -241,6 +241,8 @@ def _line(line: WireLine, wire: WireOrder, translation: Translation, *, is_charg
         units_canceled=canceled,
         unit_price=line.price_unit,
         line_total=line.price if is_charged else Decimal(0),
+        # The price loses what is canceled and keeps what is refunded; the quantity keeps both.
+        units_charged=max(units - withdrawn, 0) if is_charged else 0,
         tax_amount=_tax(line.taxes),
     )
 

@@ -141,10 +141,13 @@ def _order(body: bytes, translation: Translation, what: str) -> list[Fact]:
     shipped_at, state = _standing(wire, what)
     late_slips = [slip for slip in wire.slips if shipped_at is not None and slip.date_add >= shipped_at]
     returned = _units_by_row(late_slips)
-    lines = tuple(
-        _line(row, _detail(wire, row.id), state, returned.get(row.id, 0))
-        for row in wire.order.rows
-        if row.product_quantity
+    lines = _less_discount(
+        [
+            _line(row, _detail(wire, row.id), state, returned.get(row.id, 0))
+            for row in wire.order.rows
+            if row.product_quantity
+        ],
+        wire.order.total_discounts_tax_incl,
     )
     order = Order(
         channel=translation.channel,
@@ -230,6 +233,25 @@ def _line(row: WireOrderRow, detail: WireDetail | None, state: OrderState, retur
         line_total=total,
         tax_amount=total - net,
     )
+
+
+def _less_discount(lines: Sequence[OrderLine], discount: Decimal) -> tuple[OrderLine, ...]:
+    """Spreads the order's vouchers over its lines by what they cost, to the cent: the parts sum to the whole.
+
+    An order does not say what its vouchers are for. What goes beyond the goods was for something else.
+    """
+    goods = sum((line.line_total for line in lines), Decimal(0))
+    discount = min(discount, goods)
+    if discount <= 0:
+        return tuple(lines)
+    spread: list[OrderLine] = []
+    passed = given = Decimal(0)
+    for line in lines:
+        passed += line.line_total
+        until = discount if passed == goods else (discount * passed / goods).quantize(CENT)
+        spread.append(line.model_copy(update={"discount_amount": until - given}))
+        given = until
+    return tuple(spread)
 
 
 def _difference(wire: OrderDocument, lines: Sequence[OrderLine], what: str) -> Decimal:

@@ -68,6 +68,9 @@ class OrderLine(Canonical):
 
     `line_total` is what the channel charges for the whole line, discounts taken off, tax as the channel states
     amounts (see `Order.tax_included`). The sku is what the platform writes, for people: the listing id decides.
+    `units_charged` are the units that `line_total` is for, None: all of `units`; some channels take what was canceled
+    off the amount and not off the units. `discount_amount` is the line's part of the order's own `discount_amount`,
+    which `line_total` still holds; 0 where the channel took it off the lines, or where it is not about goods.
     `listing_external_id` None: the channel names nothing of its catalogue (a typed-in line, a deleted article); such a
     line moves money only, unless it was goods when it was heard before.
     """
@@ -81,6 +84,8 @@ class OrderLine(Canonical):
     unit_price: Decimal
     line_total: Decimal
     tax_amount: Decimal = Decimal(0)
+    units_charged: NonNegativeUnits | None = None
+    discount_amount: Decimal = Decimal(0)
 
     @model_validator(mode="after")
     def _cancels_at_most_what_was_ordered(self) -> Self:

@@ -109,15 +109,20 @@ def said_due(due: Decimal, currency: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What a line costs as the channel states it, for `units`."""
+    """What a line costs as the channel states it, for `units`: discounts taken off, tax included.
+
+    `units_gone` of them are canceled, and what was paid for them was given back.
+    """
 
     units: int
-    line_total: Decimal
-    tax_amount: Decimal
-    tax_included: bool
+    units_gone: int
+    amount: Decimal
     currency: str
 
     def share(self, units: int) -> Decimal:
-        """What was paid for so many of its units, to the cent, tax included."""
-        whole = self.line_total if self.tax_included else self.line_total + self.tax_amount
-        return (whole * units / self.units).quantize(CENT, ROUND_HALF_UP)
+        """What was paid for the next so many of its units, to the cent; all such shares sum to the whole amount."""
+        return self._until(self.units_gone + units) - self._until(self.units_gone)
+
+    def _until(self, units: int) -> Decimal:
+        part = self.amount * min(units, self.units) / self.units if self.units else Decimal(0)
+        return part.quantize(CENT, ROUND_HALF_UP)

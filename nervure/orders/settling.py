@@ -155,10 +155,14 @@ def note_shortfall(desk: Desk, line: LineState, units: int, *, is_sale: bool = F
     allowance = desk.orders.allowance(line.id) if is_sale and units > line.units_short else None
     promised = backordered(units, line.units_short, line.units_backordered, allowance)
     desk.orders.set_shortfall(line.id, units, NOT_HERE, (promised, allowance.promised_on if allowance else None))
-    untold = units if line.is_overdue else units - promised
-    if untold:
+    tell_unplanned(desk, line, units if line.is_overdue else units - promised)
+
+
+def tell_unplanned(desk: Desk, line: LineState, units: int) -> None:
+    """Opens the task of a line of which so many units have neither a source nor a day, or closes it for 0."""
+    if units:
         desk.orders.open_task(
-            "shortfall", f"order_line:{line.id}", f"{untold} units of line {line.external_id} have no source"
+            "shortfall", f"order_line:{line.id}", f"{units} units of line {line.external_id} have no source"
         )
     else:
         desk.orders.close_task("shortfall", f"order_line:{line.id}")

@@ -11,7 +11,7 @@ from typing import Protocol
 from nervure.orders.reseating import reseat
 from nervure.orders.reservations import allot
 from nervure.orders.routing import Candidate, Wanted
-from nervure.orders.settling import cover, note_shortfall, rebalance
+from nervure.orders.settling import cover, note_shortfall, rebalance, tell_unplanned
 from nervure.orders.work import Desk, Hold, LineState
 from schemas.substitution import SUBSTITUTES, OptionKind
 
@@ -51,8 +51,8 @@ class ChoiceRepository(Protocol):
     def cut(self, chosen: Chosen, reason: str, substitute_line_id: int | None) -> None:
         """Notes that the hub gave these units of the line up."""
 
-    def agree_on(self, chosen: Chosen, day: date) -> None:
-        """The units are promised by this day: they are a backorder now."""
+    def agree_on(self, chosen: Chosen, day: date) -> int:
+        """The chosen units are promised by this day: a backorder. Answers how many of the line still have no plan."""
 
     def fetched_at(self, fulfillment_line_ids: list[int]) -> None:
         """The customer fetches these."""
@@ -74,8 +74,9 @@ def carry_out(desk: Desk, choices: ChoiceRepository, chosen: Chosen) -> None:
         choices.fetched_at(_serve(desk, chosen, line))
     elif chosen.kind is OptionKind.LATER:
         assert chosen.on is not None
-        choices.agree_on(chosen, chosen.on)
-        desk.orders.close_task("shortfall", f"order_line:{line.id}")
+        # The text of the task says how many, and fewer are left now.
+        tell_unplanned(desk, line, 0)
+        tell_unplanned(desk, line, choices.agree_on(chosen, chosen.on))
     else:
         _give_up(desk, choices, chosen, line, None)
         desk.orders.tell_completion(chosen.order_id)

@@ -138,20 +138,28 @@ class BackorderStore:
         if sold != known.backorder_units:
             self._log(order_line_id, sold - known.backorder_units, promised_on)
 
-    def agree_on(self, order_line_id: int, day: date) -> None:
-        """The customer waits for all missing units of a line until the end of this day (UTC): they are a backorder."""
+    def agree_on(self, order_line_id: int, units: int, day: date) -> int:
+        """The customer waits for so many more units of a line until the end of this day (UTC): they are a backorder.
+
+        A day that has passed binds nobody any more; one that has not stays where it is the later one: a line has one
+        day. Answers how many missing units of the line nobody planned.
+        """
         known = self._connection.execute(
-            sa.select(SHORTFALL.c.units, SHORTFALL.c.backorder_units)
+            sa.select(SHORTFALL.c.units, SHORTFALL.c.backorder_units, SHORTFALL.c.promised_on, SHORTFALL.c.is_overdue)
             .where(SHORTFALL.c.order_line_id == order_line_id)
             .with_for_update()
         ).one()
+        stands = 0 if known.is_overdue else known.backorder_units
+        sold = min(stands + units, known.units)
+        on = max(day, known.promised_on) if stands and known.promised_on else day
         self._connection.execute(
             SHORTFALL.update()
             .where(SHORTFALL.c.order_line_id == order_line_id)
-            .values(backorder_units=known.units, promised_on=day, is_overdue=False)
+            .values(backorder_units=sold, promised_on=on, is_overdue=False)
         )
-        if known.units != known.backorder_units:
-            self._log(order_line_id, known.units - known.backorder_units, day)
+        if sold != known.backorder_units:
+            self._log(order_line_id, sold - known.backorder_units, on)
+        return int(known.units - sold)
 
     def _log(self, order_line_id: int, units: int, promised_on: date | None) -> None:
         line = self._connection.execute(

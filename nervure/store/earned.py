@@ -79,14 +79,15 @@ class EarnedStore:
         """
         units = LINE.c.units_ordered - LINE.c.units_canceled
         is_euro = ORDER.c.currency == "EUR"
+        paid = sa.cast(LINE.c.line_total, sa.Float) - sa.cast(LINE.c.discount_amount, sa.Float)
         query = (
             sa.select(
                 ORDER.c.channel_id,
                 LINE.c.item_id,
                 units.label("units"),
                 sa.func.count().label("orders"),
-                sa.func.sum(sa.case((is_euro, LINE.c.units_ordered), else_=0)).label("priced"),
-                sa.func.sum(sa.case((is_euro, sa.cast(LINE.c.line_total, sa.Float)), else_=0.0)).label("euros"),
+                sa.func.sum(sa.case((is_euro, LINE.c.units_charged), else_=0)).label("priced"),
+                sa.func.sum(sa.case((is_euro, paid), else_=0.0)).label("euros"),
             )
             .join(ORDER, ORDER.c.id == LINE.c.order_id)
             .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)

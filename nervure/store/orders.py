@@ -230,6 +230,8 @@ class OrderStore:
                 "unit_price": line.unit_price,
                 "line_total": line.line_total,
                 "tax_amount": line.tax_amount,
+                "units_charged": line.units if line.units_charged is None else line.units_charged,
+                "discount_amount": line.discount_amount,
             }
             if line.external_id in known:
                 self._connection.execute(

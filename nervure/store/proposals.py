@@ -246,6 +246,8 @@ class ProposalStore:
             "unit_price": each,
             "line_total": chosen.due,
             "tax_amount": Decimal(0),
+            "units_charged": chosen.units,
+            "discount_amount": Decimal(0),
             "substitutes_id": chosen.line_id,
             "is_stated": False,
         }
@@ -262,8 +264,8 @@ class ProposalStore:
         }
         self._connection.execute(CUT.insert().values(**row))
 
-    def agree_on(self, chosen: Chosen, day: date) -> None:
-        BackorderStore(self._connection, self._now).agree_on(chosen.line_id, day)
+    def agree_on(self, chosen: Chosen, day: date) -> int:
+        return BackorderStore(self._connection, self._now).agree_on(chosen.line_id, chosen.units, day)
 
     def fetched_at(self, fulfillment_line_ids: list[int]) -> None:
         numbers = sa.select(FULFILLMENT_LINE.c.fulfillment_order_id).where(

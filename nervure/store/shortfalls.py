@@ -140,6 +140,17 @@ class ShortfallStore:
         return {item: int(listing) for item, listing in self._connection.execute(query)}
 
 
+def _paid(row: sa.Row[*tuple[object, ...]]) -> Paid:
+    gone = row.units_canceled - (row.units_ordered - row.units_charged)
+    amount = row.line_total - row.discount_amount
+    return Paid(
+        row.units_charged,
+        max(gone, 0),
+        amount if row.tax_included else amount + row.tax_amount,
+        row.currency,
+    )
+
+
 def _short(row: sa.Row[*tuple[object, ...]]) -> Short:
     goal = Goal(DeliveryMethod(row.delivery_method), row.country, row.postal_code, row.placed_at, row.channel)
     return Short(
@@ -154,7 +165,7 @@ def _short(row: sa.Row[*tuple[object, ...]]) -> Short:
         row.item_id,
         int(row.unplanned),
         row.short,
-        Paid(row.units_ordered, row.line_total, row.tax_amount, row.tax_included, row.currency),
+        _paid(row),
         Question(row.channel_id, goal, row.stock_point),
         is_gated=bool(row.is_gated),
         created_at=row.created_at,

@@ -281,6 +281,7 @@ def test_canceled_units_of_a_line() -> None:
         changed(line_cancelations=[{"quantity": 1}, {"quantity": None}], line_price=20.0, price=20.0, total_price=24.9)
     )
     assert [(line.units, line.units_canceled, line.line_total) for line in wire.lines] == [(3, 1, Decimal("20.0"))]
+    assert wire.lines[0].units_charged == 2
 
 
 def test_a_canceled_line_whose_quantity_is_gone_had_what_was_canceled() -> None:
@@ -297,6 +298,7 @@ def test_a_refused_line_is_canceled_whether_or_not_the_order_still_counts_it(pri
     assert [(line.units, line.units_canceled) for line in wire.lines] == [(3, 0), (2, 2)]
     assert wire.total == Decimal(str(total))
     assert wire.lines[1].line_total == (Decimal("20.0") if price == 50.0 else 0)
+    assert [line.units_charged for line in wire.lines] == [3, 2 if price == 50.0 else 0]
 
 
 def test_a_refund_after_the_goods_left_moves_money_only() -> None:

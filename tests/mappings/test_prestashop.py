@@ -488,6 +488,25 @@ def test_totals_are_kept_and_what_the_shop_rounded_is_told() -> None:
     assert (order.shipping_amount, order.discount_amount) == (Decimal("4.900000"), Decimal("5.000000"))
     assert order.difference == Decimal("2.006000")
     assert order.total == Decimal("36.910000")
+    assert [line.discount_amount for line in order.lines] == [Decimal("4.29"), Decimal("0.71")]
+
+
+@pytest.mark.parametrize(
+    ("discount", "parts"),
+    [
+        ("7.000000", ["6.00", "1.00"]),
+        ("0.010000", ["0.01", "0.00"]),
+        ("7.005000", ["6.00", "1.005"]),
+        ("38.000000", ["30.00", "5.00"]),  # 3 of it were for the shipping
+    ],
+)
+def test_vouchers_are_taken_off_the_lines_by_what_they_cost_and_the_parts_sum_to_the_whole(
+    discount: str, parts: list[str]
+) -> None:
+    paid = str(Decimal("39.900000") - Decimal(discount))
+    order = order_of(invented(order={"total_discounts_tax_incl": discount, "total_paid": paid}))
+    assert [line.discount_amount for line in order.lines] == [Decimal(part) for part in parts]
+    assert order.discount_amount == Decimal(discount)
 
 
 @pytest.mark.requirement("R44")

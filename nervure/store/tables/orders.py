@@ -62,8 +62,9 @@ class OrderPersonRow(SQLModel, table=True):
 class OrderLineRow(SQLModel, table=True):
     """`units_ordered` = units in fulfillment orders + canceled + open shortfall, once the order counts.
 
-    `substitutes_id`: the line whose units it takes the place of. `is_stated` false: the hub made it, and the channel
-    does not know it (yet).
+    `line_total` is for `units_charged` of them, as the channel stated both last, and still holds `discount_amount`, the
+    line's part of what the channel takes off the order. `substitutes_id`: the line whose units it takes the place of.
+    `is_stated` false: the hub made it, and the channel does not know it (yet).
     """
 
     __tablename__ = "order_line"
@@ -71,6 +72,7 @@ class OrderLineRow(SQLModel, table=True):
         UniqueConstraint("order_id", "external_id"),
         CheckConstraint("units_ordered > 0", name="ordered"),
         CheckConstraint("units_canceled BETWEEN 0 AND units_ordered", name="canceled"),
+        CheckConstraint("units_charged BETWEEN 0 AND units_ordered", name="charged"),
         CheckConstraint("is_stated OR substitutes_id IS NOT NULL", name="stated"),
     )
 
@@ -85,6 +87,8 @@ class OrderLineRow(SQLModel, table=True):
     unit_price: Decimal = amount()
     line_total: Decimal = amount()
     tax_amount: Decimal = amount()
+    units_charged: int
+    discount_amount: Decimal = amount()
     substitutes_id: int | None = ref("order_line", nullable=True)
     is_stated: bool = True
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
@@ -102,6 +103,17 @@ def test_a_buffer_is_earned_from_what_sells_elsewhere_and_when_the_channel_is_to
     refresh(hub)
     assert shows(hub, "shop", "BOLT") == before - 2
     assert shows(hub, "market", "BOLT") == before, "the market sells it itself, and nobody beside it"
+
+
+def test_a_price_is_what_was_paid_for_a_unit_and_not_for_those_that_were_edited_away(both: Database) -> None:
+    hub = scripted_hub(both, {"shop": ScriptedShop()})
+    for minute, units in enumerate((3, 2)):
+        made = an_order("1", {"BOLT": units}, minute=minute)
+        line = made.lines[0].model_copy(update={"discount_amount": Decimal("4.00") * units})
+        hear(hub, "shop", order_of(made.model_copy(update={"lines": (line,)})))
+    with looking(hub) as world:
+        _, prices = EarnedStore(world.connection, world.now).sold()
+    assert list(prices.values()) == [15_900_000]
 
 
 def test_elsewhere_is_all_that_takes_the_same_stock_but_this_item_on_this_channel() -> None:

@@ -1,7 +1,9 @@
 """What becomes of units that cannot be served: options that exist, held while they are proposed, chosen once."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -26,6 +28,7 @@ from nervure.operations.shortfalls import (
     proposals_of,
 )
 from nervure.operations.staff import ship_fulfillment
+from nervure.orders.options import Paid
 from nervure.orders.rules import Routing
 from nervure.store.audit import AuditStore
 from nervure.store.database import Database
@@ -36,7 +39,7 @@ from nervure.store.policies import PolicyStore
 from nervure.store.proposals import ProposalSeen
 from nervure.store.routing import RoutingStore
 from schemas.items import Item
-from schemas.orders import DeliveryMethod, OrderState
+from schemas.orders import DeliveryMethod, Order, OrderState
 from schemas.policies import PolicyKind
 from schemas.routing import LocationRouting, RoutingSettings
 from schemas.substitution import AtDeadline, PriceRule
@@ -309,6 +312,58 @@ def test_a_day_that_is_agreed_on_is_a_promise_and_the_units_serve_it(database: D
     all_holds(hub)
 
 
+def test_only_the_units_that_were_agreed_on_are_promised(database: Database) -> None:
+    """A third unit of the line got lost while its customer thought of two."""
+    hub = hat_shop(database, policy(), red_depot=1)
+    expect(hub, "PO-1", [ExpectedLine("RED", "depot", 2, date(2026, 3, 9))])
+    order(hub, "1", 3)
+    made = proposed(hub)
+    lose(hub, "RED", 1)
+    with looking(hub) as world:
+        assert world.lines("1") == {"1-1": (3, 0, 3)}
+    choose(hub, made.token, "later:2026-03-09")
+    [(short, _)] = list_shortfalls(hub)
+    assert (short.units, short.units_short, short.promised_on) == (1, 3, date(2026, 3, 9))
+    assert told(hub)["shortfall"] == "1 units of line 1-1 have no source"
+    all_holds(hub)
+    # What nobody agreed on is asked for, and the later day is the line's.
+    expect(hub, "PO-2", [ExpectedLine("RED", "depot", 5, date(2026, 3, 16))])
+    goods_in(hub, "PRO", 1)
+    advance(hub, 3600)
+    again = proposed(hub)
+    assert [one.key for one in again.options] == ["higher_model:PRO", "later:2026-03-09", "cancel"]
+    choose(hub, again.token, "later:2026-03-09")
+    [(short, _)] = list_shortfalls(hub)
+    assert (short.units, short.units_short, "shortfall" in told(hub)) == (0, 3, False)
+    all_holds(hub)
+
+
+def lose(hub: Hub, sku: str, units: int) -> None:
+    """Units are found missing in the depot."""
+    with hub.database.write() as connection:
+        World(connection, hub.clock.now()).lose(sku, "depot", units)
+
+
+def test_of_what_was_promised_for_a_day_that_has_passed_only_what_is_agreed_on_is_promised_again(
+    sqlite: Database,
+) -> None:
+    hub = hat_shop(sqlite, policy(), red_depot=1)
+    expect(hub, "PO-1", [ExpectedLine("RED", "depot", 2, date(2026, 3, 9))])
+    order(hub, "1", 3)
+    choose(hub, proposed(hub).token, "later:2026-03-09")
+    advance(hub, 8 * 24 * 3600)
+    with sqlite.write() as connection:
+        PolicyStore(connection, hub.clock.now()).note_days()
+        World(connection, hub.clock.now()).policy(PolicyKind.BACKORDER, 9, sku="RED", promised_on=date(2026, 3, 20))
+    made = proposed(hub)
+    lose(hub, "RED", 1)
+    choose(hub, made.token, "later:2026-03-20")
+    [(short, _)] = list_shortfalls(hub)
+    assert (short.units, short.units_short, short.promised_on) == (1, 3, date(2026, 3, 20))
+    assert told(hub)["shortfall"] == "1 units of line 1-1 have no source"
+    all_holds(hub)
+
+
 def test_an_agreed_day_that_passes_is_proposed_something_again(sqlite: Database) -> None:
     hub = hat_shop(sqlite, policy())
     expect(hub, "PO-1", [ExpectedLine("RED", "depot", 3, date(2026, 3, 9))])
@@ -423,6 +478,58 @@ def test_a_deadline_after_which_nothing_is_held_leaves_it_to_a_person(sqlite: Da
     assert keep_proposals(hub) == (1, 0)
     assert proposals_of(hub, "shop", "1")[0].state == "expired"
     all_holds(hub)
+
+
+# -- what is given back --------------------------------------------------------------------------------------------
+
+
+def given_back(hub: Hub) -> Decimal:
+    """What the cancellation of all that order "1" lacks gives back."""
+    [short] = options_of(hub, "shop", "1")
+    return -short.options[-1].due
+
+
+def stated(units: int, total: str, minute: float = 0, **line: Any) -> Order:
+    """Order "1" of RED with what its line costs."""
+    made = an_order("1", {"RED": units}, minute=minute)
+    changes = {"line_total": Decimal(total), **line}
+    return made.model_copy(update={"lines": (made.lines[0].model_copy(update=changes),)})
+
+
+def test_an_edit_that_lowers_the_units_gives_back_what_each_of_them_costs(database: Database) -> None:
+    hub = hat_shop(database, policy())
+    state(hub, stated(3, "30.00"))
+    assert given_back(hub) == Decimal("30.00")
+    state(hub, stated(2, "20.00", minute=1))
+    assert given_back(hub) == Decimal("20.00")
+    [short] = options_of(hub, "shop", "1")
+    assert short.options[-1].reason == "2 of 2 units of the line are canceled; 20.00 EUR to give back"
+
+
+def test_what_a_channel_took_off_the_amount_and_not_off_the_units_is_not_counted_again(database: Database) -> None:
+    hub = hat_shop(database, policy())
+    state(hub, stated(3, "20.00", units_canceled=1, units_charged=2))
+    assert given_back(hub) == Decimal("20.00")
+    state(hub, stated(3, "30.00", minute=1, units_canceled=1))
+    assert given_back(hub) == Decimal("20.00"), "its channel states the amount of all three"
+
+
+def test_a_discount_of_the_order_was_not_paid(database: Database) -> None:
+    hub = hat_shop(database, policy())
+    state(hub, stated(3, "30.00", discount_amount=Decimal("6.00")))
+    assert given_back(hub) == Decimal("24.00")
+
+
+def test_what_is_given_back_unit_by_unit_sums_to_what_was_paid(database: Database) -> None:
+    hub = hat_shop(database, policy())
+    parts = []
+    for canceled in range(3):
+        state(hub, stated(3, "10.00", minute=canceled, units_canceled=canceled))
+        parts.append(given_back(hub))
+    assert parts == [Decimal("10.00"), Decimal("6.67"), Decimal("3.33")]
+    paid = Paid(3, 0, Decimal("10.00"), "EUR")
+    one_by_one = [replace(paid, units_gone=gone).share(1) for gone in range(3)]
+    assert one_by_one == [Decimal("3.33"), Decimal("3.34"), Decimal("3.33")]
 
 
 # -- what the channel says of it -----------------------------------------------------------------------------------
