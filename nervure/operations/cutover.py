@@ -159,7 +159,7 @@ def let_go(hub: Hub, connection: Connection, orders: dict[int, OrderState], chan
         desk.orders.release(order_id)
         if must_accept and state is OrderState.AWAITING_ACCEPTANCE:
             lines = desk.orders.lines(order_id)
-            desk.orders.accept(order_id, {line.external_id: line.units_short == 0 for line in lines})
+            desk.orders.accept(order_id, {line.external_id: line.is_acceptable for line in lines})
 
 
 def _unresolved(hub: Hub, connection: Connection, channel: str, *, ignores_dead_letters: bool) -> list[str]:

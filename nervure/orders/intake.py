@@ -192,7 +192,7 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
     serve_shortfalls({part for parts in given_back.values() for part in parts} | freed, desk)
     if capabilities.must_accept_orders and order.state is OrderState.AWAITING_ACCEPTANCE:
         settled = desk.orders.lines(order_id)
-        desk.orders.accept(order_id, {line.external_id: line.units_short == line.units_backordered for line in settled})
+        desk.orders.accept(order_id, {line.external_id: line.is_acceptable for line in settled})
     if order.state is OrderState.COMPLETED:
         # Units that were canceled while a supplier had them are none of those of which the channel says that they
         # left: they are the supplier's until it answers.

@@ -64,6 +64,11 @@ class LineState:
         """Units that must be served or be a shortfall."""
         return self.units_ordered - self.units_canceled
 
+    @property
+    def is_acceptable(self) -> bool:
+        """Whether a channel that asks is told yes: each of its units has a source, or was sold beyond on purpose."""
+        return self.units_short == self.units_backordered
+
 
 @dataclass(frozen=True, slots=True)
 class FulfillmentLineState:

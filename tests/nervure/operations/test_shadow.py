@@ -29,13 +29,17 @@ from nervure.store.database import Database
 from nervure.store.drift import DriftStore
 from nervure.store.flights import FlightStore
 from nervure.store.messages import MessageStore
+from nervure.store.orders import OUTBOX
 from nervure.store.reports import ReportStore
 from nervure.store.shadow import Difference
+from schemas.capabilities import DecrementMoment
 from schemas.fulfillment import Parcel
 from schemas.levels import LevelKey, LevelWrite
+from schemas.orders import OrderState
+from schemas.policies import PolicyKind
 from tests.nervure.operations.going_live import listen, show
-from tests.nervure.operations.scripted import ScriptedShop, advance, looking, scripted_hub, settle
-from tests.nervure.world import World
+from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub, settle
+from tests.nervure.world import World, an_order, capable
 from tests.simulation.merchants import POINTS, Merchant, open_merchant
 
 ALL = tuple(POINTS)
@@ -50,7 +54,7 @@ def in_shadow(database: Database) -> Merchant:
     return merchant
 
 
-def hear(merchant: Merchant) -> None:
+def hear_all(merchant: Merchant) -> None:
     """Everything that reading finds is understood and computed."""
     for name in ALL:
         with suppress(ConnectorError):
@@ -88,13 +92,13 @@ def prepared(merchant: Merchant) -> dict[str, str]:
     """Somebody has bought on every channel, and it has left the warehouse; answers the orders."""
     for name in ALL:
         pull_catalogue(merchant.hub, name)
-    hear(merchant)
+    hear_all(merchant)
     for name in ALL:
         show(merchant, name, MUG=3 if name == "tills" else 9, TRAY=0 if name == "tills" else 11)
     orders = {name: merchant.buy(name, MUG=1) for name in ALL}
     merchant.clock.advance(600)
     merchant.world.advance()
-    hear(merchant)
+    hear_all(merchant)
     with merchant.hub.database.read() as connection:
         world = World(connection, merchant.clock.now())
         numbers = [number for order in orders.values() for number in world.fulfillment_numbers(order)]
@@ -279,6 +283,19 @@ def test_orders_that_suppliers_must_send_wait_for_a_word_at_the_promotion(sqlite
     assert promote(merchant.hub, "webshop", anyway=True, suppliers_have_orders=False)
     send_messages(merchant.hub)
     assert len(merchant.world.supplier._orders) == 1
+
+
+def test_what_was_sold_beyond_on_purpose_is_accepted_at_the_promotion_too(both: Database) -> None:
+    bazaar = capable(must_accept_orders=True, decrements_at=DecrementMoment.ORDER)
+    hub = scripted_hub(both, {"shop": ScriptedShop()}, capabilities={"shop": bazaar})
+    demote(hub, "shop")
+    with both.write() as connection:
+        World(connection).policy(PolicyKind.BACKORDER, 10, sku="BOLT", promised_on=date(2026, 3, 20))
+    hear(hub, "shop", order_of(an_order("1", {"BOLT": 9, "NUT": 9}, state=OrderState.AWAITING_ACCEPTANCE)))
+    assert promote(hub, "shop", anyway=True)
+    with both.read() as connection:
+        [told] = connection.execute(OUTBOX.select()).all()
+    assert (told.kind, told.payload["lines"]) == ("accept_order", {"1-1": True, "1-2": False})
 
 
 @contextmanager
