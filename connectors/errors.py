@@ -17,6 +17,10 @@
 A message names the thing and the platform's request id, and never a secret or a whole body.
 """
 
+import re
+
+_REQUEST = re.compile(r" \(request [^()]*\)$")
+
 
 class ConnectorError(Exception):
     """Any failure of a platform. `request_id` is the platform's, for its support."""
@@ -24,6 +28,11 @@ class ConnectorError(Exception):
     def __init__(self, message: str, *, request_id: str | None = None) -> None:
         super().__init__(message if request_id is None else f"{message} (request {request_id})")
         self.request_id = request_id
+
+
+def without_request(message: str) -> str:
+    """A message without the request id, which differs from call to call though the cause is the same."""
+    return _REQUEST.sub("", message)
 
 
 class RetriableError(ConnectorError):

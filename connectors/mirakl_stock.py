@@ -73,11 +73,13 @@ def outcomes(
 ) -> list[LevelAnswer]:
     """What became of each row of an ended import.
 
-    Where the report does not account for every refused row, the others are UNACCOUNTED, never CONFIRMED.
+    Where the report does not account for every refused row, the others are UNACCOUNTED, never CONFIRMED. What failed as
+    a whole goes in halves: a row of it may be the reason.
     """
     reasons = {sku: reason for sku, reason in refused if sku is not None}
     known = {write.key.stock_id for write in writes}
     is_accounted = all(sku in known for sku, _ in refused) and state.errors in (None, len(refused))
+    most = max(1, len(writes) // 2) if state.status == "FAILED" else None
     if state.status == "FAILED":
         rest, why = WriteOutcome.NOT_APPLIED, "the whole import failed"
     elif is_accounted:
@@ -87,6 +89,6 @@ def outcomes(
     return [
         LevelAnswer(write.key, WriteOutcome.REFUSED, reasons[write.key.stock_id], receipt)
         if write.key.stock_id in reasons
-        else LevelAnswer(write.key, rest, why, receipt)
+        else LevelAnswer(write.key, rest, why, receipt, most)
         for write in writes
     ]

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 
-from connectors.errors import ContractError, FatalError, NoAnswerError, ThrottledError, UnavailableError
+from connectors.errors import ContractError, FatalError, NoAnswerError, RefusedError
+from connectors.parts import Part, halves, write_in_parts
 from connectors.square_client import SquareClient, SquareRefusedError, Wire, moment_of, rfc3339
 from mappings.square_stock import OUR_REFERENCE
 from schemas.levels import LevelAnswer, LevelKey, LevelReading, LevelWrite, WriteOutcome
@@ -34,25 +35,7 @@ class CountWriter:
 
     def write(self, writes: Sequence[LevelWrite], idempotency_key: str) -> list[LevelAnswer]:
         """Writes all rows; see `ChannelConnection.write_levels`."""
-        answers: dict[LevelKey, LevelAnswer] = {}
-        parts = [list(writes)] if writes else []
-        while parts:
-            part = parts.pop()
-            try:
-                found = self._write_part(part, idempotency_key)
-            except SquareRefusedError as error:
-                if len(part) > 1:
-                    parts.extend(_cut(part, error))
-                    continue
-                found = [LevelAnswer(part[0].key, WriteOutcome.REFUSED, _reason(error))]
-            except (ThrottledError, UnavailableError) as error:
-                if not answers:
-                    raise
-                rest = [write for waiting in (part, *parts) for write in waiting]
-                found = [LevelAnswer(write.key, WriteOutcome.NOT_APPLIED, str(error)) for write in rest]
-                parts = []
-            answers.update({answer.key: answer for answer in found})
-        return [answers[write.key] for write in writes]
+        return write_in_parts(writes, lambda part, _: self._write_part(part, idempotency_key), cut=_cut).answers
 
     def _write_part(self, part: Sequence[LevelWrite], idempotency_key: str) -> list[LevelAnswer]:
         key = _part_key(part, idempotency_key)
@@ -149,19 +132,14 @@ def _lead(now: datetime, answered_at: str) -> timedelta:
         return timedelta(minutes=1)
 
 
-def _cut(part: list[LevelWrite], error: SquareRefusedError) -> list[list[LevelWrite]]:
+def _cut(part: Part, error: RefusedError) -> list[Part]:
     """Cuts a refused batch: the rows that the refusal names from the others, or else into halves."""
-    words = set(re.findall(r"[A-Za-z0-9_-]+", error.text))
+    words = set(re.findall(r"[A-Za-z0-9_-]+", error.text)) if isinstance(error, SquareRefusedError) else set()
     for named in ({write.key.stock_id for write in part} & words, {write.key.stock_point for write in part} & words):
         apart = [write for write in part if named & {write.key.stock_id, write.key.stock_point}]
         if apart and len(apart) < len(part):
             return [[write for write in part if write not in apart], apart]
-    half = len(part) // 2
-    return [part[half:], part[:half]]
-
-
-def _reason(error: SquareRefusedError) -> str:
-    return ", ".join(error.codes) or str(error)
+    return halves(part, error)
 
 
 def _confirmed(part: Sequence[LevelWrite], answer: Wire) -> list[LevelAnswer]:

@@ -45,12 +45,16 @@ class WriteOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LevelAnswer:
-    """What became of one write. `receipt` identifies an asynchronous import."""
+    """What became of one write. `receipt` identifies an asynchronous import.
+
+    `most_rows`: the platform refused a larger write as a whole, so this row goes with others as one of at most so many.
+    """
 
     key: LevelKey
     outcome: WriteOutcome
     reason: str | None = None
     receipt: str | None = None
+    most_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

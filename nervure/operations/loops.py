@@ -92,6 +92,8 @@ def _publish(window: Window, channel: str) -> float:
         return note_failure(window, channel, error)
     for outcome, count in report.outcomes.items():
         window.tally.count(channel, outcome, count)
-    if report.total:
+    if report.refusal is not None:
+        window.tally.warn(channel, report.refusal)
+    elif report.total:
         window.tally.heal(channel)
     return 0.0 if report.total else LOOK_PAUSE_SECONDS

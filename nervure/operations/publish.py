@@ -16,18 +16,25 @@ from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection
 from nervure.store.drift import DriftStore
 from nervure.store.flights import Flight, FlightStore
+from nervure.store.parts import PartStore
 from nervure.store.publications import PublicationStore
 from nervure.store.restores import RestoreStore
 from nervure.store.zeros import ZeroStore
 from schemas.capabilities import WriteMode
 from schemas.levels import LevelKey, WriteOutcome
 
+_TAKEN = frozenset({WriteOutcome.CONFIRMED, WriteOutcome.SENT})
+
 
 @dataclass
 class PublishReport:
-    """What one round did, by what became of each number."""
+    """What one round did, by what became of each number.
+
+    `refusal`: why the channel refused many numbers as a whole, which go in smaller parts in later rounds.
+    """
 
     outcomes: Counter[str] = field(default_factory=Counter)
+    refusal: str | None = None
 
     @property
     def total(self) -> int:
@@ -79,7 +86,8 @@ def _send(hub: Hub, channel: str, report: PublishReport) -> None:
     try:
         known = _known_units(connection, numbers) if capabilities.write_mode is WriteMode.COMPARE_AND_SET else {}
         writes = [as_write(number, known.get(number.key)) for number in numbers]
-        answers = write_apart(connection, writes, idempotency_key=flight, now=hub.clock.now)
+        written = write_apart(connection, writes, idempotency_key=flight, now=hub.clock.now)
+        answers = written.answers
         stale = [answer.key for answer in answers if answer.outcome is WriteOutcome.STALE]
         shown = read(connection, stale) if stale else {}
     except ConnectorError as error:
@@ -92,10 +100,18 @@ def _send(hub: Hub, channel: str, report: PublishReport) -> None:
         return
     now = hub.clock.now()
     landings = [
-        (number, after_answer(answer, shown.get(answer.key), now))
+        (number, after_answer(answer, shown.get(answer.key), now, wait_seconds=written.wait_seconds))
         for number, answer in zip(numbers, answers, strict=True)
     ]
     land(hub, landings, flight)
+    part = numbers[0].most_rows
+    if part is not None and any(answer.outcome in _TAKEN for answer in answers):
+        hub.database.run(lambda c: PartStore(c, hub.clock.now()).widen(channel, part))
+    untried = [one for one in answers if one.outcome is WriteOutcome.NOT_APPLIED and one.most_rows is not None]
+    if untried:
+        report.refusal = f"{untried[0].reason}; what was refused as a whole is sent in smaller parts"
+    if written.wait_seconds is not None:
+        _pause_writes(hub, channel, written.wait_seconds)
     if stale:
         hub.database.run(lambda c: ChannelStore(c, hub.clock.now()).want_orders(channel))
     report.outcomes.update(answer.outcome.value for answer in answers)

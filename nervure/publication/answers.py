@@ -24,7 +24,8 @@ class Landing:
     """What is recorded about one number. PENDING: it is sent again (not before `next_at`).
 
     `next_at` of SENT and UNKNOWN: when to ask again. `channel_units`: what the channel was just seen to show.
-    `check_at` of CONFIRMED: when to look whether it is really there; None: it was just seen.
+    `check_at` of CONFIRMED: when to look whether it is really there; None: it was just seen. `most_rows`: it goes as
+    one of at most so many; None: as it did before, and as one of any number once it was taken.
     """
 
     state: PublicationState
@@ -34,10 +35,16 @@ class Landing:
     next_at: datetime | None = None
     waits_for_orders_since: datetime | None = None
     check_at: datetime | None = None
+    most_rows: int | None = None
 
 
-def after_answer(answer: LevelAnswer, shown_units: int | None, now: datetime) -> Landing:
-    """What an answer means. `shown_units`: what was read after a stale compare-and-set."""
+def after_answer(
+    answer: LevelAnswer, shown_units: int | None, now: datetime, *, wait_seconds: float | None = None
+) -> Landing:
+    """What an answer means. `shown_units`: what was read after a stale compare-and-set.
+
+    `wait_seconds`: so long the channel takes no further write.
+    """
     match answer.outcome:
         case WriteOutcome.CONFIRMED:
             return Landing(PublicationState.CONFIRMED, check_at=now + timedelta(seconds=CHECK_SECONDS))
@@ -49,12 +56,21 @@ def after_answer(answer: LevelAnswer, shown_units: int | None, now: datetime) ->
             # Somebody changed the number there: perhaps a sale we have not heard. Hear first, then write.
             return Landing(PublicationState.PENDING, channel_units=shown_units, waits_for_orders_since=now)
         case WriteOutcome.NOT_APPLIED:
-            return Landing(PublicationState.PENDING)
+            return Landing(
+                PublicationState.PENDING,
+                reason=answer.reason,
+                next_at=None if wait_seconds is None else now + timedelta(seconds=wait_seconds),
+                most_rows=answer.most_rows,
+            )
         case WriteOutcome.REFUSED:
-            return Landing(PublicationState.FAILED, reason=answer.reason or "refused by the channel without a reason")
+            why = answer.reason or "refused by the channel without a reason"
+            return Landing(PublicationState.FAILED, reason=why, most_rows=answer.most_rows)
         case WriteOutcome.UNKNOWN | WriteOutcome.UNACCOUNTED:
             return Landing(
-                PublicationState.UNKNOWN, reason=answer.reason, next_at=now + timedelta(seconds=READ_BACK_SECONDS)
+                PublicationState.UNKNOWN,
+                reason=answer.reason,
+                next_at=now + timedelta(seconds=READ_BACK_SECONDS),
+                most_rows=answer.most_rows,
             )
 
 

@@ -10,33 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.publication.answers import Landing
-from nervure.store import tables
-from nervure.store.falls import HELD_BACK
 from nervure.store.history import HistoryStore
 from nervure.store.orders import CHANNEL, IS_NAMED, IS_SERVED, LISTING, POINT
+from nervure.store.parts import PartStore, may_leave
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import chunks
 from schemas.levels import LevelKey
 from schemas.publications import PublicationState
-
-INBOX = tables.of(tables.InboxRow)
-
-# What the pull stored must be understood too; what came after it need not be waited for.
-_IS_ALL_UNDERSTOOD = (
-    ~sa.select(INBOX.c.id)
-    .where(
-        INBOX.c.channel == CHANNEL.c.name,
-        INBOX.c.state.in_(["waiting", "leased"]),
-        INBOX.c.received_at <= CHANNEL.c.orders_stored_at,
-    )
-    .correlate(CHANNEL)
-    .exists()
-)
-HAS_HEARD_ORDERS = sa.or_(
-    PUBLICATION.c.waits_for_orders_since.is_(None),
-    sa.and_(PUBLICATION.c.waits_for_orders_since < CHANNEL.c.orders_heard_until, _IS_ALL_UNDERSTOOD),
-)
-"""A number need not wait (any more) for the orders of its channel."""
 
 _HAS_OVERDUE = (
     sa.select(PUBLICATION.c.id)
@@ -73,6 +53,7 @@ class Flight:
     expected_units: int | None
     sku: str
     sent_at: datetime
+    most_rows: int | None = None
 
 
 class FlightStore:
@@ -82,34 +63,18 @@ class FlightStore:
         self._connection = connection
         self._now = now
         self._history = HistoryStore(connection, now)
+        self._parts = PartStore(connection, now)
 
     def launch(self, channel: str, limit: int, flight: str) -> list[Flight]:
         """Takes the riskiest pending numbers of a channel (few units, fast sellers) for one write.
 
         The index gives each stock point's riskiest in their order, so that the work is that of the numbers taken.
+        What the channel refused together goes in parts of its own, the largest first, in turns with all other numbers.
         """
-        query = (
-            sa.select(PUBLICATION, LISTING.c.stock_id, LISTING.c.sku, POINT.c.external_id)
-            .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
-            .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
-            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
-            .where(
-                PUBLICATION.c.stock_point_id == sa.bindparam("point"),
-                PUBLICATION.c.state == PublicationState.PENDING.value,
-                PUBLICATION.c.revision > 0,
-                PUBLICATION.c.drift_units.is_(None),
-                ~HELD_BACK,
-                sa.or_(PUBLICATION.c.next_at.is_(None), PUBLICATION.c.next_at <= self._now),
-                HAS_HEARD_ORDERS,
-            )
-            .order_by(PUBLICATION.c.risk_rank, PUBLICATION.c.id)
-            .limit(limit)
-            .with_for_update(of=PUBLICATION, skip_locked=True)
-        )
-        found = [
-            row for point in self._open_points(channel) for row in self._connection.execute(query, {"point": point})
-        ]
-        rows = sorted(found, key=lambda row: (row.risk_rank, row.id))[:limit]
+        points = self._open_points(channel)
+        most = self._parts.largest(points)
+        turns = [None] if most is None else [most, None] if self._parts.take_turn(channel) else [None, most]
+        rows = next((found for turn in turns if (found := self._pending(points, turn, limit))), [])
         if rows:
             self._connection.execute(
                 PUBLICATION.update()
@@ -138,9 +103,30 @@ class FlightStore:
                 row.channel_units,
                 row.sku or "",
                 self._now,
+                row.most_rows,
             )
             for row in rows
         ]
+
+    def _pending(self, points: Sequence[int], most: int | None, limit: int) -> list[sa.Row[*tuple[Any, ...]]]:
+        """The riskiest of these stock points that may leave: of those that go as one of `most`, or of all others."""
+        limit = limit if most is None else min(limit, most)
+        query = (
+            sa.select(PUBLICATION, LISTING.c.stock_id, LISTING.c.sku, POINT.c.external_id)
+            .join(LISTING, LISTING.c.id == PUBLICATION.c.listing_id)
+            .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
+            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+            .where(
+                PUBLICATION.c.stock_point_id == sa.bindparam("point"),
+                may_leave(self._now),
+                PUBLICATION.c.most_rows == most,
+            )
+            .order_by(PUBLICATION.c.risk_rank, PUBLICATION.c.id)
+            .limit(limit)
+            .with_for_update(of=PUBLICATION, skip_locked=True)
+        )
+        found = [row for point in points for row in self._connection.execute(query, {"point": point})]
+        return sorted(found, key=lambda row: (row.risk_rank, row.id))[:limit]
 
     def _open_points(self, channel: str) -> list[int]:
         """The stock points of a channel to which numbers may be sent now."""
@@ -176,6 +162,7 @@ class FlightStore:
                     "seen_units": landing.channel_units,
                     "waits": landing.waits_for_orders_since,
                     "check": landing.check_at,
+                    "most": landing.most_rows,
                     "now": self._now,
                 }
             )
@@ -270,6 +257,7 @@ def _landing(form: _Form) -> sa.Update:
         "receipt": None,
         "reason": sa.bindparam("why"),
         "next_at": later,
+        "most_rows": sa.func.coalesce(sa.bindparam("most", type_=sa.Integer()), PUBLICATION.c.most_rows),
         # What was computed since the write has heard what made it stale.
         "waits_for_orders_since": sa.case(
             (is_newest, sa.bindparam("waits", type_=PUBLICATION.c.waits_for_orders_since.type)), else_=None
@@ -287,18 +275,20 @@ def _landing(form: _Form) -> sa.Update:
                 "channel_units_at": now,
                 "attempts": 0,
                 "next_at": None,
+                "most_rows": None,
                 "check_at": sa.case((is_newest, sa.bindparam("check", type_=PUBLICATION.c.check_at.type)), else_=None),
                 "prior_units": PUBLICATION.c.channel_units,
                 "drift_units": None,
             }
         case PublicationState.SENT:
-            values = {"receipt": sa.bindparam("said_receipt"), "flight_until": later}
+            values = {"receipt": sa.bindparam("said_receipt"), "flight_until": later, "most_rows": None}
         case PublicationState.UNKNOWN:
             values = {
                 "state": PublicationState.UNKNOWN.value,
                 "flight_until": later,
                 "receipt": None,
                 "reason": sa.bindparam("why"),
+                "most_rows": values["most_rows"],
             }
         case PublicationState.FAILED:
             values |= {

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store.channels import CEILING, CHECK_CONFIRMED, PULL_REPLIES
-from nervure.store.flights import FLIGHT_SECONDS, HAS_HEARD_ORDERS, INBOX
+from nervure.store.flights import FLIGHT_SECONDS
 from nervure.store.offering import OFFER
 from nervure.store.orders import CHANNEL, FULFILLMENT, LOCATION, OUTBOX, PERSON, POINT, SHORTFALL, TASK
+from nervure.store.parts import HAS_HEARD_ORDERS, INBOX
 from nervure.store.places import REQUEST
 from nervure.store.publications import PUBLICATION
 from nervure.store.shortfalls import PROPOSAL

@@ -46,7 +46,8 @@ MAX_QUANTITY = 1_000_000_000
 class MiraklEmulator:
     """One shop on one marketplace.
 
-    `ceilings` are the least seconds between two calls of an operation; a partner's OR11 has a longer one.
+    `ceilings` are the least seconds between two calls of an operation; a partner's OR11 has a longer one. A stock file
+    with one of `refuses_files_with`, by sku, is refused whole.
     """
 
     platform = "mirakl"
@@ -75,6 +76,7 @@ class MiraklEmulator:
         self.orders: dict[str, Order] = {}
         self.imports: dict[str, StockImport] = {}
         self.returns: list[GoodsBack] = []
+        self.refuses_files_with: set[str] = set()
         self._import_time = timedelta(seconds=import_seconds)
         self._debit_time = timedelta(seconds=debit_seconds)
         self._shelf_log: list[ShelfChange] = []

@@ -244,6 +244,8 @@ def _reasons(call: Call) -> HttpResponse:
 def _import(call: Call) -> HttpResponse:
     rows = list(csv.reader(io.StringIO(_uploaded(call)), delimiter=";"))
     is_stock = bool(rows) and rows[0][:2] == ["offer-sku", "quantity"]
+    if any(row and row[0] in call.shop.refuses_files_with for row in rows):
+        raise RefusalError(400, "VALIDATION_ERROR")
     one = StockImport(str(call.shop.next_number()), call.now, [row for row in rows[1:] if row] if is_stock else None)
     call.shop.imports[one.import_id] = one
     where = f"/api/offers/stock/imports/{one.import_id}/status"

@@ -407,7 +407,9 @@ def test_one_bad_row_is_refused_and_all_others_are_written(rig: Rig) -> None:
     assert [answer.outcome for answer in answers] == [
         WriteOutcome.REFUSED if place in (bad, away) else WriteOutcome.CONFIRMED for place in rows
     ]
-    assert {answer.reason for answer in answers if answer.outcome is WriteOutcome.REFUSED} == {"NOT_FOUND"}
+    assert {answer.reason for answer in answers if answer.outcome is WriteOutcome.REFUSED} == {
+        "Square answered 404 to POST /v2/inventory/changes/batch-create: NOT_FOUND"
+    }
     assert len(sent_batches(rig)) == 5
     assert all(shown(rig, f"MUG-{n:02}") == 3 for n in range(1, 11))
 

@@ -18,6 +18,7 @@ class ChannelRow(SQLModel, table=True):
     `levels_heard_until`: what it showed then, or later, had been stored by `levels_stored_at`.
     `is_gated`: it was not cut over yet, and no number or message may be sent to it.
     `is_shadow`: it is read, and nothing that could change it leaves. `settings_mode`: what the settings said last.
+    `sends_part_next`: after a write that it refused as a whole, parts of that take turns with all other numbers.
     `hears_since`: no number is sent from its locations before all that happened until then was heard; that was so at
     `heard_again_at`, and is in the numbers once what was noted by then is computed.
     """
@@ -46,6 +47,7 @@ class ChannelRow(SQLModel, table=True):
     heard_again_at: datetime | None = time(nullable=True)
     stock_next_at: datetime | None = time(nullable=True)
     write_next_at: datetime | None = time(nullable=True)
+    sends_part_next: bool = False
     problem: str | None = None
 
 

@@ -17,6 +17,7 @@ class PublicationRow(SQLModel, table=True):
     `waits_for_orders_since`: not sent before every order changed until then has been heard.
     `noted_at`: the oldest change that no write has carried yet; `carried_at`: the oldest one that the
     last write carried.
+    `most_rows`: its channel refused a larger write as a whole, so it is sent with others as one of at most so many.
     `risk_rank`: the lower, the sooner it is sent and read back. `check_at`: when a confirmed number is to be read back;
     `prior_units` is what the channel was believed to show before that write, and `drops` how often a write that it had
     confirmed was not there. `drift_units`: what somebody else made the channel show, where it is not simply repaired:
@@ -32,12 +33,20 @@ class PublicationRow(SQLModel, table=True):
         CheckConstraint("(state IN ('sent', 'unknown')) = (flight IS NOT NULL)", name="flight"),
         CheckConstraint("state <> 'confirmed' OR confirmed_revision = revision", name="confirmed"),
         CheckConstraint("state NOT IN ('failed', 'excluded') OR reason IS NOT NULL", name="reason"),
+        CheckConstraint("most_rows > 0", name="most_rows"),
         Index("ix_publication_state", "stock_point_id", "state", "risk_rank", "id"),
         Index(
             "ix_publication_drift",
             "stock_point_id",
             sqlite_where=text("drift_units IS NOT NULL"),
             postgresql_where=text("drift_units IS NOT NULL"),
+        ),
+        Index(
+            "ix_publication_parts",
+            "stock_point_id",
+            "most_rows",
+            sqlite_where=text("most_rows IS NOT NULL"),
+            postgresql_where=text("most_rows IS NOT NULL"),
         ),
         Index(
             "ix_publication_check",
@@ -79,6 +88,7 @@ class PublicationRow(SQLModel, table=True):
     attempts: int = 0
     reason: str | None = None
     risk_rank: int = 0
+    most_rows: int | None = None
     check_at: datetime | None = time(nullable=True)
     prior_units: int | None = None
     drops: int = 0

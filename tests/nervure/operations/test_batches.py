@@ -27,6 +27,7 @@ class WholeShop(ScriptedShop):
 
     bad: frozenset[str] = frozenset()
     keys: list[str] = field(default_factory=list)
+    names_requests: bool = False
 
     def write_levels(self, writes: Sequence[LevelWrite], *, idempotency_key: str) -> list[LevelAnswer]:
         self.keys.append(idempotency_key)
@@ -34,7 +35,8 @@ class WholeShop(ScriptedShop):
 
     def apply(self, writes: Sequence[LevelWrite]) -> list[LevelAnswer]:
         if any(write.sku in self.bad for write in writes):
-            raise RefusedError("the shop refused the file")
+            request_id = f"r-{len(self.keys)}" if self.names_requests else None
+            raise RefusedError("the shop refused the file", request_id=request_id)
         return super().apply(writes)
 
 
@@ -45,7 +47,7 @@ def rows(count: int) -> list[LevelWrite]:
 def written(shop: WholeShop, count: int, clock: ManualClock | None = None) -> dict[str, list[str]]:
     """Writes so many rows; answers skus by outcome."""
     clock = clock or ManualClock(START)
-    answers = write_apart(shop, rows(count), idempotency_key="flight", now=clock.now)
+    answers = write_apart(shop, rows(count), idempotency_key="flight", now=clock.now).answers
     assert [answer.key for answer in answers] == [write.key for write in rows(count)]
     found: dict[str, list[str]] = {}
     for answer in answers:
@@ -75,8 +77,9 @@ def test_with_more_bad_rows_than_there_are_calls_the_rest_waits_for_the_next_rou
     assert len(found["not_applied"]) + len(found["refused"]) + len(found["confirmed"]) == 1_000
 
 
-def test_where_every_row_is_refused_alike_no_row_is_at_fault() -> None:
-    shop = WholeShop(bad=frozenset(str(number) for number in range(100)))
+@pytest.mark.parametrize("names_requests", [False, True])
+def test_where_every_row_is_refused_alike_no_row_is_at_fault(*, names_requests: bool) -> None:
+    shop = WholeShop(bad=frozenset(str(number) for number in range(100)), names_requests=names_requests)
     with pytest.raises(ContractError, match="the channel refuses every row alike: the shop refused the file"):
         written(shop, 100)
     assert len(shop.writes) < 30

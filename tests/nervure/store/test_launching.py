@@ -36,11 +36,12 @@ def test_an_idle_round_reads_no_number_that_is_at_rest(sqlite: Database) -> None
     with sqlite.write() as connection:
         merchant(World(connection), bolt_paris=5, nut_paris=9)
         World(connection).refresh()
-    lost, imports, pending, due = (
+    lost, imports, parts, pending, due = (
         [part for part in plan.split(" / ") if "publication" in part] for plan in plans(sqlite)
     )
     assert lost == ["SEARCH publication USING INDEX ix_publication_flight (stock_point_id=? AND flight_until<?)"]
     assert imports == lost
+    assert parts == ["SEARCH publication USING INDEX ix_publication_parts (stock_point_id=? AND most_rows>?)"]
     assert pending == ["SEARCH publication USING INDEX ix_publication_state (stock_point_id=? AND state=?)"]
     assert due == ["SEARCH publication USING INDEX ix_publication_check (stock_point_id=?)"]
 
@@ -50,6 +51,6 @@ def test_the_riskiest_are_taken_in_the_order_of_their_index(sqlite: Database) ->
     with sqlite.write() as connection:
         merchant(World(connection), bolt_paris=5, nut_paris=9)
         World(connection).refresh()
-    _, _, pending, due = plans(sqlite)
+    _, _, _, pending, due = plans(sqlite)
     assert "ORDER BY" not in pending
     assert "ORDER BY" not in due
