@@ -95,6 +95,7 @@ STATEMENTS = "nervure/store/statements.py"
 ORDERS = "nervure/store/orders.py"
 NUMBERS = "nervure/store/publications.py"
 SENDING = "nervure/store/flights.py"
+PARTS = "nervure/store/parts.py"
 SETTLE = "nervure/orders/settling.py"
 DRIFT = "nervure/store/drift.py"
 READ_BACK = "nervure/store/readback.py"
@@ -396,7 +397,7 @@ BUGS = (
     Bug(
         "a shortfall is written down, but nobody gets the task",
         SETTLE,
-        "    if untold:\n        desk.orders.open_task(",
+        "    if units:\n        desk.orders.open_task(",
         "    if False:\n        desk.orders.open_task(",
         INTAKE,
     ),
@@ -645,7 +646,7 @@ BUGS = (
     ),
     Bug(
         "a stale number is sent while an order waits in the inbox",
-        SENDING,
+        PARTS,
         "CHANNEL.c.orders_heard_until, _IS_ALL_UNDERSTOOD)",
         "CHANNEL.c.orders_heard_until)",
         FLIGHTS,
@@ -1061,8 +1062,8 @@ BUGS = (
     ),
     Bug(
         "what a person is asked about is sent when our number changes",
-        SENDING,
-        "                PUBLICATION.c.drift_units.is_(None),\n",
+        PARTS,
+        "        PUBLICATION.c.drift_units.is_(None),\n",
         "",
         FLIGHTS,
     ),
@@ -1229,8 +1230,8 @@ BUGS = (
     ),
     Bug(
         "desk: what nobody else has falls short when it is late",
-        "nervure/operations/giving_up.py",
-        "if sum(line.units_short for line in desk.orders.lines(found.order_id)) > before:",
+        "nervure/operations/elsewhere.py",
+        "if sum(line.units_short for line in desk.orders.lines(order_id)) > before:",
         "if before < 0:",
         DESK,
     ),
