@@ -130,7 +130,7 @@ def _place(
 ) -> dict[Place, int]:
     """The warehouse has its share, each store that of the demand that it is nearest to."""
     stock: dict[Place, int] = {}
-    for item, areas in demand.expected(shape.days).items():
+    for item, areas in demand.expected(shape.days, demand.units):
         share = np.zeros(locations)
         for area, units in areas.items():
             if area in ways:

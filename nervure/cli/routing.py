@@ -82,6 +82,8 @@ def route_replan(
         f"{plan.orders} open orders planned together, {proof}: {len(moves)} {verb}, saves "
         f"{euros(sum(move.saved for move in moves))} euros"
     )
+    if found.left_out:
+        say(f"{found.left_out} more open orders were not planned this time: too many at once")
     spared = sum(move.spared for move in moves)
     if spared:
         say(

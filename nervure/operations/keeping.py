@@ -29,6 +29,7 @@ from nervure.store.history import HistoryStore
 from nervure.store.inbox import InboxStore
 from nervure.store.messages import MessageStore
 from nervure.store.pace import PaceStore
+from nervure.store.places import HistoryOfPlaces
 from nervure.store.policies import PolicyStore
 from nervure.store.publications import PublicationStore
 from nervure.store.shadow import ShadowStore
@@ -48,6 +49,7 @@ COMPARE_PERIOD_SECONDS = 900.0
 LOOK_AGAIN_SECONDS = 30.0
 CHECK_PAUSE_SECONDS = 5.0
 PACE_PERIOD_SECONDS = 3_600.0
+NOT_FOUND_PERIOD_SECONDS = 3_600.0
 BUFFERS_PERIOD_SECONDS = 900.0
 SCARCITY_PERIOD_SECONDS = 6 * 3_600.0
 
@@ -75,6 +77,7 @@ def sweeping(window: Window) -> Loops:
         "reservations": partial(_expire, window),
         "shortfalls": partial(_propose, window),
         "pace": partial(_measure_pace, window),
+        "not found": partial(_measure_not_found, window),
         "buffers": partial(_earn_buffers, window),
         "scarcity": partial(_learn_scarcity, window),
         "tasks": partial(_close_tasks, window),
@@ -142,6 +145,15 @@ def _measure_pace(window: Window) -> float:
         window.hub.database.run(lambda c: PaceStore(c, window.hub.clock.now()).measure())
 
     return _in_turn(window, "sales pace", PACE_PERIOD_SECONDS, measure)
+
+
+def _measure_not_found(window: Window) -> float:
+    """Counts how often locations did not find what they were to send, for all orders until the next time."""
+
+    def measure() -> None:
+        window.hub.database.run(lambda c: HistoryOfPlaces(c, window.hub.clock.now()).measure_not_found())
+
+    return _in_turn(window, "not found", NOT_FOUND_PERIOD_SECONDS, measure)
 
 
 def _earn_buffers(window: Window) -> float:
@@ -237,6 +249,10 @@ def _replan(window: Window) -> float:
         except NoCostsError as error:
             window.tally.warn("routing", str(error))
             return REPLAN_LOOK_SECONDS
+        if found.left_out:
+            window.tally.warn(
+                "routing", f"{found.left_out} more open orders were not planned this time: too many at once"
+            )
         window.tally.count("routing", "open orders planned together", found.plan.orders)
         window.tally.count("routing", "orders served from elsewhere, cheaper", len(found.made))
         window.tally.count("routing", "plans that had changed meanwhile", found.outdated)

@@ -1,5 +1,6 @@
 """Planning open orders anew together, and giving each part to where it is served best."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from nervure.store.routing import RoutingStore
 from schemas.routing import RoutingMethod, RoutingSettings
 
 MAX_ORDERS = 2_000
-"""So many open orders are planned at once, the oldest ones."""
+"""So many open orders are planned at once; of more it is drawn by lot which, so that each has its turn."""
 
 
 class NoCostsError(RefusalError):
@@ -25,9 +26,13 @@ class NoCostsError(RefusalError):
 
 @dataclass(frozen=True, slots=True)
 class Replanned:
-    """What was planned, which of its moves were made, and the names of the orders moved and of all locations."""
+    """What was planned, which of its moves were made, and the names of the orders moved and of all locations.
+
+    `left_out`: open orders that were too many for this time.
+    """
 
     plan: Replan
+    left_out: int
     made: tuple[Move, ...]
     outdated: int
     names: dict[int, str]
@@ -46,7 +51,10 @@ def replan_open_orders(hub: Hub, *, by: str = "", dry_run: bool = False, effort:
         now = hub.clock.now()
         settings = _settings(connection, hub)
         store = ReplanStore(connection, now)
-        orders = store.open_orders(MAX_ORDERS)
+        many = store.count_open()
+        turns = max(-(-many // MAX_ORDERS), 1)
+        orders = store.open_orders(MAX_ORDERS, turn=random.Random(now.timestamp()).randrange(turns))  # noqa: S311 - a lot
+        left_out = many - min(many, MAX_ORDERS)
         items = {item for order in orders for item in order.items()}
         free, routing = store.free(items), RoutingStore(connection, now)
         costs, prices = routing.routing().costs, routing.prices(items)
@@ -57,7 +65,12 @@ def replan_open_orders(hub: Hub, *, by: str = "", dry_run: bool = False, effort:
         codes = CatalogueStore(connection, hub.clock.now()).location_ids()
     made = tuple(move for group in groups for move in group)
     return Replanned(
-        plan, made, 0 if dry_run else len(plan.groups) - len(groups), names, {id_: code for code, id_ in codes.items()}
+        plan,
+        left_out,
+        made,
+        0 if dry_run else len(plan.groups) - len(groups),
+        names,
+        {id_: code for code, id_ in codes.items()},
     )
 
 

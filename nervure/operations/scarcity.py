@@ -30,8 +30,8 @@ def learn_scarcity(hub: Hub) -> int:
         demand = PastDemand(units, said.scarcity.history_days, orders)
         ways = demand.ways(read_parcels(connection, goals))
         stock = store.stock(units)
-    expected = demand.expected(said.scarcity.horizon_days)
-    outlooks = {item: Outlook(stock[item], areas) for item, areas in expected.items() if item in stock}
+    expected = demand.expected(said.scarcity.horizon_days, (item for item in units if item in stock))
+    outlooks = ((item, Outlook(stock[item], areas)) for item, areas in expected)
     prices = learn_prices(outlooks, ways, np.random.default_rng(int(now.timestamp())))
     hub.database.run(lambda c: ScarcityStore(c, now).put(prices))
     return len(prices)

@@ -1,7 +1,7 @@
 """Carts and pending payments: units held for a while, and taken over by the order that comes of them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nervure.inventory.availability import Parts
@@ -10,7 +10,7 @@ from nervure.inventory.stock import Against, Place, Take
 from nervure.orders.costs import AS_EVER, Costs
 from nervure.orders.reseating import reseat
 from nervure.orders.routing import Candidate, Pick, Plan, Wanted, route
-from nervure.orders.settling import rebalance, what_lacks
+from nervure.orders.settling import plan_within_days, rebalance, what_lacks
 from nervure.orders.work import ClaimRepository, Desk, Hold, LineState
 from schemas.fulfillment import FulfillmentState
 
@@ -144,7 +144,7 @@ def take_over(
         return set()
     wanted, goods = what_lacks(desk, lines, desk.stock.parts_of({line.item_id for line in lines}))
     shares, chosen = allot(
-        order_id, desk, wanted if may_allocate else [], holds, desk.orders.candidates(order_id, goods)
+        order_id, desk, wanted if may_allocate else [], holds, lambda: desk.orders.candidates(order_id, goods)
     )
     used: Counter[int] = Counter()
     for hold, _, units in shares:
@@ -159,9 +159,13 @@ def take_over(
 
 
 def allot(
-    order_id: int, desk: Desk, wanted: Sequence[Wanted], holds: Sequence[Hold], pool: Sequence[Candidate]
+    order_id: int, desk: Desk, wanted: Sequence[Wanted], holds: Sequence[Hold], read: Callable[[], Sequence[Candidate]]
 ) -> tuple[list[tuple[Hold, int, int]], Plan]:
-    """Ends the holds and gives what is wanted of them to an order: (hold, fulfillment line id, units), and why so."""
+    """Ends the holds and gives what is wanted of them to an order: (hold, fulfillment line id, units), and why so.
+
+    `read`: the locations that may serve it, read again once their day is locked.
+    """
+    pool = read()
     candidates = [one for one in pool if one.terms.dropped is None]
     # One lock for everything that is touched from here on, so that nobody waits for another in a circle.
     levels = desk.stock.lock_sellable(
@@ -173,13 +177,17 @@ def allot(
     held: Counter[Place] = Counter()
     for hold in fit:
         held[hold.place] += hold.units
-    # What must stay there stayed there when the units were held.
-    usable = [
-        replace(one, terms=replace(one.terms, keep_units=0))
-        for one in pool
-        if any(place.location_id == one.location_id for place in held)
-    ]
-    chosen = route(wanted, usable, held, costs=desk.orders.costs())
+
+    def plan_for(few: Sequence[Candidate]) -> Plan:
+        # What must stay there stayed there when the units were held.
+        usable = [
+            replace(one, terms=replace(one.terms, keep_units=0))
+            for one in few
+            if any(place.location_id == one.location_id for place in held)
+        ]
+        return route(wanted, usable, held, costs=desk.orders.costs())
+
+    chosen = plan_within_days(desk, plan_for(pool), lambda: plan_for(read()))
     shares = _share_out(order_id, desk, chosen.picks, {line.line_id: line for line in wanted}, fit)
     desk.stock.take_over(order_id, holds, shares)
     return shares, chosen

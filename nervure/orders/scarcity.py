@@ -8,7 +8,7 @@ where an item sells a few units, that future never happens).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -42,15 +42,16 @@ Ways = Mapping[str, Mapping[int, int]]
 
 
 def learn_prices(
-    outlooks: Mapping[int, Outlook], ways: Ways, chance: np.random.Generator, *, futures: int = FUTURES
+    outlooks: Iterable[tuple[int, Outlook]], ways: Ways, chance: np.random.Generator, *, futures: int = FUTURES
 ) -> dict[Place, int]:
     """What the last unit at each place is worth more than where it is wanted least, in micros; never negative.
 
-    Only prices that are not 0 are in the answer. An item that lies at one place has none: there is no choice.
+    `outlooks`: by item, each at most once. Only prices that are not 0 are in the answer. An item that lies at one place
+    has none: there is no choice.
     """
     network = _Network(ways)
     found: dict[Place, int] = {}
-    for item, outlook in outlooks.items():
+    for item, outlook in outlooks:
         stock = {location: units for location, units in outlook.stock.items() if units > 0 and location in network.rows}
         wanted = network.by_area(outlook.expected)
         if len(stock) <= 1 or not wanted.any():
@@ -122,23 +123,26 @@ class PastDemand:
         share = self.orders / units if units else 1.0
         return {area: {place: round(cost * share) for place, cost in few.items()} for area, few in parcels.items()}
 
-    def expected(self, days: float) -> dict[int, dict[str, float]]:
-        """Units by item and area in days to come.
+    def expected(self, days: float, item_ids: Iterable[int]) -> Iterator[tuple[int, dict[str, float]]]:
+        """Units by area in days to come, one of these items after the other: each has all areas, so never all at once.
 
         An item that has sold little is taken to sell where all others do: `BORROWED` units of its own weigh as much.
+        What has sold nothing is left out.
         """
         everywhere: Counter[str] = Counter()
         for areas in self.units.values():
             everywhere.update(areas)
         total = everywhere.total()
-        found: dict[int, dict[str, float]] = {}
-        for item, areas in self.units.items():
+        for item in item_ids:
+            if item not in self.units:
+                continue
+            areas = self.units[item]
             own = sum(areas.values())
             pace = own / self.days * days / (own + BORROWED)
-            found[item] = {
-                area: pace * (areas.get(area, 0) + BORROWED * units / total) for area, units in everywhere.items()
-            }
-        return found
+            yield (
+                item,
+                {area: pace * (areas.get(area, 0) + BORROWED * units / total) for area, units in everywhere.items()},
+            )
 
 
 class Watch:
@@ -168,13 +172,10 @@ class Watch:
         there: defaultdict[int, dict[int, int]] = defaultdict(dict)
         for place, units in stock.items():
             there[place.item_id][place.location_id] = units
-        expected = self._demand.expected((self._ends_at - at) / timedelta(days=1))
-        moved = {
-            item: Outlook(units, expected.get(item, {}))
-            for item, units in there.items()
-            if self._known.get(item) != units
-        }
-        learned = learn_prices(moved, self._ways, self._chance)
+        moved = [item for item, units in there.items() if self._known.get(item) != units]
+        expected = self._demand.expected((self._ends_at - at) / timedelta(days=1), moved)
+        outlooks = ((item, Outlook(there[item], areas)) for item, areas in expected)
+        learned = learn_prices(outlooks, self._ways, self._chance)
         for item in moved:
             self._known[item] = there[item]
             self._prices[item] = {}

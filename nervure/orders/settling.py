@@ -34,7 +34,11 @@ def cover(
     parts_of = desk.stock.parts_of({line.item_id for line in lines})
     wanted, goods = what_lacks(desk, lines, parts_of)
     if wanted:
-        candidates = [c for c in desk.orders.candidates(order_id, goods) if c.location_id not in avoid]
+
+        def read() -> list[Candidate]:
+            return [c for c in desk.orders.candidates(order_id, goods) if c.location_id not in avoid]
+
+        candidates = read()
         fit = [c for c in candidates if c.terms.dropped is None or c.if_needed is not None]
         places = {Place(part, c.location_id) for line in wanted for part in line.parts for c in fit}
         claimable: dict[Place, int] = defaultdict(int)
@@ -46,11 +50,15 @@ def cover(
         def plan_with(few: Sequence[Candidate]) -> Plan:
             return route(wanted, few, claimable, may_split=may_split, costs=costs, prices=prices)
 
-        plan = plan_with(candidates)
-        lacking = {part for line in wanted if line.line_id in plan.missing for part in line.parts}
-        if lacking and any(c.if_needed is not None for c in candidates):
-            others = {part for line in wanted for part in line.parts} - lacking
-            plan = _ask_again(plan, candidates, others, plan_with)
+        def plan_for(pool: Sequence[Candidate]) -> Plan:
+            plan = plan_with(pool)
+            lacking = {part for line in wanted if line.line_id in plan.missing for part in line.parts}
+            if lacking and any(c.if_needed is not None for c in pool):
+                others = {part for line in wanted for part in line.parts} - lacking
+                plan = _ask_again(plan, pool, others, plan_with)
+            return plan
+
+        plan = plan_within_days(desk, plan_for(candidates), lambda: plan_for(read()))
         carry_out(order_id, desk, plan.picks, {line.line_id: line for line in wanted})
         desk.orders.explain(order_id, plan.reasons, plan.bill)
         missing: Mapping[int, int] = plan.missing
@@ -59,6 +67,21 @@ def cover(
     for line in lines:
         note_shortfall(desk, line, missing.get(line.id, 0), is_sale=is_sale)
     desk.orders.release(order_id)
+
+
+def plan_within_days(desk: Desk, plan: Plan, plan_anew: Callable[[], Plan]) -> Plan:
+    """The plan, made anew until each of its locations that has a limit of a day is locked.
+
+    Who counts what a location was given today, and gives it one more, must be alone with it. Most locations have no
+    limit, and most plans use few: only those wait for each other that give something to the same one.
+    """
+    locked: set[int] = set()
+    while used := {pick.location_id for pick in plan.picks} - locked:
+        if not desk.orders.lock_days(used):
+            break
+        locked |= used
+        plan = plan_anew()
+    return plan
 
 
 def what_lacks(

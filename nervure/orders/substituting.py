@@ -104,7 +104,7 @@ def _serve(desk: Desk, chosen: Chosen, line: LineState) -> list[int]:
     ]
     if not holds:
         raise OptionGoneError
-    shares, _ = allot(chosen.order_id, desk, [Wanted(line.id, chosen.units, parts)], holds, _places_of(holds))
+    shares, _ = allot(chosen.order_id, desk, [Wanted(line.id, chosen.units, parts)], holds, lambda: _places_of(holds))
     places = {hold.place for hold, _, _ in shares}
     # Facts may have taken what was held: then the newest promise there is served elsewhere, which may be this one.
     rebalance(places, desk)

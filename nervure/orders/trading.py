@@ -25,10 +25,12 @@ def carry_out_together(moves: Sequence[Move], desk: Desk, *, by: str = "") -> No
     moves = sorted(moves, key=lambda move: move.order.id)
     for move in moves:
         _refuse_what_changed(move.order, desk)
-        _refuse_what_is_ruled_out(move, desk)
     # Old and new levels in one go, so that nobody comes between.
     places = {place for move in moves for place in (*move.uses, *move.order.places()) if place.item_id != ROOM}
     before = _claimable(places, desk)
+    desk.orders.lock_days({location for move in moves for location in _gaining(move)})
+    for move in moves:
+        _refuse_what_is_ruled_out(move, desk)
     gone: dict[int, list[FulfillmentLineState]] = {}
     chosen: dict[int, list[Pick]] = {}
     for move in moves:
@@ -73,8 +75,11 @@ def _rules(terms: Terms) -> tuple[str | None, Mapping[int, str], int, int | None
 
 def _refuse_what_must_stay(moves: Sequence[Move], before: Mapping[Place, int], desk: Desk) -> None:
     """Others may have taken units since the plan: where less is left than must stay, it is no less than before."""
-    keeps = {one.location_id: one.terms.keep_units for move in moves for one in move.order.candidates}
-    kept = {place for place in before if keeps.get(place.location_id)}
+    keeps: Counter[int] = Counter()
+    for one in (one for move in moves for one in move.order.candidates if one.terms.dropped is None):
+        # A location that one order is not given to says nothing of what must stay there: another one may be.
+        keeps[one.location_id] = max(keeps[one.location_id], one.terms.keep_units)
+    kept = {place for place in before if keeps[place.location_id]}
     for place, units in _claimable(kept, desk).items():
         if units < min(keeps[place.location_id], before[place]):
             raise OutdatedPlanError("a location would keep less than must stay there")

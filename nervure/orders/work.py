@@ -216,6 +216,12 @@ class OrderRepository(Protocol):
         For a pickup the one where the customer comes. `anew`: what it has of a location's day is its own.
         """
 
+    def lock_days(self, location_ids: Collection[int]) -> bool:
+        """Locks those of these locations that have a limit of a day, after the levels; whether there are any.
+
+        What they were given is counted after that, in the transaction that gives them more.
+        """
+
     def costs(self) -> Costs:
         """What routing costs, as the settings say."""
 

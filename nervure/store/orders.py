@@ -300,6 +300,9 @@ class OrderStore:
         standing = self.standings(order_id)
         return [_as_it_stands(one, standing.get(one.location_id)) for one in few]
 
+    def lock_days(self, location_ids: Collection[int]) -> bool:
+        return self._routing.lock_days(location_ids)
+
     def costs(self) -> Costs:
         return self._routing.costs()
 

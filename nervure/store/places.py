@@ -5,18 +5,22 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from nervure.orders.costs import micros
 from nervure.orders.rules import Goods
 from nervure.store import tables
-from nervure.store.statements import LEVEL, MOVEMENT
+from nervure.store.statements import LEVEL, MOVEMENT, chunks
 from schemas.fulfillment import FulfillmentState, RejectReason, StepKind
+from schemas.locations import LocationKind
 from schemas.routing import Markdown, RoutingSettings
 from schemas.stock import Condition, MovementKind
 
 FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
 FULFILLMENT_EVENT = tables.of(tables.FulfillmentEventRow)
+LOCATION = tables.of(tables.LocationRow)
+NOT_FOUND = tables.of(tables.NotFoundRow)
 OFFER = tables.of(tables.SupplierOfferRow)
 REQUEST = tables.of(tables.SupplierRequestRow)
 
@@ -39,10 +43,19 @@ class HistoryOfPlaces:
         self._connection = connection
         self._now = now
 
-    def not_found(
-        self, said: RoutingSettings, location_ids: Collection[int], ours: Collection[int]
-    ) -> dict[int, float]:
-        """By location, how much of what it is to send is not found there, 0 to 1: its last days, and the prior.
+    def not_found(self, said: RoutingSettings, location_ids: Collection[int]) -> dict[int, float]:
+        """By location, how much of what it is to send is not found there, 0 to 1: as last measured, and the prior."""
+        query = sa.select(NOT_FOUND).where(NOT_FOUND.c.location_id.in_(sorted(location_ids)))
+        found = {row.location_id: (row.tried, row.missed) for row in self._connection.execute(query)}
+        prior = said.prior_share * said.prior_orders
+        return {
+            location: (misses + prior) / (tries + said.prior_orders)
+            for location in location_ids
+            for tries, misses in [found.get(location, (0, 0))]
+        }
+
+    def measure_not_found(self) -> int:
+        """Counts anew what was not found in the last days; answers of how many locations anything is known.
 
         Of a place of ours fulfillment orders count: those it packed, and those of which it did not find something. Of a
         supplier units count: those it answered for, and those it refused.
@@ -62,9 +75,10 @@ class HistoryOfPlaces:
                 sa.func.count(FULFILLMENT.c.id.distinct()).label("tried"),
                 sa.func.count(missed.distinct()).label("missed"),
             )
+            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
             .join(FULFILLMENT_EVENT, is_missed, isouter=True)
             .where(
-                FULFILLMENT.c.location_id.in_(sorted(ours)),
+                LOCATION.c.kind != LocationKind.SUPPLIER.value,
                 FULFILLMENT.c.created_at >= since,
                 FULFILLMENT.c.state.in_(_FOUND) | FULFILLMENT_EVENT.c.id.is_not(None),
             )
@@ -72,23 +86,26 @@ class HistoryOfPlaces:
         )
         answered = (
             sa.select(REQUEST.c.location_id, sa.func.sum(REQUEST.c.units), sa.func.sum(REQUEST.c.units_refused))
+            .join(LOCATION, LOCATION.c.id == REQUEST.c.location_id)
             .where(
-                REQUEST.c.location_id.in_(sorted(set(location_ids) - set(ours))),
+                LOCATION.c.kind == LocationKind.SUPPLIER.value,
                 REQUEST.c.asked_at >= since,
                 REQUEST.c.answered_at.is_not(None),
             )
             .group_by(REQUEST.c.location_id)
         )
-        found = {
-            location: (int(tries), int(misses))
-            for location, tries, misses in self._connection.execute(sa.union_all(handled, answered))
-        }
-        prior = said.prior_share * said.prior_orders
-        return {
-            location: (misses + prior) / (tries + said.prior_orders)
-            for location in location_ids
-            for tries, misses in [found.get(location, (0, 0))]
-        }
+        rows = [
+            {"location_id": location, "tried": int(tried), "missed": int(misses), "measured_at": self._now}
+            for location, tried, misses in self._connection.execute(sa.union_all(handled, answered))
+        ]
+        made = {"sqlite": sqlite, "postgresql": postgresql}[self._connection.dialect.name].insert(NOT_FOUND)
+        newest = {name: made.excluded[name] for name in ("tried", "missed", "measured_at")}
+        is_newer = NOT_FOUND.c.measured_at <= made.excluded.measured_at
+        upsert = made.on_conflict_do_update(index_elements=["location_id"], set_=newest, where=is_newer)
+        for batch in chunks(sorted(rows, key=lambda row: row["location_id"])):
+            self._connection.execute(upsert, batch)
+        self._connection.execute(NOT_FOUND.delete().where(NOT_FOUND.c.measured_at < self._now))
+        return len(rows)
 
     def reliefs(
         self, markdown: Markdown, location_ids: Collection[int], goods: Mapping[int, Goods]

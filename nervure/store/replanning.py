@@ -14,7 +14,7 @@ from nervure.orders.work import FulfillmentLineState, LineState
 from nervure.store.handling import SERIAL_CLAIM
 from nervure.store.orders import CHANNEL, FULFILLMENT, FULFILLMENT_LINE, IS_SERVED, LINE, ORDER, SHORTFALL, OrderStore
 from nervure.store.shortfalls import PROPOSAL
-from nervure.store.statements import LEVEL, chunks
+from nervure.store.statements import KIT, LEVEL, chunks
 from nervure.store.stock import StockStore
 from schemas.fulfillment import FulfillmentState
 from schemas.orders import OrderState
@@ -33,14 +33,21 @@ class ReplanStore:
         self._orders = OrderStore(connection, now)
         self._stock = StockStore(connection, now)
 
-    def open_orders(self, limit: int) -> list[OpenOrder]:
-        """Orders of which no location has taken anything on, the oldest first.
+    def count_open(self) -> int:
+        """Orders of which no location has taken anything on, and which a plan could serve in another way."""
+        return int(
+            self._connection.execute(sa.select(sa.func.count()).select_from(_open_ids().subquery())).scalar_one()
+        )
+
+    def open_orders(self, limit: int, *, turn: int = 0) -> list[OpenOrder]:
+        """So many of those that are counted, the oldest first; in the next turn the next ones.
 
         Left out: those of channels that others still serve, those with single units named, those of which a location is
         asked to accept something, or the customer what may come instead, those of which a part goes another way than
-        the rest, and those of which a part lies where it would not be given today, or is made of other parts.
+        the rest, and those of which a part lies where it would not be given today, or is made of other parts. Who only
+        waits for what lies nowhere, as before the first receipt, is not counted.
         """
-        query = _open_ids().order_by(ORDER.c.id).limit(limit)
+        query = _open_ids().order_by(ORDER.c.id).limit(limit).offset(turn * limit)
         found = [self._order(row.id) for row in self._connection.execute(query).all()]
         return [order for order in found if order is not None and may_be_planned(order)]
 
@@ -69,7 +76,8 @@ class ReplanStore:
         return found
 
     def _order(self, order_id: int) -> OpenOrder | None:
-        lines = [line for line in self._orders.lines(order_id) if line.units_open]
+        stated = self._orders.lines(order_id)
+        lines = [line for line in stated if line.units_open]
         served = self._orders.fulfillment_lines(order_id=order_id)
         parts = self._parts(lines, served)
         if parts is None or any(line.units_open != line.units_served + line.units_short for line in lines):
@@ -78,7 +86,7 @@ class ReplanStore:
         known = self._orders.goods_of(made_of | {line.item_id for line in lines})
         wanted = [Wanted(line.id, line.units_open, parts[line.id], known[line.item_id].grams) for line in lines]
         candidates = self._orders.candidates(order_id, {part: known[part] for part in made_of}, anew=True)
-        return OpenOrder(order_id, self._orders.lines(order_id), served, wanted, candidates)
+        return OpenOrder(order_id, stated, served, wanted, candidates)
 
     def _parts(
         self, lines: Collection[LineState], served: Collection[FulfillmentLineState]
@@ -108,8 +116,18 @@ def _open_ids() -> sa.Select[tuple[int]]:
     agreed = sa.exists().where(
         of_it, FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value, FULFILLMENT.c.delivery_method.is_not(None)
     )
+    parts = sa.select(KIT.c.part_id).where(KIT.c.kit_id == LINE.c.item_id).correlate(LINE)
+    somewhere = (
+        sa.exists()
+        .where(
+            LEVEL.c.item_id.in_(parts) | (LEVEL.c.item_id == LINE.c.item_id),
+            LEVEL.c.condition == Condition.SELLABLE.value,
+            LEVEL.c.on_hand > 0,
+        )
+        .correlate(LINE)
+    )
     short = sa.exists().where(
-        SHORTFALL.c.order_line_id == LINE.c.id, SHORTFALL.c.units > 0, LINE.c.order_id == ORDER.c.id
+        SHORTFALL.c.order_line_id == LINE.c.id, SHORTFALL.c.units > 0, LINE.c.order_id == ORDER.c.id, somewhere
     )
     proposed = sa.exists().where(
         PROPOSAL.c.order_line_id == LINE.c.id, PROPOSAL.c.state == "open", LINE.c.order_id == ORDER.c.id

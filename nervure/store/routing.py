@@ -198,6 +198,18 @@ class RoutingStore:
         unknown = float("inf")
         return sorted(found, key=lambda one: (unknown if one.distance_km is None else one.distance_km, one.code))
 
+    def lock_days(self, location_ids: Collection[int]) -> bool:
+        """Locks those of these locations that have a limit of a day, so that it can be counted; whether there are any.
+
+        Not against what only names them: rows of stock and of orders may be written meanwhile.
+        """
+        routing = self.routing()
+        limited = [code for code in routing.locations if _is_limited(routing, code)]
+        if not limited:
+            return False
+        query = sa.select(LOCATION.c.id).where(LOCATION.c.id.in_(sorted(location_ids)), LOCATION.c.code.in_(limited))
+        return bool(self._connection.execute(query.order_by(LOCATION.c.id).with_for_update(key_share=True)).all())
+
     def costs(self) -> Costs:
         """What holds for every order."""
         return self.routing().costs
@@ -263,8 +275,7 @@ class RoutingStore:
         """By location, how much of what it is to send is not found there, where the settings want to know."""
         if routing.settings is None or not routing.settings.not_found:
             return {}
-        ours = {row.id for row in rows if row.kind != LocationKind.SUPPLIER}
-        return HistoryOfPlaces(self._connection, self._now).not_found(routing.settings, [row.id for row in rows], ours)
+        return HistoryOfPlaces(self._connection, self._now).not_found(routing.settings, [row.id for row in rows])
 
     def _given_today(self, zones: Mapping[int, str], without_order: int | None) -> tuple[Counter[int], Counter[int]]:
         """Fulfillment orders, and units, that locations were given since their midnight, but for one order."""

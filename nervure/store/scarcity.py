@@ -1,9 +1,10 @@
 """What scarcity is learned from, and the prices that were learned, in SQL."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -22,6 +23,9 @@ from schemas.stock import Condition, MovementKind
 
 AREA_LETTERS = 2
 """So many of the postal code, with the country, are an area: in France the department."""
+
+CLOCKS_OFF = timedelta(days=1)
+"""An order of a period may have left so long before it by another clock: units until then are summed in SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,31 @@ class PastOrder:
     lines: tuple[PastLine, ...]
 
 
-def area_of(goal: Goal) -> str:
-    """Where an order goes, as demand is counted."""
-    return f"{goal.country or '?'} {(goal.postal_code or '').strip()[:AREA_LETTERS]}"
+_OPEN_UNITS = LINE.c.units_ordered - LINE.c.units_canceled
+_AREA = (
+    sa.func.coalesce(sa.func.nullif(ORDER.c.country, ""), "?")
+    .concat(" ")
+    .concat(sa.func.substr(sa.func.trim(sa.func.coalesce(ORDER.c.postal_code, "")), 1, AREA_LETTERS))
+    .label("area")
+)
+"""Where an order goes, as demand is counted."""
+
+
+def _ordered(columns: Sequence[sa.ColumnElement[Any]], begin: datetime, end: datetime) -> sa.Select[*tuple[Any, ...]]:
+    """Lines of orders to be sent that were placed from `begin` on and before `end`."""
+    return (
+        sa.select(*columns)
+        .select_from(ORDER)
+        .join(LINE, LINE.c.order_id == ORDER.c.id)
+        .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
+        .where(
+            ORDER.c.placed_at >= begin,
+            ORDER.c.placed_at < end,
+            ORDER.c.delivery_method == DeliveryMethod.SHIP.value,
+            ORDER.c.state != OrderState.CANCELED.value,
+            _OPEN_UNITS > 0,
+        )
+    )
 
 
 class ScarcityStore:
@@ -56,31 +82,25 @@ class ScarcityStore:
 
     def orders(self, begin: datetime, end: datetime) -> list[PastOrder]:
         """The orders to be sent that were placed from `begin` on and before `end`, in the order of their times."""
-        open_units = LINE.c.units_ordered - LINE.c.units_canceled
         query = (
-            sa.select(
-                ORDER.c.id,
-                ORDER.c.channel_id,
-                ORDER.c.external_id,
-                ORDER.c.placed_at,
-                ORDER.c.country,
-                ORDER.c.postal_code,
-                CHANNEL.c.name.label("channel"),
-                LINE.c.id.label("line_id"),
-                LINE.c.item_id,
-                open_units.label("units"),
-                ITEM.c.weight_grams,
+            _ordered(
+                (
+                    ORDER.c.id,
+                    ORDER.c.channel_id,
+                    ORDER.c.external_id,
+                    ORDER.c.placed_at,
+                    ORDER.c.country,
+                    ORDER.c.postal_code,
+                    CHANNEL.c.name.label("channel"),
+                    LINE.c.id.label("line_id"),
+                    LINE.c.item_id,
+                    _OPEN_UNITS.label("units"),
+                    ITEM.c.weight_grams,
+                ),
+                begin,
+                end,
             )
-            .join(LINE, LINE.c.order_id == ORDER.c.id)
             .join(ITEM, ITEM.c.id == LINE.c.item_id)
-            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(
-                ORDER.c.placed_at >= begin,
-                ORDER.c.placed_at < end,
-                ORDER.c.delivery_method == DeliveryMethod.SHIP.value,
-                ORDER.c.state != OrderState.CANCELED.value,
-                open_units > 0,
-            )
             .order_by(ORDER.c.placed_at, ORDER.c.id, LINE.c.id)
         )
         found: dict[int, PastOrder] = {}
@@ -96,19 +116,36 @@ class ScarcityStore:
         """Units by item and area that were ordered, kits as their parts; of each area where its last order went; and
         how many orders they were.
         """
-        orders = self.orders(begin, end)
-        parts_of = StockStore(self._connection, self._now).parts_of(
-            {line.item_id for one in orders for line in one.lines}
-        )
+        by_area = _ordered((LINE.c.item_id, _AREA, sa.func.sum(_OPEN_UNITS).label("units")), begin, end)
+        rows = self._connection.execute(by_area.group_by(LINE.c.item_id, "area").order_by(LINE.c.item_id, "area")).all()
+        parts_of = StockStore(self._connection, self._now).parts_of({row.item_id for row in rows})
         units: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        goals: dict[str, Goal] = {}
-        for one in orders:
-            area = area_of(one.goal)
-            goals[area] = one.goal
-            for line in one.lines:
-                for part, per in parts_of[line.item_id].items():
-                    units[part][area] += line.units * per
-        return dict(units), goals, len(orders)
+        for row in rows:
+            for part, per in parts_of[row.item_id].items():
+                units[part][row.area] += int(row.units) * per
+        count = _ordered((sa.func.count(ORDER.c.id.distinct()),), begin, end)
+        return dict(units), self._last_of_areas(begin, end), int(self._connection.execute(count).scalar_one())
+
+    def _last_of_areas(self, begin: datetime, end: datetime) -> dict[str, Goal]:
+        """Where the last order of each area went."""
+        newest = sa.func.row_number().over(partition_by=_AREA, order_by=(ORDER.c.placed_at.desc(), ORDER.c.id.desc()))
+        each = _ordered(
+            (
+                _AREA,
+                ORDER.c.country,
+                ORDER.c.postal_code,
+                ORDER.c.placed_at,
+                CHANNEL.c.name.label("channel"),
+                newest.label("place"),
+            ),
+            begin,
+            end,
+        ).subquery()
+        query = sa.select(each).where(each.c.place == 1).order_by(each.c.area)
+        return {
+            row.area: Goal(DeliveryMethod.SHIP, row.country, row.postal_code, row.placed_at, row.channel)
+            for row in self._connection.execute(query)
+        }
 
     def stock(self, item_ids: Mapping[int, object]) -> dict[int, dict[int, int]]:
         """Units of these items that nobody has claimed, by item and location."""
@@ -151,36 +188,29 @@ class ScarcityStore:
         `sent`: documents of the orders that are played again; their shipments do not count. What left otherwise was
         never there for them, whenever it left.
         """
-        query = (
-            sa.select(
-                LEVEL.c.item_id,
-                LEVEL.c.location_id,
-                MOVEMENT.c.units,
-                MOVEMENT.c.kind,
-                MOVEMENT.c.document,
-                MOVEMENT.c.occurred_at,
-            )
-            .join(LEVEL, LEVEL.c.id == MOVEMENT.c.stock_level_id)
-            .where(
-                is_among(LEVEL.c.item_id, self._connection.dialect.name),
-                LEVEL.c.condition == Condition.SELLABLE.value,
-                MOVEMENT.c.occurred_at < end,
-            )
-            .order_by(MOVEMENT.c.occurred_at, MOVEMENT.c.id)
+        here = (is_among(LEVEL.c.item_id, self._connection.dialect.name), LEVEL.c.condition == Condition.SELLABLE.value)
+        columns, given = (LEVEL.c.item_id, LEVEL.c.location_id), as_one(item_ids)
+        joined = MOVEMENT.join(LEVEL, LEVEL.c.id == MOVEMENT.c.stock_level_id)
+        summed = begin - CLOCKS_OFF
+        before = sa.select(*columns, sa.func.sum(MOVEMENT.c.units).label("units")).select_from(joined)
+        before = before.where(*here, MOVEMENT.c.occurred_at < summed).group_by(*columns)
+        there = Counter(
+            {Place(row.item_id, row.location_id): int(row.units) for row in self._connection.execute(before, given)}
         )
-        there: Counter[Place] = Counter()
+        since = sa.select(*columns, MOVEMENT.c.units, MOVEMENT.c.kind, MOVEMENT.c.document, MOVEMENT.c.occurred_at)
+        since = since.select_from(joined).where(*here, MOVEMENT.c.occurred_at >= summed, MOVEMENT.c.occurred_at < end)
         lost: Counter[Place] = Counter()
         came: list[Arrival] = []
-        for row in self._connection.execute(query, as_one(item_ids)):
-            place = Place(row.item_id, row.location_id)
+        for row in self._connection.execute(since.order_by(MOVEMENT.c.occurred_at, MOVEMENT.c.id), given):
+            at = Place(row.item_id, row.location_id)
             if row.kind == MovementKind.SHIPPED.value and row.document in sent:
                 continue
             if row.occurred_at < begin:
-                there[place] += row.units
+                there[at] += row.units
             elif row.units > 0:
-                came.append(Arrival(row.occurred_at, place, row.units))
+                came.append(Arrival(row.occurred_at, at, row.units))
             else:
-                lost[place] -= row.units
+                lost[at] -= row.units
         stock: dict[Place, int] = {}
         for place, units in there.items():
             stock[place] = max(units - lost[place], 0)

@@ -42,7 +42,7 @@ from nervure.store.tables.publications import AvailabilityChangeRow, Publication
 from nervure.store.tables.purchases import PurchaseLineRow, PurchaseReceiptRow, PurchaseRow
 from nervure.store.tables.reservations import ReservationLineRow, ReservationRow
 from nervure.store.tables.restores import HubLifeRow, RestoreRow
-from nervure.store.tables.routing import RoutingSettingRow, ScarcityPriceRow
+from nervure.store.tables.routing import NotFoundRow, RoutingSettingRow, ScarcityPriceRow
 from nervure.store.tables.serials import SerialClaimRow, SerialRow
 from nervure.store.tables.shadow import ShadowDayRow
 from nervure.store.tables.skus import ItemAliasRow, ItemEventRow
@@ -89,6 +89,7 @@ __all__ = [
     "ListingRow",
     "LocationRow",
     "LotRow",
+    "NotFoundRow",
     "OrderLineRow",
     "OrderPersonRow",
     "OutboxRow",

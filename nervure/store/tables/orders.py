@@ -109,6 +109,7 @@ class FulfillmentOrderRow(SQLModel, table=True):
         ),
         CheckConstraint("state <> 'ready_for_pickup' OR pickup_code IS NOT NULL", name="pickup_code"),
         Index("ix_fulfillment_order_state", "state", "location_id"),
+        Index("ix_fulfillment_order_given", "location_id", "created_at"),
     )
 
     id: int | None = own_id()

@@ -1,4 +1,4 @@
-"""What the settings say about routing, and what units are worth to later orders."""
+"""What the settings say about routing, what units are worth to later orders, and how often something is not found."""
 
 from datetime import datetime
 
@@ -27,3 +27,15 @@ class ScarcityPriceRow(SQLModel, table=True):
     location_id: int = ref("location", primary_key=True)
     price: int = Field(sa_type=BigInteger)
     learned_at: datetime = time()
+
+
+class NotFoundRow(SQLModel, table=True):
+    """How often a location did not find what it was to send in the last days: of so many tries so many were missed."""
+
+    __tablename__ = "not_found"
+    __table_args__ = (CheckConstraint("missed >= 0 AND missed <= tried", name="missed"),)
+
+    location_id: int = ref("location", primary_key=True)
+    tried: int = Field(sa_type=BigInteger)
+    missed: int = Field(sa_type=BigInteger)
+    measured_at: datetime = time()

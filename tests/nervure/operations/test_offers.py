@@ -243,8 +243,9 @@ def test_a_store_that_declines_is_not_asked_again_and_the_others_are_not_concern
 
 def shares_not_found(world: World) -> dict[int, float]:
     """How much each location did not find, with no prior."""
-    ours = set(world.connection.execute(sa.select(LOCATION.c.id)).scalars())
-    return HistoryOfPlaces(world.connection, world.now).not_found(RoutingSettings(prior_share=0), ours, ours)
+    places, history = world.catalogue.location_ids().values(), HistoryOfPlaces(world.connection, world.now)
+    history.measure_not_found()
+    return history.not_found(RoutingSettings(prior_share=0), places)
 
 
 def test_what_an_asked_store_does_not_find_is_lost_there_and_counted(both: Database) -> None:

@@ -311,6 +311,59 @@ def test_units_that_must_stay_stay_though_others_took_some_since_it_was_planned(
         assert (world.served("1"), world.claimable("BOLT", "lyon")) == ({("1-1", "paris", "allocated"): 1}, 2)
 
 
+def test_units_that_must_stay_stay_though_another_order_may_not_come_from_there(sqlite: Database) -> None:
+    """Planned together with an order that the place is no candidate of, by what the other one may leave there."""
+    hub = hub_on(sqlite, bolt_paris=9)
+    put(hub, COSTS, paris=LocationRouting(handling=Decimal(9)))
+    hear(hub, an_order("1", {"BOLT": 1}, delivery=to("FR")))
+    hear(hub, an_order("2", {"BOLT": 1}, delivery=to("BE")))
+    with sqlite.write() as connection:
+        world = World(connection)
+        world.location("lille")
+        world.channel("shop", {"web": ["paris", "lyon", "lille"]})
+        world.receive("BOLT", "lyon", 3)
+        world.receive("BOLT", "lille", 1)
+    lyon = LocationRouting(handling=Decimal(1), keep_units=2, countries=("FR",))
+    put(hub, COSTS, paris=LocationRouting(handling=Decimal(9)), lyon=lyon, lille=LocationRouting(countries=("BE",)))
+    groups = replan_open_orders(hub, dry_run=True).plan.groups
+    together = [move for group in groups for move in group]
+    assert [move.order.id for move in together] == sorted(move.order.id for move in together)
+    assert len(together) == 2
+    with sqlite.write() as connection:
+        World(connection, hub.clock.now()).lose("BOLT", "lyon", 1)
+    assert made(hub, together) is False
+    with looking(hub) as world:
+        assert world.claimable("BOLT", "lyon") == 2
+        assert {place for name in "12" for _, place, _ in world.served(name)} == {"paris"}
+
+
+def test_orders_that_wait_for_what_lies_nowhere_keep_nobody_from_being_planned(
+    both: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nervure.operations.replanning.MAX_ORDERS", 3)
+    hub = scripted_hub(both, {"shop": ScriptedShop(), "till": ScriptedShop()})
+    put(hub, COSTS)
+    with both.write() as connection:
+        World(connection).lose("NUT", "paris", 8)
+    for name in "abcd":
+        hear(hub, an_order(name, {"NUT": 1}))
+    hear(hub, an_order("1", {"BOLT": 1}))
+    found = replan_open_orders(hub)
+    assert (found.plan.orders, found.left_out) == (1, 0)
+    with both.write() as connection:
+        World(connection, hub.clock.now()).receive("BOLT", "paris", 1)
+    for name in "2345":
+        hear(hub, an_order(name, {"BOLT": 1}))
+    planned_at = Counter[int]()
+    for _ in range(40):
+        found = replan_open_orders(hub, dry_run=True)
+        assert found.left_out == 2
+        planned_at[found.plan.orders] += 1
+        advance(hub, 60)
+    assert planned_at.keys() == {3, 2}, "the newest have their turn as the oldest"
+    assert min(planned_at.values()) > 10
+
+
 @pytest.mark.parametrize("now", [{"daily_orders": 1}, {"daily_orders": 0}, {"keep_units": 3}])
 def test_a_location_whose_rules_or_day_are_others_by_now_gets_nothing(sqlite: Database, now: dict[str, int]) -> None:
     hub = can_save(sqlite, daily_orders=1)

@@ -137,3 +137,46 @@ def test_demand_is_counted_by_area_in_parts_and_without_what_was_canceled(world:
     assert units == {ids["BOLT"]: {"FR 75": 2, "FR 69": 1}, ids["NUT"]: {"FR 75": 4}}
     assert orders == 2
     assert {area: goal.postal_code for area, goal in goals.items()} == {"FR 75": "75011", "FR 69": "69003"}
+
+
+def test_an_area_is_a_country_and_two_letters_and_is_where_its_last_order_went(world: World) -> None:
+    merchant(world, bolt_paris=9)
+    for minute, code in enumerate((" 75011 ", "75002", "", "7")):
+        world.take_in(an_order(f"o{minute}", {"BOLT": 1}, delivery=to(code), minute=minute))
+    nowhere = Delivery(method=DeliveryMethod.SHIP, address=None)
+    world.take_in(an_order("n", {"BOLT": 1}, delivery=nowhere, minute=5))
+    end = world.now + timedelta(days=1)
+    units, goals, orders = ScarcityStore(world.connection, end).demand(world.now - timedelta(days=1), end)
+    [areas] = units.values()
+    assert (dict(areas), orders) == ({"FR 75": 2, "FR ": 1, "FR 7": 1, "? ": 1}, 5)
+    assert goals["FR 75"].postal_code == "75002"
+    assert goals["? "].country is None
+
+
+def test_what_is_learned_from_comes_as_sums_and_not_as_orders_and_movements(world: World) -> None:
+    """However many orders there were, and however long ago the ledger began."""
+    merchant(world, bolt_paris=99)
+    for number in range(30):
+        world.take_in(an_order(f"o{number}", {"BOLT": 1}, delivery=to("75011")))
+        world.ship_all(f"o{number}")
+    end, bolt = world.later(10 * 24 * 60).now, world.catalogue.item_ids(["BOLT"])
+    store, rows = ScarcityStore(world.connection, end), [0]
+    begin = world.now - timedelta(days=1)
+
+    class Counting:
+        def execute(self, *given: object) -> sa.CursorResult[object]:
+            found = world.connection.execute(*given)  # type: ignore[call-overload]  # as the store calls it
+            rows[0] += len(world.connection.execute(*given).all())  # type: ignore[call-overload]  # as above
+            return cast("sa.CursorResult[object]", found)
+
+        dialect = world.connection.dialect
+
+    store = ScarcityStore(cast("sa.engine.Connection", Counting()), end)
+    units, goals, orders = store.demand(begin, end)
+    assert (units, len(goals), orders) == ({bolt["BOLT"]: {"FR 75": 30}}, 1, 30)
+    # One item in one area, the area, and the count; what it is made of.
+    assert rows[0] <= 4
+    rows[0] = 0
+    paris = Place(bolt["BOLT"], world.catalogue.location_ids()["paris"])
+    assert store.opening(dict.fromkeys(bolt.values()), end, end, frozenset()) == ({paris: 69}, [])
+    assert rows[0] == 1

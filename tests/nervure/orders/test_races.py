@@ -1,6 +1,7 @@
 """Orders that race on real PostgreSQL connections."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
@@ -9,13 +10,16 @@ import pytest
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.stock import Take
+from nervure.orders.rules import Routing
 from nervure.orders.settling import serve_shortfalls
 from nervure.orders.shipping import ship
 from nervure.orders.work import Desk
 from nervure.store.database import Database
 from nervure.store.orders import ORDER
+from nervure.store.routing import RoutingStore
 from nervure.store.stock import StockStore
 from schemas.orders import OrderState
+from schemas.routing import Contract, LocationRouting
 from tests.nervure.world import (
     START,
     World,
@@ -52,6 +56,49 @@ def test_of_64_orders_exactly_as_many_are_served_as_there_are_units(postgresql_a
     with postgresql_at.write() as connection:
         merchant(World(connection), bolt_paris=3, bolt_lyon=2)
     assert take_in_at_once(postgresql_at, {"BOLT": 1}) == (5, ORDERS - 5)
+
+
+@pytest.mark.requirement("R05")
+@pytest.mark.parametrize("limit", [LocationRouting(daily_orders=5), LocationRouting(contract=Contract(daily_units=5))])
+def test_of_24_orders_of_different_items_exactly_as_many_go_where_there_is_a_limit_of_a_day(
+    postgresql_at: Database, limit: LocationRouting
+) -> None:
+    """They share no unit of stock: only the limit is between them."""
+    skus = [f"S{number}" for number in range(24)]
+    with postgresql_at.write() as connection:
+        world = World(connection)
+        merchant(world)
+        world.items(*skus)
+        world.list_on("shop", *skus)
+        for sku in skus:
+            world.receive(sku, "paris", 1)
+            world.receive(sku, "lyon", 1)
+        RoutingStore(connection, START).put(Routing(None, {"paris": limit}))
+
+    def take_in(sku: str) -> bool:
+        return postgresql_at.run(lambda connection: World(connection).take_in(an_order(sku, {sku: 1})))
+
+    assert at_once([partial(take_in, sku) for sku in skus]) == [True] * 24
+    with postgresql_at.read() as connection:
+        world = World(connection)
+        must_hold(world)
+        places = Counter(place for sku in skus for _, place, _ in world.served(sku))
+    assert places == {"paris": 5, "lyon": 19}
+
+
+def test_the_last_of_a_day_is_given_to_one_of_two_that_saw_it(postgresql_at: Database) -> None:
+    with postgresql_at.write() as connection:
+        merchant(World(connection), bolt_paris=1, nut_paris=1, bolt_lyon=1, nut_lyon=1)
+        RoutingStore(connection, START).put(Routing(None, {"paris": LocationRouting(daily_orders=1)}))
+    assert overtaken(
+        postgresql_at,
+        slow=lambda world: world.take_in(an_order("1", {"BOLT": 1})),
+        fast=lambda world: world.take_in(an_order("2", {"NUT": 1})),
+    )
+    with postgresql_at.read() as connection:
+        world = World(connection)
+        assert world.served("1") == {("1-1", "paris", "allocated"): 1}
+        assert world.served("2") == {("2-1", "lyon", "allocated"): 1}
 
 
 @pytest.mark.requirement("R01", "R05", "R37")

@@ -94,6 +94,7 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "ck_platform_clock_span": [{"least_seconds": 2.0, "most_seconds": 1.0}],
     "ck_platform_clock_answers": [{"answers": 0}],
     "ck_platform_clock_ahead": [{"ahead_seconds": 601.0}, {"ahead_seconds": -601.0}],
+    "ck_not_found_missed": [{"missed": -1, "tried": 1}, {"missed": 2, "tried": 1}],
     "ck_sales_pace_units": [{"units_per_day": -1.0}],
     "ck_scarcity_price_price": [{"price": 0}, {"price": -1}],
     "ck_shortfall_units": [{"units": -1, "backorder_units": 0, "promised_on": None}],

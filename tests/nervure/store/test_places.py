@@ -1,6 +1,7 @@
 """What the past says of locations: what was not found there, what lies too long, what suppliers ask for a unit."""
 
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -8,7 +9,7 @@ from nervure.orders.costs import EURO
 from nervure.orders.rules import Goods, Routing
 from nervure.store.offers import OfferStore
 from nervure.store.orders import FULFILLMENT, ORDER
-from nervure.store.places import NOT_FOUND_DAYS, REQUEST, HistoryOfPlaces
+from nervure.store.places import NOT_FOUND, NOT_FOUND_DAYS, REQUEST, HistoryOfPlaces
 from nervure.store.routing import RoutingStore
 from schemas.base import Money
 from schemas.fulfillment import FulfillmentState, RejectReason, StepKind
@@ -22,11 +23,11 @@ DAY = 24 * 60
 SAID = RoutingSettings(not_found=Decimal(8), prior_share=0.1, prior_orders=10)
 
 
-def shares(world: World, *, suppliers: tuple[str, ...] = ()) -> dict[str, float]:
-    """How much is not found, by location."""
-    codes = world.catalogue.location_ids()
-    ours = {number for code, number in codes.items() if code not in suppliers}
-    found = HistoryOfPlaces(world.connection, world.now).not_found(SAID, list(codes.values()), ours)
+def shares(world: World) -> dict[str, float]:
+    """How much is not found, by location, measured now."""
+    codes, history = world.catalogue.location_ids(), HistoryOfPlaces(world.connection, world.now)
+    history.measure_not_found()
+    found = history.not_found(SAID, list(codes.values()))
     return {code: found[number] for code, number in codes.items()}
 
 
@@ -65,6 +66,64 @@ def test_what_a_store_did_not_find_counts_and_what_it_refused_for_another_reason
     assert shares(world.later(NOT_FOUND_DAYS * DAY + 1)) == {"paris": 0.1, "lyon": 0.1}, "what was is forgotten"
 
 
+def test_what_was_not_found_is_counted_once_for_all_orders_and_never_made_older(world: World) -> None:
+    merchant(world, bolt_paris=9)
+    world.take_in(an_order("1", {"BOLT": 1}))
+    handled(world, "paris", FulfillmentState.SHIPPED)
+    assert HistoryOfPlaces(world.connection, at(5)).measure_not_found() == 1
+    handled(world, "paris", FulfillmentState.CANCELED, RejectReason.NOT_FOUND)
+    rows = sa.select(NOT_FOUND.c.tried, NOT_FOUND.c.missed, NOT_FOUND.c.measured_at)
+    assert HistoryOfPlaces(world.connection, at(4)).measure_not_found() == 1
+    assert [tuple(row) for row in world.connection.execute(rows)] == [(1, 0, at(5))], "whose clock is behind says less"
+    assert HistoryOfPlaces(world.connection, at(6)).measure_not_found() == 1
+    assert [tuple(row) for row in world.connection.execute(rows)] == [(2, 1, at(6))]
+    later = world.later(NOT_FOUND_DAYS * DAY + 1)
+    assert HistoryOfPlaces(later.connection, later.now).measure_not_found() == 0
+    assert world.connection.execute(rows).all() == []
+
+
+def lookups(world: World) -> list[str]:
+    """How the database looks up the history of fulfillment, for one order that is routed."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, statement: str, parameters: object, *___: object) -> None:
+        if statement.startswith("SELECT fulfillment_order.location_id"):
+            asked.append((statement, parameters))
+
+    dialect = world.connection.dialect.name
+    sa.event.listen(world.connection, "before_cursor_execute", note)
+    world.take_in(an_order("2", {"BOLT": 1}))
+    sa.event.remove(world.connection, "before_cursor_execute", note)
+    if dialect == "sqlite":
+        return [
+            " / ".join(row[3] for row in world.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", given))
+            for text, given in asked
+        ]
+    # Of a few rows PostgreSQL reads the whole table whatever there is.
+    world.connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    return [
+        " / ".join(row[0] for row in world.connection.exec_driver_sql(f"EXPLAIN {text}", given))
+        for text, given in asked
+    ]
+
+
+def test_an_order_that_is_routed_reads_of_the_past_what_limited_places_were_given_today(world: World) -> None:
+    merchant(world, bolt_paris=9)
+    world.take_in(an_order("1", {"BOLT": 1}))
+    own = {"paris": LocationRouting(daily_orders=20)}
+    store = RoutingStore(world.connection, world.now)
+    store.put(Routing(SAID))
+    assert lookups(world) == []
+    store.put(Routing(SAID, own))
+    plans = lookups(World(world.connection, world.now))
+    # Once to find where, and once more when the place is locked.
+    assert len(plans) == 2
+    for plan in plans:
+        assert "ix_fulfillment_order_given" in plan
+        assert "SCAN" not in plan.upper().replace("INDEX SCAN", "").replace("BITMAP HEAP SCAN", "")
+    assert "(location_id=? AND created_at>?)" in plans[0] or "(created_at >=" in plans[0]
+
+
 def test_of_a_supplier_the_units_that_it_refused_count(world: World) -> None:
     merchant(world, bolt_paris=9)
     world.location("acme", kind=LocationKind.SUPPLIER, master="acme", ttl_seconds=3600)
@@ -85,7 +144,7 @@ def test_of_a_supplier_the_units_that_it_refused_count(world: World) -> None:
             for line, (units, refused, answered) in enumerate(said)
         ],
     )
-    assert shares(world, suppliers=("acme",)) == {"paris": 0.1, "lyon": 0.1, "acme": 4 / 20}
+    assert shares(world) == {"paris": 0.1, "lyon": 0.1, "acme": 4 / 20}
 
 
 SLOW = Markdown(relief=Decimal("0.50"), days_of_cover=100, window_days=50)
