@@ -265,6 +265,8 @@ def at_the_desk(world: World, place: Place, line: int) -> None:
     world.connection.execute(of(tables.SalesPaceRow).insert().values(**pace))
     price = {"item_id": place.item_id, "location_id": place.location_id, "price": 1, "learned_at": START}
     world.connection.execute(of(tables.ScarcityPriceRow).insert().values(**price))
+    found = {"location_id": place.location_id, "tried": 1, "missed": 1, "measured_at": START}
+    world.connection.execute(of(tables.NotFoundRow).insert().values(**found))
 
 
 def proposed(world: World) -> None:

@@ -82,7 +82,7 @@ def test_what_was_not_found_is_counted_once_for_all_orders_and_never_made_older(
     assert world.connection.execute(rows).all() == []
 
 
-def lookups(world: World) -> list[str]:
+def lookups(world: World, order: str) -> list[str]:
     """How the database looks up the history of fulfillment, for one order that is routed."""
     asked: list[tuple[str, Any]] = []
 
@@ -92,7 +92,7 @@ def lookups(world: World) -> list[str]:
 
     dialect = world.connection.dialect.name
     sa.event.listen(world.connection, "before_cursor_execute", note)
-    world.take_in(an_order("2", {"BOLT": 1}))
+    world.take_in(an_order(order, {"BOLT": 1}))
     sa.event.remove(world.connection, "before_cursor_execute", note)
     if dialect == "sqlite":
         return [
@@ -113,9 +113,9 @@ def test_an_order_that_is_routed_reads_of_the_past_what_limited_places_were_give
     own = {"paris": LocationRouting(daily_orders=20)}
     store = RoutingStore(world.connection, world.now)
     store.put(Routing(SAID))
-    assert lookups(world) == []
+    assert lookups(World(world.connection, world.now), "2") == []
     store.put(Routing(SAID, own))
-    plans = lookups(World(world.connection, world.now))
+    plans = lookups(World(world.connection, world.now), "3")
     # Once to find where, and once more when the place is locked.
     assert len(plans) == 2
     for plan in plans:
