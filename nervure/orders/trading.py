@@ -75,11 +75,10 @@ def _rules(terms: Terms) -> tuple[str | None, Mapping[int, str], int, int | None
 
 def _refuse_what_must_stay(moves: Sequence[Move], before: Mapping[Place, int], desk: Desk) -> None:
     """Others may have taken units since the plan: where less is left than must stay, it is no less than before."""
-    keeps: Counter[int] = Counter()
-    for one in (one for move in moves for one in move.order.candidates if one.terms.dropped is None):
-        # A location that one order is not given to says nothing of what must stay there: another one may be.
-        keeps[one.location_id] = max(keeps[one.location_id], one.terms.keep_units)
-    kept = {place for place in before if keeps[place.location_id]}
+    # Where one order may not be served from, its terms say nothing of what must stay there: another one may be.
+    able = [one for move in moves for one in move.order.candidates if one.terms.dropped is None]
+    keeps = {one.location_id: one.terms.keep_units for one in able}
+    kept = {place for place in before if keeps.get(place.location_id)}
     for place, units in _claimable(kept, desk).items():
         if units < min(keeps[place.location_id], before[place]):
             raise OutdatedPlanError("a location would keep less than must stay there")

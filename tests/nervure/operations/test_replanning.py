@@ -33,7 +33,7 @@ from schemas.routing import Contract, LocationRouting, RoutingMethod, RoutingSet
 from tests.nervure.operations.caps import hat_shop, policy
 from tests.nervure.operations.caps import order as caps_order
 from tests.nervure.operations.scripted import ScriptedShop, advance, looking, scripted_hub
-from tests.nervure.world import SHOP, World, an_order, at, at_once, merchant, must_hold
+from tests.nervure.world import SHOP, World, an_order, at, at_once, merchant, must_hold, overtaken
 
 pytestmark = pytest.mark.requirement("R05", "R08")
 
@@ -493,6 +493,24 @@ def test_the_sweep_plans_anew_as_often_as_the_settings_want(sqlite: Database) ->
     assert turn() == 60.0
     hub.database.run(lambda connection: RoutingStore(connection, at(0)).put(Routing()))
     assert turn() == 60.0
+
+
+@pytest.mark.postgresql
+def test_the_last_of_a_day_is_not_given_twice_by_a_plan_and_an_order_in_one_instant(postgresql_at: Database) -> None:
+    hub = can_save(postgresql_at, daily_orders=1)
+    with postgresql_at.write() as connection:
+        World(connection).receive("NUT", "lyon", 1)
+    group = planned(hub)
+    done = overtaken(
+        postgresql_at,
+        slow=lambda world: world.take_in(an_order("2", {"NUT": 1})),
+        fast=lambda _: made(hub, group),
+        now=hub.clock.now(),
+    )
+    assert done is False
+    with looking(hub) as world:
+        assert world.served("2") == {("2-1", "lyon", "allocated"): 1}
+        assert world.served("1") == {("1-1", "paris", "allocated"): 1}
 
 
 @pytest.mark.postgresql
