@@ -24,16 +24,19 @@ from nervure.operations.serials import Box, SerialError, Unit, name_serials, rec
 from nervure.operations.skus import SkuError, merge, rename
 from nervure.operations.staff import ship_fulfillment
 from nervure.orders.intake import take_in
+from nervure.orders.rules import Routing
 from nervure.store.catalogue import ITEM
 from nervure.store.database import Database
 from nervure.store.holds import RESERVATION
 from nervure.store.reservations import ReservationStore
+from nervure.store.routing import RoutingStore
 from nervure.store.serial_claims import SERIAL_CLAIM
 from nervure.store.serials import SerialStore
 from nervure.store.skus import SkuStore
 from nervure.store.statements import CLAIM
 from schemas.items import Item
 from schemas.orders import Order, OrderState
+from schemas.routing import LocationRouting
 from tests.nervure.operations.scripted import ScriptedShop, advance, looking, scripted_hub
 from tests.nervure.world import SHOP, World, an_order, at, at_once, merchant, must_hold, overtaken
 
@@ -370,6 +373,21 @@ def test_a_cart_against_a_merge_holds_units_of_the_one_or_finds_none_of_the_othe
         merged = outcomes[1] is True
         assert world.on_hand("NUT", "paris") == (10 if merged else 5)
         assert world.claimable("BOLT", "paris") == (10 if merged else 5) - held
+        must_hold(world)
+
+
+def test_the_last_of_a_day_is_given_to_one_of_two_carts_that_become_orders(postgresql_at: Database) -> None:
+    hub = hub_on(postgresql_at, bolt_paris=1, nut_paris=1)
+    for sku in ("BOLT", "NUT"):
+        make_reservation(hub, sku, [Wish(sku, 1)], expires_at=at(15), channel="shop")
+    with postgresql_at.write() as connection:
+        RoutingStore(connection, at(0)).put(Routing(None, {"paris": LocationRouting(daily_orders=1)}))
+        World(connection).receive("NUT", "lyon", 1)
+    first, second = (an_order(sku, {sku: 1}).model_copy(update={"reservation": sku}) for sku in ("BOLT", "NUT"))
+    assert overtaken(postgresql_at, slow=lambda world: world.take_in(first), fast=lambda world: world.take_in(second))
+    with looking(hub) as world:
+        assert world.served("BOLT") == {("BOLT-1", "paris", "allocated"): 1}
+        assert world.served("NUT") == {("NUT-1", "lyon", "allocated"): 1}
         must_hold(world)
 
 
