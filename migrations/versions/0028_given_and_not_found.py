@@ -1,6 +1,6 @@
 """what a location was given since a time, and how often it did not find what it was to send
 
-Revision: 0026, after 0025
+Revision: 0028, after 0027
 """
 
 import sqlalchemy as sa
@@ -8,8 +8,8 @@ from alembic import op
 
 from nervure.store.columns import BigId, Utc
 
-revision = "0026"
-down_revision = "0025"
+revision = "0028"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
