@@ -47,7 +47,7 @@ RETURNS = "tests/nervure/orders/test_returns.py"
 SCOPE = "tests/nervure/store/test_scope.py"
 ANSWERS = "tests/nervure/publication/test_answers.py"
 MESSAGES = "tests/nervure/store/test_messages.py"
-TASKS = "tests/nervure/store/test_tasks.py"
+TASKS = "tests/nervure/store/test_settled_tasks.py"
 RULES = "tests/nervure/orders/test_rules.py"
 CONTRACTS = "tests/nervure/orders/test_contracts.py"
 SCORES = "tests/nervure/operations/test_scorecards.py"
@@ -397,8 +397,8 @@ BUGS = (
     Bug(
         "a shortfall is written down, but nobody gets the task",
         SETTLE,
-        "    if units:\n        desk.orders.open_task(",
-        "    if False:\n        desk.orders.open_task(",
+        "    if units:\n        desk.tasks.open(",
+        "    if False:\n        desk.tasks.open(",
         INTAKE,
     ),
     Bug(
@@ -418,7 +418,7 @@ BUGS = (
     Bug(
         "who is served at last keeps the task of being short",
         SETTLE,
-        """        desk.orders.close_task("shortfall", f"order_line:{line.id}")
+        """        desk.tasks.close("shortfall", f"order_line:{line.id}")
 """,
         """        pass
 """,
@@ -442,7 +442,7 @@ BUGS = (
         "a fulfillment order may leave twice, or after it was canceled",
         ORDERS,
         """                FULFILLMENT.c.id == fulfillment_order_id,
-                FULFILLMENT.c.state.in_(_STILL_HERE),
+                FULFILLMENT.c.state.in_(STILL_HERE),
             )
             .values(state=state.value""",
         """                FULFILLMENT.c.id == fulfillment_order_id,
@@ -530,13 +530,13 @@ BUGS = (
     Bug(
         "an order whose rest is canceled is not told as complete",
         "nervure/orders/intake.py",
-        "        desk.orders.tell_completion(order_id)\n",
+        "        desk.outbox.tell_completion(order_id)\n",
         "        pass\n",
         MESSAGES,
     ),
     Bug(
         "an order of which something is here is told as complete",
-        ORDERS,
+        "nervure/store/outbox.py",
         "if found is not None and self.is_complete(order_id):",
         "if found is not None:",
         MESSAGES,
@@ -754,14 +754,14 @@ BUGS = (
     ),
     Bug(
         "a task is closed over a sale that is just being booked",
-        "nervure/store/tasks.py",
+        "nervure/store/settled_tasks.py",
         "again = sorted(task for task in covered if claimable[places[task]] < 0)",
         "again: list[int] = []",
         TASKS,
     ),
     Bug(
         "a refused parcel is forgotten when another one completes the order",
-        "nervure/store/tasks.py",
+        "nervure/store/settled_tasks.py",
         "sa.and_(ORDER.c.state == OrderState.COMPLETED.value, is_only),",
         "ORDER.c.state == OrderState.COMPLETED.value,",
         TASKS,

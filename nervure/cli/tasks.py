@@ -6,7 +6,7 @@ import typer
 
 from nervure.cli.common import MAX_ID, SettingsOption, fail, group, opened_hub, print_table
 from nervure.store.reports import ReportStore
-from nervure.store.upkeep import UpkeepStore
+from nervure.store.tasks import TaskStore
 
 app = group("What a person must look at.")
 
@@ -29,7 +29,7 @@ def tasks_list(settings: SettingsOption = None) -> None:
 def tasks_done(number: Annotated[int, typer.Argument(min=1, max=MAX_ID)], settings: SettingsOption = None) -> None:
     """Close a task that somebody has looked at. It opens again when the same thing happens again."""
     with opened_hub(settings) as hub:
-        done = hub.database.run(lambda c: UpkeepStore(c, hub.clock.now()).close_task(number))
+        done = hub.database.run(lambda c: TaskStore(c, hub.clock.now()).close_number(number))
     if not done:
         fail(f"there is no open task {number}")
     typer.echo(f"task {number} is closed")

@@ -16,7 +16,7 @@ from nervure.clock import MOST_SECONDS, Clock, measure
 from nervure.store.budgets import BudgetStore
 from nervure.store.clocks import ClockStore
 from nervure.store.database import Connection, Database
-from nervure.store.orders import OrderStore
+from nervure.store.tasks import TaskStore
 
 TOO_MANY_REQUESTS = 429
 SERVER_ERRORS = 500
@@ -91,7 +91,7 @@ class Guard:
 
     def _note_clock(self, connection: Connection, least: float, most: float) -> None:
         now = self.clock.now()
-        found, tasks = ClockStore(connection, now).heard(self.credential, least, most), OrderStore(connection, now)
+        found, tasks = ClockStore(connection, now).heard(self.credential, least, most), TaskStore(connection, now)
         if found.is_beyond:
             middle = (found.least + found.most) / 2
             text = (
@@ -99,9 +99,9 @@ class Guard:
                 f" {'ahead of' if middle > 0 else 'behind'} the hub's clock, more than {MOST_SECONDS / 60:.0f}:"
                 " its times are taken as they are. Look at both clocks"
             )
-            tasks.open_task(CLOCK_TASK, self.credential, text)
+            tasks.open(CLOCK_TASK, self.credential, text)
         elif found.is_settled:
-            tasks.close_task(CLOCK_TASK, self.credential)
+            tasks.close(CLOCK_TASK, self.credential)
 
     def _admit(self) -> tuple[bool, bool]:
         """Whether calls failed lately, and whether this one tries if the platform is up again."""

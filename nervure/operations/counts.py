@@ -211,7 +211,7 @@ def close(hub: Hub, name: str) -> None:
         if waiting:
             raise CountRefusedError(f"count {name!r} has {waiting} entered lines that nobody confirmed")
         store.end(document, "closed")
-        hub.desk(connection).orders.close_task("count", f"count:{name}")
+        hub.desk(connection).tasks.close("count", f"count:{name}")
 
     hub.database.run(work)
 
@@ -227,7 +227,7 @@ def cancel(hub: Hub, name: str) -> None:
     def work(connection: Connection) -> None:
         store = CycleCountStore(connection, hub.clock.now())
         store.end(_open_document(store, name), "canceled")
-        hub.desk(connection).orders.close_task("count", f"count:{name}")
+        hub.desk(connection).tasks.close("count", f"count:{name}")
 
     hub.database.run(work)
 

@@ -156,10 +156,10 @@ def let_go(hub: Hub, connection: Connection, orders: dict[int, OrderState], chan
     must_accept = hub.accounts[channel].record.capabilities.must_accept_orders
     desk = hub.desk(connection)
     for order_id, state in orders.items():
-        desk.orders.release(order_id)
+        desk.outbox.order_drop_ships(order_id)
         if must_accept and state is OrderState.AWAITING_ACCEPTANCE:
             lines = desk.orders.lines(order_id)
-            desk.orders.accept(order_id, {line.external_id: line.is_acceptable for line in lines})
+            desk.outbox.tell_acceptance(order_id, {line.external_id: line.is_acceptable for line in lines})
 
 
 def _unresolved(hub: Hub, connection: Connection, channel: str, *, ignores_dead_letters: bool) -> list[str]:

@@ -6,13 +6,12 @@ from datetime import datetime
 from nervure.operations.imports import Outcome, Verdict, in_batches, refused
 from nervure.operations.sheets import Row, Sheet
 from nervure.orders.settling import cover, release, serve_shortfalls
-from nervure.orders.work import Desk
 from nervure.publication.cutover import Decision
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.cutover import CutoverStore
 from nervure.store.database import Connection
+from nervure.store.desk import desk_of
 from nervure.store.inbox import InboxStore
-from nervure.store.orders import OrderStore
 from nervure.store.publications import PublicationStore
 from nervure.store.stock import StockStore
 from schemas.fulfillment import AT_LOCATION
@@ -109,7 +108,7 @@ def rebind(connection: Connection, now: datetime, listing_id: int, before: int |
     if before == item:
         return None
     stock = StockStore(connection, now)
-    desk = Desk(OrderStore(connection, now), stock, now)
+    desk = desk_of(connection, now)
     concerned = cutover.lines_of(listing_id) if before is not None else {}
     for order_id, line_ids in concerned.items():
         desk.orders.lock(order_id)

@@ -117,7 +117,7 @@ def take_on(hub: Hub, connection: Connection, found: Handled, kind: StepKind, ac
     done = _advance(hub, connection, found, kind, actor)
     if done:
         store.close(found.number)
-        hub.desk(connection).orders.close_task("not_accepted", f"accept:fulfillment:{found.number}")
+        hub.desk(connection).tasks.close("not_accepted", f"accept:fulfillment:{found.number}")
     return done
 
 

@@ -115,4 +115,4 @@ def _move(hub: Hub, connection: Connection, fact: ChannelMovement) -> None:
     settle(booked, desk)
     if booked:
         # The platform moved its own number with it, by an amount that it alone knows.
-        desk.orders.channel_may_have_restocked(fact.channel, {bound.listing_id})
+        desk.channel_notes.may_have_restocked(fact.channel, {bound.listing_id})

@@ -12,7 +12,6 @@ from nervure.operations.hub import Hub
 from nervure.publication.answers import Landing, after_answer, after_failure, after_reading
 from nervure.store.database import Connection
 from nervure.store.flights import Flight, FlightStore
-from nervure.store.orders import OrderStore
 from nervure.store.tasks import TaskStore
 from schemas.levels import LevelKey, LevelWrite, WriteOutcome
 
@@ -105,7 +104,7 @@ def _give_up(hub: Hub, channel: str, one: _Import, reason: str) -> Counter[str]:
     )
 
     def tell(connection: Connection) -> None:
-        OrderStore(connection, hub.clock.now()).open_task(STUCK_KIND, f"import:{channel}:{one.receipt}", text)
+        TaskStore(connection, hub.clock.now()).open(STUCK_KIND, f"import:{channel}:{one.receipt}", text)
 
     hub.database.run(tell)
     _read_back(hub, channel, one.numbers, one.flight, late_effect_seconds=0.0)

@@ -67,7 +67,7 @@ def reject(
         is_lost = reason is RejectReason.NOT_FOUND
         store.forget_picks([line.id for line in units])
         places = give_back(desk, units, lost_in=f"rejected:{number}:{event}" if is_lost else None)
-        desk.orders.close_task("not_accepted", f"accept:fulfillment:{number}")
+        desk.tasks.close("not_accepted", f"accept:fulfillment:{number}")
         if is_lost:
             _ask_for_count(connection, desk, name_of_count(number, event), places)
         return True
@@ -165,7 +165,7 @@ def _time_out(hub: Hub, number: int) -> bool:
         HandlingStore(connection, desk.now).note(number, StepKind.TIMED_OUT)
         with as_a_whole(desk, found.order_id):
             give_back(desk, {line: line.units for line in lines})
-        desk.orders.close_task("not_accepted", f"accept:fulfillment:{number}")
+        desk.tasks.close("not_accepted", f"accept:fulfillment:{number}")
         return True
 
     def wait(connection: Connection) -> None:
@@ -178,7 +178,7 @@ def _time_out(hub: Hub, number: int) -> bool:
         if not any(event.kind is StepKind.WAITS for event in store.events(number)):
             store.note(number, StepKind.WAITS)
         text = f"{found.location} did not accept fulfillment order {number} in time, and nobody else has its units"
-        hub.desk(connection).orders.open_task("not_accepted", f"accept:fulfillment:{number}", text)
+        hub.desk(connection).tasks.open("not_accepted", f"accept:fulfillment:{number}", text)
 
     return move_or_wait(hub, work, wait)
 
@@ -206,7 +206,7 @@ def _unclaimed(hub: Hub, connection: Connection, number: int, actor: Actor, reas
     lines = desk.orders.fulfillment_lines(fulfillment_order_id=number)
     give_back(desk, {line: line.units for line in lines})
     text = "nobody fetched it: it is for sale again; cancel and refund it in the channel, or agree on another way"
-    desk.orders.open_task("unclaimed", f"pickup:fulfillment:{number}", text)
+    desk.tasks.open("unclaimed", f"pickup:fulfillment:{number}", text)
     return True
 
 

@@ -27,9 +27,9 @@ from nervure.publication.shadow import Promotion
 from nervure.publication.zero_guard import ZeroGuard
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection, Database
-from nervure.store.orders import PERSONAL_DATA_DAYS, OrderStore
+from nervure.store.desk import desk_of
+from nervure.store.orders import PERSONAL_DATA_DAYS
 from nervure.store.shadow import ShadowStore
-from nervure.store.stock import StockStore
 from nervure.store.together import Together
 from schemas.documents import Translation
 from schemas.publications import DriftPolicy
@@ -153,9 +153,7 @@ class Hub:
     def desk(self, connection: Connection) -> Desk:
         """Order work inside one transaction."""
         now = self.clock.now()
-        return Desk(
-            OrderStore(connection, now, personal_data_days=self.personal_data_days), StockStore(connection, now), now
-        )
+        return desk_of(connection, now, personal_data_days=self.personal_data_days)
 
     def translation(self, name: str) -> Translation:
         """What a mapping may know of an account."""

@@ -9,12 +9,10 @@ from typing import Any
 from nervure.operations.imports import Outcome, Verdict, fault_of, in_batches, refused
 from nervure.operations.sheets import Row, Sheet, as_whole
 from nervure.orders.settling import serve_shortfalls
-from nervure.orders.work import Desk
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
+from nervure.store.desk import desk_of
 from nervure.store.imports import ImportStore, StoredItem
-from nervure.store.orders import OrderStore
-from nervure.store.stock import StockStore
 from schemas.items import Item, ItemKind, KitComponent, LotTracking
 
 OPTION = "option:"
@@ -88,8 +86,7 @@ class ItemLoader:
             catalogue.put_items(wanted)
             remade = [one.sku for one in wanted if one.sku in stored and dict(stored[one.sku].parts) != _made_of(one)]
             # Who waits for a kit may have it of other parts.
-            stock = StockStore(connection, now)
-            serve_shortfalls(catalogue.item_ids(remade).values(), Desk(OrderStore(connection, now), stock, now))
+            serve_shortfalls(catalogue.item_ids(remade).values(), desk_of(connection, now))
         return verdicts
 
     def _compare(

@@ -8,11 +8,10 @@ from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.imports import Outcome, Verdict, in_batches, refused
 from nervure.operations.sheets import Row, Sheet, as_whole
 from nervure.orders.settling import settle
-from nervure.orders.work import Desk
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
+from nervure.store.desk import desk_of
 from nervure.store.imports import ImportStore
-from nervure.store.orders import OrderStore
 from nervure.store.stock import StockStore
 from schemas.base import MAX_UNITS
 from schemas.stock import MovementKind
@@ -89,7 +88,7 @@ class StockLoader:
         if writes:
             store.note_opening([place.location_id for _, place, _, _ in good], now)
             stock = StockStore(connection, now)
-            settle(book(stock, entries), Desk(OrderStore(connection, now), stock, now))
+            settle(book(stock, entries), desk_of(connection, now))
         return verdicts
 
     def _fault_of(self, row: Row, items: dict[str, int], locations: dict[str, int], kits: set[int]) -> str | None:

@@ -32,8 +32,8 @@ from nervure.store.pace import PaceStore
 from nervure.store.places import HistoryOfPlaces
 from nervure.store.policies import PolicyStore
 from nervure.store.publications import PublicationStore
+from nervure.store.settled_tasks import SettledTaskStore
 from nervure.store.shadow import ShadowStore
-from nervure.store.tasks import TaskStore
 from nervure.store.upkeep import UpkeepStore
 from nervure.store.zeros import ZeroStore
 
@@ -274,7 +274,7 @@ def _lots(window: Window) -> float:
 
 def _close_tasks(window: Window) -> float:
     hub = window.hub
-    count = hub.database.run(lambda c: TaskStore(c, hub.clock.now()).close_settled())
+    count = hub.database.run(lambda c: SettledTaskStore(c, hub.clock.now()).close_settled())
     window.tally.count("tasks", "closed by themselves", count)
     return TASKS_PERIOD_SECONDS
 

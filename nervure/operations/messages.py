@@ -11,7 +11,7 @@ from nervure.operations.suppliers import send_drop_ship, take_refusal
 from nervure.store.database import Connection
 from nervure.store.handling import HandlingStore
 from nervure.store.messages import LEASE_SECONDS, Message, MessageStore
-from nervure.store.orders import OrderStore
+from nervure.store.tasks import TaskStore
 from schemas.fulfillment import StepKind
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def _bury(hub: Hub, message: Message, reason: str) -> None:
         if message.kind == "cancellation":
             refuse_cancellation(hub, connection, int(message.payload["proposal"]), reason)
             return
-        OrderStore(connection, now).open_task("message_refused", f"{message.kind}:{message.reference}", reason)
+        TaskStore(connection, now).open("message_refused", f"{message.kind}:{message.reference}", reason)
 
     hub.database.run(work)
 

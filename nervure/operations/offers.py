@@ -55,7 +55,7 @@ def _take_back(hub: Hub, connection: Connection, number: int) -> bool:
     if found.is_served or found.state is not FulfillmentState.ALLOCATED:
         return False
     OfferingStore(connection, hub.clock.now()).take_back(number)
-    hub.desk(connection).orders.close_task("not_accepted", f"accept:fulfillment:{number}")
+    hub.desk(connection).tasks.close("not_accepted", f"accept:fulfillment:{number}")
     return True
 
 

@@ -220,15 +220,15 @@ def _subject(line: PurchaseLine) -> str:
 
 def _open_task(hub: Hub, connection: Connection, purchase: Purchase, line: PurchaseLine) -> None:
     """The task says the newest sum: it does not matter which receipt was heard last."""
-    orders = hub.desk(connection).orders
+    tasks = hub.desk(connection).tasks
     subject = _subject(line)
     text = f"{line.units_received} units came in, {line.units_expected} were expected"
-    orders.close_task(OVER_RECEIPT, subject)
-    orders.open_task(OVER_RECEIPT, subject, f"{text}, and it is closed" if purchase.is_closed else text)
+    tasks.close(OVER_RECEIPT, subject)
+    tasks.open(OVER_RECEIPT, subject, f"{text}, and it is closed" if purchase.is_closed else text)
 
 
 def _close_tasks(hub: Hub, connection: Connection, lines: Iterable[PurchaseLine]) -> None:
     """Where as much is expected now as came in, nobody needs to look any more."""
     for line in lines:
         if 0 < line.units_received <= line.units_expected:
-            hub.desk(connection).orders.close_task(OVER_RECEIPT, _subject(line))
+            hub.desk(connection).tasks.close(OVER_RECEIPT, _subject(line))

@@ -59,7 +59,7 @@ def ask_for_count(
     name, why = named
     counts = CycleCountStore(connection, desk.now)
     if counts.master_of(location_id) is not None:
-        desk.orders.open_task("count", f"count:{name}", f"{why}: count it in the system that is the master there")
+        desk.tasks.open("count", f"count:{name}", f"{why}: count it in the system that is the master there")
         return True
     if not counts.open(name, location_id, is_open_to_all=False):
         return False
@@ -69,5 +69,5 @@ def ask_for_count(
     keys = [(item, *one) for item in items for one in kept.get(item, [(OUR_OWN, "")])]
     counts.add_lines(document, {(item, owner, Condition.SELLABLE, lot) for item, owner, lot in keys})
     text = f"{why}: count it and enter what is there with `nervure count enter {name}`"
-    desk.orders.open_task("count", f"count:{name}", text)
+    desk.tasks.open("count", f"count:{name}", text)
     return True

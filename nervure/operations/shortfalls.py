@@ -15,10 +15,10 @@ from nervure.orders.settling import serve_shortfalls
 from nervure.orders.substituting import Chosen, OptionGoneError, carry_out
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
-from nervure.store.orders import OrderStore
 from nervure.store.proposals import ProposalSeen, ProposalState, ProposalStore
 from nervure.store.reservations import NewReservation, ReservationStore
 from nervure.store.shortfalls import Short, ShortfallStore
+from nervure.store.tasks import TaskStore
 from schemas.substitution import SUBSTITUTES, AtDeadline, OptionKind
 
 LOOK_AGAIN = timedelta(minutes=15)
@@ -405,7 +405,7 @@ def _refund_text(chosen: Chosen, seen: ProposalSeen) -> str:
 
 def _open_task(hub: Hub, connection: Connection, chosen: Chosen, kind: str, text: str) -> None:
     subject = f"order_line:{chosen.line_id}:proposal:{chosen.proposal_id}"
-    OrderStore(connection, hub.clock.now()).open_task(kind, subject, text)
+    TaskStore(connection, hub.clock.now()).open(kind, subject, text)
 
 
 def take_refusal(hub: Hub, connection: Connection, number: int, reason: str) -> None:

@@ -125,4 +125,4 @@ def _is_void_if_silent(connection: Connection, now: datetime, number: int, code:
 
 def _tell(desk: Desk, supplier: str, number: int, what: str) -> None:
     text = f"{supplier} has not answered fulfillment order {number} in time: {what}"
-    desk.orders.open_task(SILENT, f"{SILENCE_OF}{number}", text)
+    desk.tasks.open(SILENT, f"{SILENCE_OF}{number}", text)

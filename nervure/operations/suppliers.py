@@ -24,11 +24,11 @@ from nervure.store.database import Connection
 from nervure.store.inbox import InboxStore, Leased
 from nervure.store.messages import Handover, MessageStore
 from nervure.store.offers import OfferStore
-from nervure.store.orders import OrderStore
 from nervure.store.requests import SILENCE_OF, SILENT, RequestStore
 from nervure.store.restores import RestoreStore
 from nervure.store.routing import RoutingStore, is_fresh
 from nervure.store.stock import StockStore
+from nervure.store.tasks import TaskStore
 from schemas.documents import Heard, RawDocument
 from schemas.dropship import DropShipLine, DropShipOrder, SupplierReply
 from schemas.fulfillment import FulfillmentState
@@ -90,7 +90,7 @@ def apply_feed(hub: Hub, connection: Connection, leased: Leased) -> None:
     if not was_fresh:
         serve_shortfalls({item for item, units in offers.offered(supplier).items() if units}, hub.desk(connection))
     ChannelStore(connection, now).feed_taken(supplier, len(verdict.offers), as_of)
-    OrderStore(connection, now).close_task("feed_held", supplier)
+    TaskStore(connection, now).close("feed_held", supplier)
 
 
 def _book_difference(hub: Hub, connection: Connection, leased: Leased, location: int, as_of: datetime) -> None:
@@ -152,7 +152,7 @@ def _bind(catalogue: CatalogueStore, offers: Sequence[SupplierOffer]) -> list[in
 def note_held(connection: Connection, now: datetime, supplier: str, reason: str) -> None:
     """Says that the newest feed is held, and why: somebody must ask the supplier."""
     ChannelStore(connection, now).feed_held(supplier, reason)
-    OrderStore(connection, now).open_task("feed_held", supplier, reason)
+    TaskStore(connection, now).open("feed_held", supplier, reason)
 
 
 def reference_of(fulfillment_order_id: int, restores: int = 0) -> str:
@@ -293,13 +293,13 @@ def _note_answer(desk: Desk, requests: RequestStore, fulfillment_order_id: int, 
     """What a supplier says is kept; what it still means to send of an order that it lost by its silence is a task."""
     requests.answer(fulfillment_order_id, reply)
     subject = f"{SILENCE_OF}{fulfillment_order_id}"
-    desk.orders.close_task(SILENT, subject)
+    desk.tasks.close(SILENT, subject)
     sends = reply.tracking_number is not None or any(reply.confirmed.values())
     if sends and requests.is_void(fulfillment_order_id):
         text = (
             f"the supplier answers {reply.reference} after its time: it is served from elsewhere, tell it not to send"
         )
-        desk.orders.open_task(LATE, subject, text)
+        desk.tasks.open(LATE, subject, text)
 
 
 def _kept(desk: Desk, messages: MessageStore, fulfillment_order_id: int, reply: SupplierReply) -> dict[int, int]:

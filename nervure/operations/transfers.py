@@ -258,7 +258,7 @@ def _left(lines: Sequence[UnderWay], dealt: Sequence[tuple[UnderWay, int]]) -> l
 
 
 def _ask_for_count(hub: Hub, connection: Connection, route: Route, item_id: int, units: int) -> None:
-    hub.desk(connection).orders.open_task(
+    hub.desk(connection).tasks.open(
         "over_arrival",
         f"item:{item_id}:location:{route.origin_id}",
         f"{units} units more arrived with transfer {route.name} than had left here: count what is there",

@@ -82,7 +82,7 @@ def _put_lines(
     if told:
         desk.orders.told_cuts(told)
         # Whoever canceled there may have put the units back on its shelf: our number is sent again.
-        desk.orders.channel_may_have_restocked(order.channel, set(told.values()))
+        desk.channel_notes.may_have_restocked(order.channel, set(told.values()))
     return there
 
 
@@ -165,7 +165,7 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
     stated = desk.orders.lines(order_id)
     too_late = uncover(order_id, desk, stated)
     for line, units in too_late.items():
-        desk.orders.open_task(
+        desk.tasks.open(
             "canceled_after_shipping",
             f"{order.channel}:{order.external_id}:{line}",
             f"{units} units had left, or were with the supplier",
@@ -173,12 +173,12 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
     if too_late and capabilities.restocks_on_cancel:
         # The channel may have put back on its shelf what had left: our number is sent again, though it did not move.
         left = {line.listing_id for line in stated if line.external_id in too_late}
-        desk.orders.channel_may_have_restocked(order.channel, left)
+        desk.channel_notes.may_have_restocked(order.channel, left)
     lines = desk.orders.lines(order_id)
     if capabilities.decrements_at is not DecrementMoment.NEVER:
         moved = channels_own_moves(lines, before, restocks_on_cancel=capabilities.restocks_on_cancel)
         if moved:
-            desk.orders.channel_moved(order_id, moved, _left_at(order, capabilities, is_first=not before))
+            desk.channel_notes.moved(order_id, moved, _left_at(order, capabilities, is_first=not before))
     is_handed_over = order.delivery.method is DeliveryMethod.HANDED_OVER
     freed = take_over(order_id, desk, lines, reference=order.reservation, may_allocate=not is_handed_over)
     if is_handed_over:
@@ -192,7 +192,7 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
     serve_shortfalls({part for parts in given_back.values() for part in parts} | freed, desk)
     if capabilities.must_accept_orders and order.state is OrderState.AWAITING_ACCEPTANCE:
         settled = desk.orders.lines(order_id)
-        desk.orders.accept(order_id, {line.external_id: line.is_acceptable for line in settled})
+        desk.outbox.tell_acceptance(order_id, {line.external_id: line.is_acceptable for line in settled})
     if order.state is OrderState.COMPLETED:
         # Units that were canceled while a supplier had them are none of those of which the channel says that they
         # left: they are the supplier's until it answers.
@@ -207,7 +207,7 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
             ship(number, desk, shipped_at=order.changed_at, tell_channel=False)
         _ship_what_was_short(order_id, order, desk)
     elif order.state is OrderState.OPEN and _is_less_open(lines, before):
-        desk.orders.tell_completion(order_id)
+        desk.outbox.tell_completion(order_id)
 
 
 def _is_less_open(lines: list[LineState], before: Mapping[str, LineState]) -> bool:

@@ -39,7 +39,7 @@ def move(fulfillment_order_id: int, location_id: int, desk: Desk) -> int:
         release(desk, line, line.units)
     [number] = {line.fulfillment_order_id for line in desk.orders.fulfillment_lines(line_ids=list(written.values()))}
     desk.orders.moved(fulfillment_order_id, number)
-    desk.orders.release(order_id)
+    desk.outbox.order_drop_ships(order_id)
     serve_shortfalls({one.place.item_id for one in held}, desk)
     return number
 

@@ -27,7 +27,7 @@ def take_back(goods: Return, desk: Desk) -> bool:
         UnboundListingError: a line's listing is not bound; nothing was written.
     """
     bound = _listings(goods, desk)
-    return_id = desk.orders.put_return(goods)
+    return_id = desk.returns.put(goods)
     entries: list[Entry] = []
     restocked: set[int] = set()
     named: list[tuple[tuple[str, ...], Entry, bool]] = []
@@ -36,14 +36,14 @@ def take_back(goods: Return, desk: Desk) -> bool:
         listing = bound.get(line.external_id)
         if listing is None:
             continue  # no goods of ours: its money is in the refund
-        was_added, state = desk.orders.return_line(return_id, line, listing.item_id)
+        was_added, state = desk.returns.line(return_id, line, listing.item_id)
         location = desk.orders.location_of(goods.channel, line.stock_point) if line.restocked else None
         stated = hear(state, line, location, goods.occurred_at)
         is_new = is_new or was_added or stated != state
         if stated == state:
             continue
         moved = list(_movements(goods, line, state, stated))
-        desk.orders.put_return_line(replace(stated, steps=state.steps + 1) if moved else stated)
+        desk.returns.put_line(replace(stated, steps=state.steps + 1) if moved else stated)
         parts = desk.stock.parts_of([listing.item_id])[listing.item_id].items()
         booked = [_of_part(entry, part, per) for part, per in parts for entry in moved]
         entries.extend(booked)
@@ -55,7 +55,7 @@ def take_back(goods: Return, desk: Desk) -> bool:
         # Of a kit nobody says which part a serial number is of: only known ones are taken.
         desk.stock.serials_return(serials, entry, may_register=is_simple)
     if restocked:
-        desk.orders.channel_may_have_restocked(goods.channel, restocked)
+        desk.channel_notes.may_have_restocked(goods.channel, restocked)
     if goods.order is not None:
         check_units(goods.channel, goods.order, desk)
     return is_new
@@ -78,15 +78,15 @@ def hear(state: ReturnState, line: ReturnLine, location: int | None, stated_at: 
 
 def check_units(channel: str, order: str, desk: Desk) -> None:
     """More units of a line came back than were sold: a person must look. The order may be heard after the goods."""
-    for line_id, name, units in desk.orders.over_returned(channel, order):
+    for line_id, name, units in desk.returns.over_returned(channel, order):
         if units > 0:
-            desk.orders.open_task(
+            desk.tasks.open(
                 "returned_more_than_sold",
                 f"order_line:{line_id}",
                 f"{units} more units of line {name} came back than were sold",
             )
         else:
-            desk.orders.close_task("returned_more_than_sold", f"order_line:{line_id}")
+            desk.tasks.close("returned_more_than_sold", f"order_line:{line_id}")
 
 
 def _movements(goods: Return, line: ReturnLine, before: ReturnState, after: ReturnState) -> Iterator[Entry]:

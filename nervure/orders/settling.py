@@ -66,7 +66,7 @@ def cover(
         missing = {}
     for line in lines:
         note_shortfall(desk, line, missing.get(line.id, 0), is_sale=is_sale)
-    desk.orders.release(order_id)
+    desk.outbox.order_drop_ships(order_id)
 
 
 def plan_within_days(desk: Desk, plan: Plan, plan_anew: Callable[[], Plan]) -> Plan:
@@ -184,11 +184,11 @@ def note_shortfall(desk: Desk, line: LineState, units: int, *, is_sale: bool = F
 def tell_unplanned(desk: Desk, line: LineState, units: int) -> None:
     """Opens the task of a line of which so many units have neither a source nor a day, or closes it for 0."""
     if units:
-        desk.orders.open_task(
+        desk.tasks.open(
             "shortfall", f"order_line:{line.id}", f"{units} units of line {line.external_id} have no source"
         )
     else:
-        desk.orders.close_task("shortfall", f"order_line:{line.id}")
+        desk.tasks.close("shortfall", f"order_line:{line.id}")
 
 
 def uncover(order_id: int, desk: Desk, lines: Sequence[LineState]) -> dict[str, int]:
@@ -233,7 +233,7 @@ def rebalance(places: Collection[Place], desk: Desk) -> None:
         deficit, claims = desk.stock.oversold_claims(place)
         if not deficit:
             continue
-        desk.orders.open_task(
+        desk.tasks.open(
             "oversold",
             f"item:{place.item_id}:location:{place.location_id}",
             f"{deficit} units more are owed than are there",

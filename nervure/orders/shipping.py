@@ -45,5 +45,5 @@ def ship(
         ],
     )
     if tell_channel:
-        desk.orders.tell_shipment(fulfillment_order_id)
+        desk.outbox.tell_shipment(fulfillment_order_id)
     return True

@@ -79,7 +79,7 @@ def carry_out(desk: Desk, choices: ChoiceRepository, chosen: Chosen) -> None:
         tell_unplanned(desk, line, choices.agree_on(chosen, chosen.on))
     else:
         _give_up(desk, choices, chosen, line, None)
-        desk.orders.tell_completion(chosen.order_id)
+        desk.outbox.tell_completion(chosen.order_id)
 
 
 def _line(desk: Desk, order_id: int, line_id: int) -> LineState:

@@ -131,7 +131,7 @@ def _note(
     desk.orders.explain(
         move.order.id, move.plan.reasons, {**move.plan.bill, "replanned": _said(move, desk, by, together)}
     )
-    desk.orders.release(move.order.id)
+    desk.outbox.order_drop_ships(move.order.id)
 
 
 def _said(move: Move, desk: Desk, by: str, together: int) -> dict[str, Any]:

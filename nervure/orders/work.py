@@ -259,19 +259,6 @@ class OrderRepository(Protocol):
     def explain(self, order_id: int, reasons: Mapping[str, str], bill: Mapping[str, Any] | None = None) -> None:
         """Keeps why each location was chosen or not, and what the plan costs in euros."""
 
-    def open_task(self, kind: str, subject: str, text: str) -> None: ...
-
-    def close_task(self, kind: str, subject: str) -> None: ...
-
-    def channel_moved(self, order_id: int, units_by_listing: Mapping[int, int], moved_at: datetime) -> None:
-        """Notes that the channel changed its own numbers by itself at `moved_at`, by these signed units."""
-
-    def release(self, order_id: int) -> None:
-        """Queues drop-ship orders for what suppliers must do of it, once the channel says that it may be sent."""
-
-    def accept(self, order_id: int, lines: Mapping[str, bool]) -> None:
-        """Queues the acceptance of every line of an order that waits for it."""
-
     def end_fulfillment(
         self, fulfillment_order_id: int, state: FulfillmentState, at: datetime, *, by: str = ""
     ) -> bool:
@@ -286,25 +273,54 @@ class OrderRepository(Protocol):
     def moved(self, fulfillment_order_id: int, to_fulfillment_order_id: int) -> None:
         """Notes that a canceled fulfillment order is done by another one instead."""
 
+
+class ReturnRepository(Protocol):
+    """Returns in storage, within one transaction."""
+
+    def put(self, goods: Return) -> int:
+        """Writes the return's header if it is new; answers its id."""
+
+    def line(self, return_id: int, line: ReturnLine, item_id: int) -> tuple[bool, ReturnState]:
+        """Writes a return's line if it is new, with nothing booked yet; answers whether it was, and where it stands."""
+
+    def put_line(self, state: ReturnState) -> None:
+        """Writes where a return's line stands now."""
+
+    def over_returned(self, channel: str, order: str) -> list[tuple[int, str, int]]:
+        """Lines of an order by (id, external id, units that came back beyond what was sold; 0 and less: none)."""
+
+
+class OutboxRepository(Protocol):
+    """What must be told to others, queued within one transaction."""
+
+    def order_drop_ships(self, order_id: int) -> None:
+        """Queues drop-ship orders for what suppliers must do of it, once the channel says that it may be sent."""
+
+    def tell_acceptance(self, order_id: int, lines: Mapping[str, bool]) -> None:
+        """Queues the acceptance of every line of an order that waits for it."""
+
     def tell_shipment(self, fulfillment_order_id: int) -> None:
         """Queues the shipment's notice to the channel."""
 
     def tell_completion(self, order_id: int) -> None:
         """Queues that an order is complete, once, if some of it has left and nothing more is to come."""
 
-    def put_return(self, goods: Return) -> int:
-        """Writes the return's header if it is new; answers its id."""
 
-    def return_line(self, return_id: int, line: ReturnLine, item_id: int) -> tuple[bool, ReturnState]:
-        """Writes a return's line if it is new, with nothing booked yet; answers whether it was, and where it stands."""
+class TaskRepository(Protocol):
+    """What a person must look at, within one transaction."""
 
-    def put_return_line(self, state: ReturnState) -> None:
-        """Writes where a return's line stands now."""
+    def open(self, kind: str, subject: str, text: str) -> None: ...
 
-    def over_returned(self, channel: str, order: str) -> list[tuple[int, str, int]]:
-        """Lines of an order by (id, external id, units that came back beyond what was sold; 0 and less: none)."""
+    def close(self, kind: str, subject: str) -> None: ...
 
-    def channel_may_have_restocked(self, channel: str, listing_ids: Collection[int]) -> None:
+
+class ChannelNoteRepository(Protocol):
+    """What a channel did to its own numbers, noted within one transaction."""
+
+    def moved(self, order_id: int, units_by_listing: Mapping[int, int], moved_at: datetime) -> None:
+        """Notes that the channel changed its own numbers by itself at `moved_at`, by these signed units."""
+
+    def may_have_restocked(self, channel: str, listing_ids: Collection[int]) -> None:
         """Notes that what the channel shows of these listings is no longer known."""
 
 
@@ -313,5 +329,9 @@ class Desk:
     """Everything order work holds in one transaction."""
 
     orders: OrderRepository
+    returns: ReturnRepository
+    outbox: OutboxRepository
+    tasks: TaskRepository
+    channel_notes: ChannelNoteRepository
     stock: ClaimRepository
     now: datetime

@@ -23,12 +23,12 @@ from nervure.store.orders import (
     ORDER,
     POINT,
     SHORTFALL,
-    TASK,
     OrderStore,
 )
 from nervure.store.publications import PUBLICATION
 from nervure.store.purchases import receipts
 from nervure.store.statements import CLAIM, KIT, LEVEL, MOVEMENT
+from nervure.store.tasks import TASK
 from nervure.store.transfers import in_transit
 from schemas.publications import PublicationState
 

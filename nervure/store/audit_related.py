@@ -9,11 +9,12 @@ from nervure.store import tables
 from nervure.store.audit_rows import KEY, RowAudit, RowAuditStore, as_row, with_names_of_level
 from nervure.store.catalogue import ITEM
 from nervure.store.holds import RESERVATION
-from nervure.store.orders import CUT, FULFILLMENT, FULFILLMENT_LINE, LINE, LISTING, LOCATION, ORDER, SHORTFALL, TASK
+from nervure.store.orders import CUT, FULFILLMENT, FULFILLMENT_LINE, LINE, LISTING, LOCATION, ORDER, SHORTFALL
 from nervure.store.proposals import OPTION
 from nervure.store.serial_claims import SERIAL, SERIAL_CLAIM
 from nervure.store.shortfalls import PROPOSAL
 from nervure.store.statements import KIT, LEVEL, MOVEMENT, OBSERVATION
+from nervure.store.tasks import TASK
 from nervure.store.transfers import TRANSFER, TRANSFER_LINE
 from schemas.substitution import OptionKind
 

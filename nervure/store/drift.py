@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.publication.risk import risk_rank
-from nervure.store.orders import CHANNEL, LISTING, POINT, TASK
+from nervure.store.orders import CHANNEL, LISTING, POINT
 from nervure.store.pace import PaceStore
 from nervure.store.parts import HAS_HEARD_ORDERS
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import insert_new
+from nervure.store.tasks import TASK
 from schemas.publications import DriftPolicy, PublicationState
 
 TASK_KIND = "drift"

@@ -18,15 +18,7 @@ from nervure.publication.earned import sentence
 from nervure.store.backorders import BACKORDER_CHANGE, BackorderStore
 from nervure.store.catalogue import ITEM
 from nervure.store.history import Answer, HistoryStore
-from nervure.store.orders import (
-    CHANNEL,
-    FULFILLMENT_LINE,
-    LINE,
-    LISTING,
-    LOCATION,
-    ORDER,
-    POINT,
-)
+from nervure.store.orders import CHANNEL, FULFILLMENT_LINE, LINE, LISTING, LOCATION, ORDER, POINT
 from nervure.store.policy_log import POLICY_CHANGE, Change, held_at, of_items
 from nervure.store.publications import PUBLICATION
 from nervure.store.routing import is_fresh

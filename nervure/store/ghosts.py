@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.orders import CHANNEL, LINE, LISTING, ORDER, POINT, TASK
+from nervure.store.orders import CHANNEL, LINE, LISTING, ORDER, POINT
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import insert_new
+from nervure.store.tasks import TASK
 from schemas.orders import DeliveryMethod
 
 TASK_KIND = "ghost_listing"

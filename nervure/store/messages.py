@@ -8,20 +8,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.orders import (
-    CHANNEL,
-    CUT,
-    FULFILLMENT,
-    FULFILLMENT_LINE,
-    IS_SERVED,
-    LINE,
-    LOCATION,
-    ORDER,
-    OUTBOX,
-    PERSON,
-    TOLD_OF,
-    OrderStore,
-)
+from nervure.store.orders import CHANNEL, CUT, FULFILLMENT, FULFILLMENT_LINE, IS_SERVED, LINE, LOCATION, ORDER, PERSON
+from nervure.store.outbox import OUTBOX, TOLD_OF, OutboxStore
 from nervure.store.restores import MAY_BE_WITH_SUPPLIER
 from nervure.store.statements import CLAIM, LEVEL
 from nervure.store.tables import SupplierOfferRow, of
@@ -226,7 +214,7 @@ class MessageStore:
             parcel=Parcel(carrier=head.carrier or "", tracking_number=head.tracking_number)
             if head.tracking_number
             else None,
-            completes_order=OrderStore(self._connection, self._now).is_complete(head.order_id),
+            completes_order=OutboxStore(self._connection, self._now).is_complete(head.order_id),
         )
 
     def tell_ready(self, fulfillment_order_id: int) -> None:
@@ -239,7 +227,7 @@ class MessageStore:
         )
         channel = self._connection.execute(query).scalar_one()
         payload = {"fulfillment_order": fulfillment_order_id}
-        OrderStore(self._connection, self._now).enqueue(
+        OutboxStore(self._connection, self._now).enqueue(
             "ready", channel, f"fulfillment:{fulfillment_order_id}", payload
         )
 

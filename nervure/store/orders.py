@@ -1,4 +1,4 @@
-"""Orders in SQL: headers, lines, fulfillment orders, shortfalls, returns, and what must be told to others."""
+"""Orders in SQL: headers, persons, lines, fulfillment orders, shortfalls."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -20,7 +20,6 @@ from nervure.orders.work import (
     FulfillmentLineState,
     KnownOrder,
     LineState,
-    ReturnState,
     UnboundListingError,
     is_behind,
     is_older,
@@ -30,10 +29,10 @@ from nervure.store import tables
 from nervure.store.backorders import BackorderStore
 from nervure.store.declines import MAY_PASS_BY, DeclineStore
 from nervure.store.routing import Question, RoutingStore
-from nervure.store.statements import CHANGE, KIT, LEVEL, chunks, insert_new
+from nervure.store.statements import KIT, LEVEL, chunks, insert_new
+from nervure.store.tasks import TaskStore
 from schemas.fulfillment import AT_LOCATION, FulfillmentState, StepKind
-from schemas.locations import LocationKind
-from schemas.orders import DeliveryMethod, Order, OrderLine, OrderState, Return, ReturnLine
+from schemas.orders import DeliveryMethod, Order, OrderLine, OrderState
 from schemas.stock import Condition
 
 ORDER = tables.of(tables.SalesOrderRow)
@@ -43,13 +42,7 @@ FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
 FULFILLMENT_LINE = tables.of(tables.FulfillmentLineRow)
 FULFILLMENT_EVENT = tables.of(tables.FulfillmentEventRow)
 SHORTFALL = tables.of(tables.ShortfallRow)
-TASK = tables.of(tables.TaskRow)
 CUT = tables.of(tables.LineCutRow)
-RETURN = tables.of(tables.GoodsReturnRow)
-RETURN_LINE = tables.of(tables.GoodsReturnLineRow)
-OUTBOX = tables.of(tables.OutboxRow)
-TOLD_OF = OUTBOX.c.payload["fulfillment_order"].as_integer()
-"""The fulfillment order that a message of the outbox is about; its reference may say more than that."""
 
 CHANNEL = tables.of(tables.ChannelRow)
 LISTING = tables.of(tables.ListingRow)
@@ -68,8 +61,8 @@ IS_NAMED = (
 )
 """The settings name this stock point: it stands for some location."""
 
-_LEFT = (FulfillmentState.SHIPPED.value, FulfillmentState.HANDED_OVER.value)
-_STILL_HERE = (*sorted(AT_LOCATION), FulfillmentState.SENT_TO_SUPPLIER.value)
+LEFT = (FulfillmentState.SHIPPED.value, FulfillmentState.HANDED_OVER.value)
+STILL_HERE = (*sorted(AT_LOCATION), FulfillmentState.SENT_TO_SUPPLIER.value)
 LOOKED_AT_FOR = timedelta(days=1)
 """So long it is looked for what can be asked of who declined; later they are asked when units come in or are lost."""
 
@@ -100,7 +93,7 @@ class OrderStore:
     # -- orders ------------------------------------------------------------------------------------------------
 
     def upsert(self, order: Order) -> KnownOrder | None:
-        channel_id = self._channel_id(order.channel)
+        channel_id = channel_id_of(self._connection, order.channel)
         header = _header(order)
         is_new = bool(
             insert_new(
@@ -276,9 +269,10 @@ class OrderStore:
             .values(known_at=self._now)
             .returning(CUT.c.order_line_id, CUT.c.proposal_id)
         )
+        tasks = TaskStore(self._connection, self._now)
         for line, proposal in self._connection.execute(told).all():
             for kind in TOLD_BY_HAND:
-                self.close_task(kind, f"order_line:{line}:proposal:{proposal}")
+                tasks.close(kind, f"order_line:{line}:proposal:{proposal}")
 
     def name_line(self, line_id: int, external_id: str) -> None:
         self._connection.execute(
@@ -372,7 +366,7 @@ class OrderStore:
                 location_id=location_id,
                 state=state.value,
                 created_at=self._now,
-                ended_at=self._now if state.value in _LEFT else None,
+                ended_at=self._now if state.value in LEFT else None,
             )
             .returning(FULFILLMENT.c.id)
         ).scalar_one()
@@ -453,7 +447,7 @@ class OrderStore:
             FULFILLMENT.update()
             .where(
                 FULFILLMENT.c.id == fulfillment_order_id,
-                FULFILLMENT.c.state.in_(_STILL_HERE),
+                FULFILLMENT.c.state.in_(STILL_HERE),
             )
             .values(state=state.value, ended_at=at)
         )
@@ -506,230 +500,10 @@ class OrderStore:
         routing = {"at": self._now.isoformat(), "locations": dict(reasons), **({"bill": dict(bill)} if bill else {})}
         self._connection.execute(ORDER.update().where(ORDER.c.id == order_id).values(routing=routing))
 
-    def open_task(self, kind: str, subject: str, text: str) -> None:
-        insert_new(self._connection, TASK, [{"kind": kind, "subject": subject, "text": text, "created_at": self._now}])
 
-    def close_task(self, kind: str, subject: str) -> None:
-        self._connection.execute(
-            TASK.update()
-            .where(TASK.c.kind == kind, TASK.c.subject == subject, TASK.c.closed_at.is_(None))
-            .values(closed_at=self._now)
-        )
-
-    # -- returns -----------------------------------------------------------------------------------------------
-
-    def put_return(self, goods: Return) -> int:
-        channel_id = self._channel_id(goods.channel)
-        insert_new(
-            self._connection,
-            RETURN,
-            [
-                {
-                    "channel_id": channel_id,
-                    "external_id": goods.external_id,
-                    "order_external_id": goods.order,
-                    "occurred_at": goods.occurred_at,
-                    "recorded_at": self._now,
-                    "refund_amount": goods.refund.amount if goods.refund else None,
-                    "refund_currency": goods.refund.currency if goods.refund else None,
-                }
-            ],
-        )
-        this = sa.and_(RETURN.c.channel_id == channel_id, RETURN.c.external_id == goods.external_id)
-        found = int(self._connection.execute(sa.select(RETURN.c.id).where(this).with_for_update()).scalar_one())
-        # The order, and the money, may be told after the goods.
-        if goods.order is not None:
-            self._connection.execute(
-                RETURN.update().where(this, RETURN.c.order_external_id.is_(None)).values(order_external_id=goods.order)
-            )
-        if goods.refund is not None:
-            self._connection.execute(
-                RETURN.update()
-                .where(this, RETURN.c.refund_amount.is_(None))
-                .values(refund_amount=goods.refund.amount, refund_currency=goods.refund.currency)
-            )
-        return found
-
-    def return_line(self, return_id: int, line: ReturnLine, item_id: int) -> tuple[bool, ReturnState]:
-        row = {
-            "goods_return_id": return_id,
-            "external_id": line.external_id,
-            "item_id": item_id,
-            "order_line": line.order_line,
-            "units": line.units,
-            "units_back": 0,
-            "condition": line.condition.value,
-            "stated_at": self._now,
-            "steps": 0,
-        }
-        is_new = bool(insert_new(self._connection, RETURN_LINE, [row]))
-        query = sa.select(RETURN_LINE).where(
-            RETURN_LINE.c.goods_return_id == return_id, RETURN_LINE.c.external_id == line.external_id
-        )
-        known = self._connection.execute(query).one()
-        return is_new, ReturnState(
-            known.id,
-            known.units,
-            known.units_back,
-            Condition(known.condition),
-            known.location_id,
-            known.stated_at,
-            known.steps,
-        )
-
-    def put_return_line(self, state: ReturnState) -> None:
-        self._connection.execute(
-            RETURN_LINE.update()
-            .where(RETURN_LINE.c.id == state.id)
-            .values(
-                units=state.units,
-                units_back=state.units_back,
-                condition=state.condition.value,
-                location_id=state.location_id,
-                stated_at=state.stated_at,
-                steps=state.steps,
-            )
-        )
-
-    def over_returned(self, channel: str, order: str) -> list[tuple[int, str, int]]:
-        back = (
-            sa.select(RETURN_LINE.c.order_line, sa.func.sum(RETURN_LINE.c.units_back).label("units"))
-            .join(RETURN, RETURN.c.id == RETURN_LINE.c.goods_return_id)
-            .join(CHANNEL, CHANNEL.c.id == RETURN.c.channel_id)
-            .where(CHANNEL.c.name == channel, RETURN.c.order_external_id == order)
-            .group_by(RETURN_LINE.c.order_line)
-            .subquery()
-        )
-        query = (
-            sa.select(LINE.c.id, LINE.c.external_id, back.c.units - LINE.c.units_ordered)
-            .join(back, back.c.order_line == LINE.c.external_id)
-            .join(ORDER, ORDER.c.id == LINE.c.order_id)
-            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(CHANNEL.c.name == channel, ORDER.c.external_id == order)
-            .order_by(LINE.c.id)
-        )
-        return [(line, name, int(units)) for line, name, units in self._connection.execute(query)]
-
-    # -- telling others ----------------------------------------------------------------------------------------
-
-    def channel_moved(self, order_id: int, units_by_listing: Mapping[int, int], moved_at: datetime) -> None:
-        order = self._connection.execute(
-            sa.select(ORDER.c.channel_id, ORDER.c.stock_point).where(ORDER.c.id == order_id)
-        ).one()
-        points = self._connection.execute(
-            sa.select(POINT.c.external_id, POINT.c.id, IS_NAMED.label("is_named")).where(
-                POINT.c.channel_id == order.channel_id
-            )
-        ).all()
-        here = [point.id for point in points if point.external_id == order.stock_point]
-        moved = here or [point.id for point in points if point.is_named]
-        # With several stock points and none named, nobody knows which of its numbers the channel moved.
-        is_known = len(moved) == 1
-        self._note_moves(moved, {k: v if is_known else None for k, v in units_by_listing.items()}, moved_at)
-
-    def channel_may_have_restocked(self, channel: str, listing_ids: Collection[int]) -> None:
-        query = sa.select(POINT.c.id).where(POINT.c.channel_id == self._channel_id(channel))
-        points = list(self._connection.execute(query).scalars())
-        self._note_moves(points, dict.fromkeys(listing_ids), self._now)
-
-    def _note_moves(
-        self, points: Sequence[int], units_by_listing: Mapping[int, int | None], moved_at: datetime
-    ) -> None:
-        rows = [
-            {
-                "listing_id": listing,
-                "stock_point_id": point,
-                "channel_delta": units,
-                "moved_at": moved_at,
-                "changed_at": self._now,
-            }
-            for listing, units in sorted(units_by_listing.items())
-            for point in points
-        ]
-        if rows:
-            self._connection.execute(CHANGE.insert(), rows)
-
-    def release(self, order_id: int) -> None:
-        query = (
-            sa.select(FULFILLMENT.c.id, LOCATION.c.master)
-            .join(LOCATION, LOCATION.c.id == FULFILLMENT.c.location_id)
-            .join(ORDER, ORDER.c.id == FULFILLMENT.c.order_id)
-            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(
-                FULFILLMENT.c.order_id == order_id,
-                IS_SERVED,
-                FULFILLMENT.c.state == FulfillmentState.ALLOCATED.value,
-                LOCATION.c.kind == LocationKind.SUPPLIER.value,
-                LOCATION.c.master.is_not(None),
-                ORDER.c.state.in_(RELEASED_STATES),
-            )
-        )
-        for number, supplier in self._connection.execute(query).all():
-            self.enqueue("drop_ship", supplier, f"fulfillment:{number}", {"fulfillment_order": number})
-
-    def accept(self, order_id: int, lines: Mapping[str, bool]) -> None:
-        query = (
-            sa.select(ORDER.c.external_id, CHANNEL.c.name)
-            .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
-            .where(ORDER.c.id == order_id, IS_SERVED)
-        )
-        for external_id, channel in self._connection.execute(query):
-            self.enqueue("accept_order", channel, f"order:{order_id}", {"order": external_id, "lines": dict(lines)})
-
-    def tell_shipment(self, fulfillment_order_id: int) -> None:
-        query = (
-            sa.select(CHANNEL.c.name)
-            .join(ORDER, ORDER.c.channel_id == CHANNEL.c.id)
-            .join(FULFILLMENT, FULFILLMENT.c.order_id == ORDER.c.id)
-            .where(FULFILLMENT.c.id == fulfillment_order_id)
-        )
-        channel = self._connection.execute(query).scalar_one()
-        self.enqueue(
-            "shipment", channel, f"fulfillment:{fulfillment_order_id}", {"fulfillment_order": fulfillment_order_id}
-        )
-
-    def is_complete(self, order_id: int) -> bool:
-        """Whether nothing of an order is still to be sent, here or by a supplier, or has no source."""
-        still_here = sa.select(FULFILLMENT.c.id).where(
-            FULFILLMENT.c.order_id == order_id, FULFILLMENT.c.state.in_(_STILL_HERE)
-        )
-        short = (
-            sa.select(SHORTFALL.c.id)
-            .join(LINE, LINE.c.id == SHORTFALL.c.order_line_id)
-            .where(LINE.c.order_id == order_id, SHORTFALL.c.units > 0)
-        )
-        return not self._connection.execute(sa.select(sa.or_(still_here.exists(), short.exists()))).scalar_one()
-
-    def tell_completion(self, order_id: int) -> None:
-        query = (
-            sa.select(CHANNEL.c.name, sa.func.max(FULFILLMENT.c.id).label("last"))
-            .join(ORDER, ORDER.c.channel_id == CHANNEL.c.id)
-            .join(FULFILLMENT, FULFILLMENT.c.order_id == ORDER.c.id)
-            .where(ORDER.c.id == order_id, FULFILLMENT.c.state.in_(_LEFT))
-            .group_by(CHANNEL.c.name)
-        )
-        found = self._connection.execute(query).one_or_none()
-        if found is not None and self.is_complete(order_id):
-            # The last parcel is told once more: only now does it complete the order.
-            payload = {"fulfillment_order": found.last}
-            self.enqueue("shipment", found.name, f"fulfillment:{found.last}:completes", payload)
-
-    def enqueue(self, kind: str, target: str, reference: str, payload: Mapping[str, Any]) -> None:
-        """Queues one message; the same kind and reference is queued once for ever."""
-        row = {
-            "kind": kind,
-            "target": target,
-            "reference": reference,
-            "payload": dict(payload),
-            "state": "waiting",
-            "attempts": 0,
-            "next_at": self._now,
-            "created_at": self._now,
-        }
-        insert_new(self._connection, OUTBOX, [row])
-
-    def _channel_id(self, name: str) -> int:
-        return int(self._connection.execute(sa.select(CHANNEL.c.id).where(CHANNEL.c.name == name)).scalar_one())
+def channel_id_of(connection: Connection, name: str) -> int:
+    """The id of a channel by its name."""
+    return int(connection.execute(sa.select(CHANNEL.c.id).where(CHANNEL.c.name == name)).scalar_one())
 
 
 def _header(order: Order) -> dict[str, object]:

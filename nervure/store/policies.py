@@ -16,6 +16,7 @@ from nervure.store.orders import CHANNEL, LINE, LISTING, POINT, SHORTFALL, Order
 from nervure.store.policy_log import Change, log
 from nervure.store.statements import CHANGE, as_one, insert_new, is_among
 from nervure.store.stock import StockStore
+from nervure.store.tasks import TaskStore
 from schemas.policies import BEYOND, PolicyKind
 
 ITEM = tables.of(tables.ItemRow)
@@ -161,7 +162,7 @@ class PolicyStore:
         ).all()
         for row in ended:
             self._touch(row.channel_id, row.item_id)
-        orders = OrderStore(self._connection, self._now)
+        orders, tasks = OrderStore(self._connection, self._now), TaskStore(self._connection, self._now)
         is_late = sa.and_(SHORTFALL.c.promised_on < self._now.date(), SHORTFALL.c.is_overdue.is_(False))
         late = (
             sa.select(LINE.c.id, LINE.c.external_id, LINE.c.order_id)
@@ -183,7 +184,7 @@ class PolicyStore:
                 text = (
                     f"{missed.backorder_units} units of line {line.external_id} were promised by {missed.promised_on}"
                 )
-                orders.open_task("shortfall", f"order_line:{line.id}", f"{text} and have not come")
+                tasks.open("shortfall", f"order_line:{line.id}", f"{text} and have not come")
                 told += 1
         return len(ended) + told
 

@@ -14,17 +14,8 @@ from nervure.store import tables
 from nervure.store.backorders import BackorderStore
 from nervure.store.catalogue import ITEM
 from nervure.store.holds import RESERVATION, RESERVATION_LINE
-from nervure.store.orders import (
-    CHANNEL,
-    CUT,
-    FULFILLMENT,
-    FULFILLMENT_LINE,
-    LINE,
-    LOCATION,
-    ORDER,
-    SHORTFALL,
-    OrderStore,
-)
+from nervure.store.orders import CHANNEL, CUT, FULFILLMENT, FULFILLMENT_LINE, LINE, LOCATION, ORDER, SHORTFALL
+from nervure.store.outbox import OutboxStore
 from nervure.store.shortfalls import PROPOSAL, UNPLANNED
 from nervure.store.statements import insert_new
 from schemas.orders import DeliveryMethod, OrderState
@@ -282,7 +273,7 @@ class ProposalStore:
         canceled = sa.select(LINE.c.units_canceled).where(LINE.c.id == chosen.line_id)
         lines = {seen.line: int(self._connection.execute(canceled).scalar_one())}
         payload = {"order": seen.order, "lines": lines, "proposal": chosen.proposal_id}
-        OrderStore(self._connection, self._now).enqueue(
+        OutboxStore(self._connection, self._now).enqueue(
             "cancellation", seen.channel, f"proposal:{chosen.proposal_id}", payload
         )
 

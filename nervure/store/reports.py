@@ -23,16 +23,16 @@ from nervure.store.orders import (
     LISTING,
     LOCATION,
     ORDER,
-    OUTBOX,
     POINT,
     RELEASED_STATES,
-    TASK,
 )
+from nervure.store.outbox import OUTBOX
 from nervure.store.publications import PUBLICATION, PublicationStore
 from nervure.store.purchases import PURCHASE, PURCHASE_LINE
 from nervure.store.restores import RestoreStore
 from nervure.store.salable import SalableStore
 from nervure.store.stock import StockStore
+from nervure.store.tasks import TASK
 from nervure.store.zeros import ZeroStore
 from schemas.fulfillment import AT_LOCATION, FulfillmentState
 from schemas.locations import LocationKind

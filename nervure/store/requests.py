@@ -11,10 +11,12 @@ from sqlalchemy.engine import Connection
 
 from nervure.orders.hours import open_until
 from nervure.store.messages import OPEN
-from nervure.store.orders import FULFILLMENT, FULFILLMENT_EVENT, LOCATION, OUTBOX, TASK
+from nervure.store.orders import FULFILLMENT, FULFILLMENT_EVENT, LOCATION
+from nervure.store.outbox import OUTBOX
 from nervure.store.places import OFFER, REQUEST
 from nervure.store.policy_log import POLICY_CHANGE
 from nervure.store.statements import insert_new
+from nervure.store.tasks import TASK
 from schemas.dropship import SupplierReply
 from schemas.fulfillment import FulfillmentState, StepKind
 from schemas.locations import LocationKind

@@ -9,21 +9,11 @@ from sqlalchemy.engine import Connection
 
 from nervure.store import tables
 from nervure.store.inbox import INBOX
-from nervure.store.orders import (
-    CHANNEL,
-    FULFILLMENT,
-    IS_NAMED,
-    LINE,
-    ORDER,
-    OUTBOX,
-    POINT,
-    POINT_LOCATION,
-    SHORTFALL,
-    TOLD_OF,
-    OrderStore,
-)
+from nervure.store.orders import CHANNEL, FULFILLMENT, IS_NAMED, LINE, ORDER, POINT, POINT_LOCATION, SHORTFALL
+from nervure.store.outbox import OUTBOX, TOLD_OF
 from nervure.store.statements import CHANGE, insert_new
 from nervure.store.tables.reservations import ReservationRow
+from nervure.store.tasks import TaskStore
 
 LIFE = tables.of(tables.HubLifeRow)
 RESTORE = tables.of(tables.RestoreRow)
@@ -163,7 +153,7 @@ class RestoreStore:
             f"the database knows nothing that happened between {known_until:%Y-%m-%d %H:%M:%S} and"
             f" {self._now:%Y-%m-%d %H:%M:%S} UTC ({noticed_by}): see `nervure db recovery`"
         )
-        OrderStore(self._connection, self._now).open_task(RESTORED, f"{self._now:%Y-%m-%d %H:%M:%S}", text)
+        TaskStore(self._connection, self._now).open(RESTORED, f"{self._now:%Y-%m-%d %H:%M:%S}", text)
         self.hear_first()
 
     def newest(self) -> Restore | None:

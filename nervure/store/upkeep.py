@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 from nervure.store.channels import CEILING, CHECK_CONFIRMED, PULL_REPLIES
 from nervure.store.flights import FLIGHT_SECONDS
 from nervure.store.offering import OFFER
-from nervure.store.orders import CHANNEL, FULFILLMENT, LOCATION, OUTBOX, PERSON, POINT, SHORTFALL, TASK
+from nervure.store.orders import CHANNEL, FULFILLMENT, LOCATION, PERSON, POINT, SHORTFALL
+from nervure.store.outbox import OUTBOX
 from nervure.store.parts import HAS_HEARD_ORDERS, INBOX
 from nervure.store.places import REQUEST
 from nervure.store.publications import PUBLICATION
@@ -137,13 +138,6 @@ class UpkeepStore:
     def forget_persons(self) -> int:
         """Deletes personal data of orders whose time is over; answers of how many orders."""
         return self._connection.execute(PERSON.delete().where(PERSON.c.expires_at <= self._now)).rowcount
-
-    def close_task(self, task_id: int) -> bool:
-        """A person has looked; False: there is no such open task."""
-        closed = self._connection.execute(
-            TASK.update().where(TASK.c.id == task_id, TASK.c.closed_at.is_(None)).values(closed_at=self._now)
-        )
-        return closed.rowcount == 1
 
     def has_untold(self) -> bool:
         """Whether there is a dead letter that nobody was told of."""

@@ -16,8 +16,9 @@ from sqlalchemy.engine import Connection
 from nervure.publication.zero_guard import Fall, OnMassZero, ZeroGuard, is_sold
 from nervure.store import tables
 from nervure.store.falls import DECIDED, FALL, MINE, PUBLICATION, WAITS
-from nervure.store.orders import CHANNEL, LINE, LISTING, ORDER, POINT, SHORTFALL, OrderStore
+from nervure.store.orders import CHANNEL, LINE, LISTING, ORDER, POINT, SHORTFALL
 from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL, MOVEMENT, chunks
+from nervure.store.tasks import TaskStore
 from schemas.publications import PublicationState
 from schemas.stock import MovementKind
 
@@ -159,7 +160,7 @@ class ZeroStore:
             self.tell(channel)
         else:
             text = f"{len(undecided)} numbers of {channel} fell to 0 at once and were sent: is that right?"
-            OrderStore(self._connection, self._now).open_task(MASS_ZERO, channel, text)
+            TaskStore(self._connection, self._now).open(MASS_ZERO, channel, text)
 
     # -- deciding ----------------------------------------------------------------------------------------------
 
@@ -186,7 +187,7 @@ class ZeroStore:
             f"too many numbers fell to 0 at once and are held: look at `nervure channels zeros {channel}`, then say"
             f" `nervure channels accept-zeros {channel}` or `nervure channels refuse-zeros {channel}`"
         )
-        OrderStore(self._connection, self._now).open_task(MASS_ZERO, channel, text)
+        TaskStore(self._connection, self._now).open(MASS_ZERO, channel, text)
 
     def held(self, channel: str) -> list[HeldZero]:
         """The zeroes of a channel that are not sent, those a person refused included."""
@@ -217,7 +218,7 @@ class ZeroStore:
         return self._connection.execute(FALL.update().where(mine).values(verdict="refused")).rowcount
 
     def _close_task(self, channel: str) -> None:
-        OrderStore(self._connection, self._now).close_task(MASS_ZERO, channel)
+        TaskStore(self._connection, self._now).close(MASS_ZERO, channel)
 
     # ----------------------------------------------------------------------------------------------------------
 

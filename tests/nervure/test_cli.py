@@ -191,7 +191,7 @@ def test_status_shows_every_channel_and_what_is_to_do(shell: Shell) -> None:
     ]
     bound(shell)
     with shell.hub() as hub, hub.database.write() as connection:
-        World(connection).orders.open_task("shortfall", "order_line:1", "1 unit is missing")
+        World(connection).tasks.open("shortfall", "order_line:1", "1 unit is missing")
         World(connection).connection.exec_driver_sql("UPDATE channel SET problem = 'sign-in refused'")
     lines = shell.says("status").splitlines()
     assert lines[1].split() == ["boutique", "0", "3", "0", "0", "0", "free"]
@@ -302,7 +302,7 @@ def test_dead_letters_are_listed_and_tried_again(shell: Shell) -> None:
 def test_tasks_are_listed_with_names_and_closed(shell: Shell) -> None:
     assert shell.says("tasks", "list") == "nothing to look at\n"
     with shell.hub() as hub, hub.database.write() as connection:
-        World(connection).orders.open_task("oversold", "item:1:location:1", "2 units more are owed than are there")
+        World(connection).tasks.open("oversold", "item:1:location:1", "2 units more are owed than are there")
     head, task = shell.says("tasks", "list").splitlines()
     assert head.split() == ["id", "since", "what", "about", "text"]
     assert task.endswith("oversold  MUG at WH  2 units more are owed than are there")

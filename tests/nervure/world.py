@@ -30,6 +30,7 @@ from nervure.orders.shipping import ship
 from nervure.orders.work import Desk
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Database, open_database
+from nervure.store.desk import desk_of
 from nervure.store.flights import FlightStore
 from nervure.store.migrations import upgrade
 from nervure.store.orders import (
@@ -41,15 +42,16 @@ from nervure.store.orders import (
     ORDER,
     POINT,
     SHORTFALL,
-    TASK,
     OrderStore,
 )
+from nervure.store.outbox import OutboxStore
 from nervure.store.policies import PolicyStore
 from nervure.store.publications import PUBLICATION, PublicationStore
 from nervure.store.rebuild import find_differences
 from nervure.store.salable import SalableStore
 from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL, MOVEMENT
 from nervure.store.stock import StockStore
+from nervure.store.tasks import TASK, TaskStore
 from schemas.capabilities import Capabilities, Confirmation, DecrementMoment, StockMeaning, WriteMode
 from schemas.fulfillment import AT_LOCATION
 from schemas.items import Item, ItemKind, KitComponent
@@ -190,6 +192,8 @@ class World:
         self.catalogue = CatalogueStore(connection, self.now)
         self.stock = StockStore(connection, now)
         self.orders = OrderStore(connection, now)
+        self.outbox = OutboxStore(connection, now)
+        self.tasks = TaskStore(connection, now)
         self.publications = PublicationStore(connection, now)
         self.flights = FlightStore(connection, now)
         self.salable = SalableStore(connection, now)
@@ -299,7 +303,7 @@ class World:
     # -- what happens ------------------------------------------------------------------------------------------
 
     def desk(self) -> Desk:
-        return Desk(self.orders, self.stock, self.now)
+        return desk_of(self.connection, self.now)
 
     def move(
         self,

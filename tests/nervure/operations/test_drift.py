@@ -8,6 +8,7 @@ from nervure.operations.readback import check_confirmed
 from nervure.operations.staff import receive
 from nervure.store.database import Database
 from nervure.store.drift import Drift, DriftStore
+from nervure.store.tasks import TaskStore
 from nervure.store.upkeep import UpkeepStore
 from schemas.orders import Order
 from schemas.publications import DriftPolicy
@@ -238,7 +239,7 @@ def test_an_order_on_a_listing_published_at_0_is_told_of_once(both: Database) ->
             " it is told",
         )
     ]
-    hub.database.run(lambda c: UpkeepStore(c, hub.clock.now()).close_task(ghosts[0].id))
+    hub.database.run(lambda c: TaskStore(c, hub.clock.now()).close_number(ghosts[0].id))
     hear(hub, "shop", order_of(placed(5, an_order("1", {"BOLT": 1, "NUT": 1}, minute=6))))
     assert [task.kind for task in tasks(hub)] == ["shortfall"]
 

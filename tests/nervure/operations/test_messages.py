@@ -14,7 +14,7 @@ from nervure.operations.staff import receive, ship_fulfillment
 from nervure.store.database import Database
 from nervure.store.handling import HandlingStore
 from nervure.store.messages import LEASE_SECONDS, MessageStore
-from nervure.store.orders import OUTBOX
+from nervure.store.outbox import OUTBOX
 from schemas.fulfillment import Parcel, Shipment
 from schemas.orders import OrderState
 from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub, tasks

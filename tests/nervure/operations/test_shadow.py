@@ -29,7 +29,7 @@ from nervure.store.database import Database
 from nervure.store.drift import DriftStore
 from nervure.store.flights import FlightStore
 from nervure.store.messages import MessageStore
-from nervure.store.orders import OUTBOX
+from nervure.store.outbox import OUTBOX
 from nervure.store.reports import ReportStore
 from nervure.store.shadow import Difference
 from schemas.capabilities import DecrementMoment

@@ -21,9 +21,10 @@ from nervure.orders.rules import Routing
 from nervure.orders.work import Desk
 from nervure.store.channels import PULL_REPLIES
 from nervure.store.database import Database
-from nervure.store.orders import LOCATION, TASK
+from nervure.store.orders import LOCATION
 from nervure.store.places import REQUEST
 from nervure.store.routing import RoutingStore
+from nervure.store.tasks import TASK
 from schemas.dropship import SupplierReply
 from schemas.orders import OrderState
 from schemas.routing import Contract, LocationRouting

@@ -17,9 +17,10 @@ from nervure.store.channels import FEED, ChannelStore
 from nervure.store.database import Database
 from nervure.store.inbox import InboxStore
 from nervure.store.offers import OFFER
-from nervure.store.orders import OUTBOX, TASK
+from nervure.store.outbox import OUTBOX
 from nervure.store.publications import PublicationStore
 from nervure.store.statements import OBSERVATION
+from nervure.store.tasks import TASK
 from schemas.capabilities import DecrementMoment
 from schemas.documents import RawDocument
 from schemas.dropship import DropShipOrder, SupplierReply

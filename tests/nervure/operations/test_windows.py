@@ -21,7 +21,8 @@ from nervure.operations.windows import Loops, Window
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
 from nervure.store.inbox import BODY, InboxStore
-from nervure.store.orders import ORDER, OUTBOX, PERSON
+from nervure.store.orders import ORDER, PERSON
+from nervure.store.outbox import OUTBOX
 from nervure.store.statements import CLAIM
 from tests.nervure.operations.fake_shops import FakeShop, broken_document, fake_hub, fill, order_document
 from tests.nervure.world import START, World, a_till_sale, an_order, at, fresh_sqlite
@@ -144,7 +145,7 @@ def test_messages_to_a_channel_that_hangs_hold_those_to_the_others_no_longer(
 
 def test_messages_to_whom_the_settings_do_not_name_wait_and_are_warned_of(database: Database) -> None:
     with database.write() as connection:
-        World(connection).orders.enqueue("shipment", "gone", "fulfillment:1", {"fulfillment_order": 1})
+        World(connection).outbox.enqueue("shipment", "gone", "fulfillment:1", {"fulfillment_order": 1})
     hub = fake_hub(database, ManualClock(START), {"shop": FakeShop()})
     assert run(Window(hub, 30), loops.draining).counts == Counter()
     warnings = run(Window(hub, 5), keeping.sweeping).warnings

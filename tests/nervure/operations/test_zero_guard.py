@@ -17,8 +17,8 @@ from nervure.store.channels import ChannelStore
 from nervure.store.coverage import HELD_TEXT, CoverageStore
 from nervure.store.database import Connection, Database
 from nervure.store.drift import DriftStore
+from nervure.store.settled_tasks import SettledTaskStore
 from nervure.store.statements import CHANGE
-from nervure.store.tasks import TaskStore
 from nervure.store.zeros import HeldZero, ZeroStore
 from schemas.stock import AdjustmentReason
 from tests.nervure.operations.scripted import (
@@ -216,7 +216,7 @@ def test_what_is_seen_to_show_nothing_any_more_needs_nobody(sqlite: Database) ->
     assert held(hub) == []
     tell(hub)
     assert zeros(shop) == set(SKUS[:12])
-    assert hub.database.run(lambda c: TaskStore(c, hub.clock.now()).close_settled()) == 1
+    assert hub.database.run(lambda c: SettledTaskStore(c, hub.clock.now()).close_settled()) == 1
     assert swept(hub) == {}
 
 
@@ -232,7 +232,7 @@ def test_a_feed_that_comes_right_again_needs_nobody(sqlite: Database) -> None:
     tell(hub)
     assert held(hub) == []
     assert shop.units() == {sku: 4 if sku in SKUS[:12] else 5 for sku in SKUS}
-    assert hub.database.run(lambda c: TaskStore(c, hub.clock.now()).close_settled()) == 1
+    assert hub.database.run(lambda c: SettledTaskStore(c, hub.clock.now()).close_settled()) == 1
     assert mass_zero_tasks(hub) == []
 
 
@@ -317,7 +317,7 @@ def test_the_window_of_the_sweep_fails_as_long_as_zeroes_are_held(sqlite: Databa
     tell(hub)
     with hub.database.write() as connection:
         connection.execute(CHANGE.delete())
-        TaskStore(connection, hub.clock.now())._close([task.id for task in tasks(hub)])
+        SettledTaskStore(connection, hub.clock.now())._close([task.id for task in tasks(hub)])
     problems = swept(hub)
     assert problems == {"shop zeros": "12 numbers fell to 0 at once and are held: `nervure channels zeros shop`"}
     assert mass_zero_tasks(hub) == ["shop"], "whoever closed it, it is open as long as zeroes are held"

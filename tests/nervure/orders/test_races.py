@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -13,7 +14,6 @@ from nervure.inventory.stock import Take
 from nervure.orders.rules import Routing
 from nervure.orders.settling import serve_shortfalls
 from nervure.orders.shipping import ship
-from nervure.orders.work import Desk
 from nervure.store.database import Database
 from nervure.store.orders import ORDER
 from nervure.store.routing import RoutingStore
@@ -306,7 +306,7 @@ def test_a_till_sale_in_the_middle_of_a_shipment_takes_nothing_out_of_the_parcel
             until_it_waits(postgresql_at, sale)
 
     def send(connection: Connection) -> bool:
-        desk = Desk(World(connection).orders, InterruptedStock(connection, sell), START)
+        desk = replace(World(connection).desk(), stock=InterruptedStock(connection, sell))
         return ship(number, desk, shipped_at=START)
 
     assert postgresql_at.run(send)

@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from nervure.orders.work import UnboundListingError
-from nervure.store.orders import RETURN, RETURN_LINE
+from nervure.store.returns import RETURN, RETURN_LINE
 from nervure.store.statements import CHANGE, LEVEL, MOVEMENT
 from schemas.base import Money
 from schemas.orders import Order, OrderState, Return, ReturnLine

@@ -2,7 +2,7 @@ import pytest
 
 from nervure.orders.settling import cover, rebalance, release, serve_shortfalls
 from nervure.store.messages import MessageStore
-from nervure.store.orders import OUTBOX
+from nervure.store.outbox import OUTBOX
 from nervure.store.reports import ReportStore
 from nervure.store.statements import CLAIM
 from schemas.locations import LocationKind

@@ -2,7 +2,7 @@ import pytest
 
 from nervure.orders.shipping import ship
 from nervure.store.messages import MessageStore
-from nervure.store.orders import OUTBOX
+from nervure.store.outbox import OUTBOX
 from schemas.fulfillment import FulfillmentLine, FulfillmentState, Parcel
 from schemas.orders import OrderState
 from tests.nervure.world import World, a_pickup, a_till_sale, an_order, at, merchant, must_hold

@@ -61,7 +61,7 @@ def test_the_hub_at_a_glance(hub: Hub, client: Client) -> None:
 
 def test_what_is_dead_and_what_is_to_do_stand_there_escaped(hub: Hub, client: Client) -> None:
     with looking(hub) as world:
-        world.orders.open_task("shortfall", "anything", "<b>bold</b> & more")
+        world.tasks.open("shortfall", "anything", "<b>bold</b> & more")
     assert client.post("/webhooks/shop", headers=SIGNED, content=b"no order").status_code == 200
     settle(hub)
     page = client.get("/").text

@@ -440,10 +440,10 @@ def test_a_row_cannot_stand_twice(full: World, name: str) -> None:
 def test_a_closed_task_may_be_opened_again_and_an_open_one_stands_once(full: World) -> None:
     with full.undone() as world:
         for _ in range(2):
-            world.orders.open_task("test", "subject", "text")
-            world.orders.open_task("test", "subject", "another text")
+            world.tasks.open("test", "subject", "text")
+            world.tasks.open("test", "subject", "another text")
             assert world.open_tasks()["test"] == 1
-            world.orders.close_task("test", "subject")
+            world.tasks.close("test", "subject")
             assert world.open_tasks()["test"] == 0
 
 

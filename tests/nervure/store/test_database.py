@@ -8,8 +8,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from nervure.store.database import MAX_TRIES, MAX_WAIT_SECONDS, Database, DatabaseError, open_database
-from nervure.store.orders import TASK
 from nervure.store.statements import insert_new
+from nervure.store.tasks import TASK
 from tests.nervure.world import START, World, at_once, merchant
 
 
@@ -65,7 +65,7 @@ def test_work_that_the_database_sends_back_is_done_again_from_the_start(database
     errors = iter([psycopg.errors.SerializationFailure(), psycopg.errors.DeadlockDetected(), None])
 
     def work(connection: Connection) -> str:
-        World(connection).orders.open_task("test", "subject", "text")
+        World(connection).tasks.open("test", "subject", "text")
         if error := next(errors):
             raise OperationalError("statement", {}, error)
         return "done"
@@ -114,7 +114,7 @@ def test_what_would_fail_again_is_tried_once(shared: Database, error: Exception)
 def test_two_that_wait_for_each_other_both_get_through(postgresql: Database) -> None:
     with postgresql.write() as connection:
         for subject in ("one", "other"):
-            World(connection).orders.open_task("test", subject, "text")
+            World(connection).tasks.open("test", subject, "text")
 
     def work(first: str, second: str) -> None:
         def both(connection: Connection) -> None:
@@ -134,7 +134,7 @@ def test_a_reader_sees_one_moment_and_holds_nobody_up(database: Database) -> Non
     with database.read() as reader:
         assert World(reader).rows(TASK) == 0
         with database.write() as connection:
-            World(connection).orders.open_task("test", "subject", "text")
+            World(connection).tasks.open("test", "subject", "text")
         assert World(reader).rows(TASK) == 0
     with database.read() as reader:
         assert World(reader).rows(TASK) == 1

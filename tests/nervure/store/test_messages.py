@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from nervure.store.database import Database
 from nervure.store.messages import LEASE_SECONDS, Handover, MessageStore
-from nervure.store.orders import OUTBOX
+from nervure.store.outbox import OUTBOX
 from nervure.store.tables import SupplierOfferRow, of
 from schemas.locations import Address, LocationKind
 from schemas.orders import Customer, Delivery, DeliveryMethod, OrderState
@@ -20,7 +20,7 @@ def messages(world: World, minute: float = 0) -> MessageStore:
 
 @pytest.mark.requirement("R22")
 def test_a_message_is_queued_once_for_ever(world: World) -> None:
-    world.orders.enqueue("shipment", "shop", "fulfillment:1", {"fulfillment_order": 1})
+    world.outbox.enqueue("shipment", "shop", "fulfillment:1", {"fulfillment_order": 1})
     [taken] = messages(world).lease("shop", 9)
     assert (taken.kind, taken.target, taken.reference, taken.payload, taken.attempts) == (
         "shipment",
@@ -30,14 +30,14 @@ def test_a_message_is_queued_once_for_ever(world: World) -> None:
         1,
     )
     messages(world).done(taken.id)
-    world.orders.enqueue("shipment", "shop", "fulfillment:1", {"fulfillment_order": 2})
+    world.outbox.enqueue("shipment", "shop", "fulfillment:1", {"fulfillment_order": 2})
     assert world.rows(OUTBOX) == 1
     assert messages(world, 60).lease("shop", 9) == []
 
 
 @pytest.mark.requirement("R27")
 def test_a_message_whose_sender_died_is_taken_again(world: World) -> None:
-    world.orders.enqueue("shipment", "shop", "fulfillment:1", {})
+    world.outbox.enqueue("shipment", "shop", "fulfillment:1", {})
     messages(world).lease("shop", 9)
     assert messages(world, LEASE_SECONDS / 60).lease("shop", 9) == []
     late = MessageStore(world.connection, START + timedelta(seconds=LEASE_SECONDS, microseconds=1))
@@ -46,7 +46,7 @@ def test_a_message_whose_sender_died_is_taken_again(world: World) -> None:
 
 
 def test_a_message_waits_for_its_next_try_and_a_dead_one_for_ever(world: World) -> None:
-    world.orders.enqueue("shipment", "shop", "fulfillment:1", {})
+    world.outbox.enqueue("shipment", "shop", "fulfillment:1", {})
     [taken] = messages(world).lease("shop", 9)
     messages(world).later(taken.id, 60, "down")
     assert messages(world).open_count() == 1
@@ -59,7 +59,7 @@ def test_a_message_waits_for_its_next_try_and_a_dead_one_for_ever(world: World) 
 
 def test_messages_are_taken_by_whom_they_are_for(world: World) -> None:
     for number, target in enumerate(("shop", "market", "shop"), start=1):
-        world.orders.enqueue("shipment", target, f"fulfillment:{number}", {})
+        world.outbox.enqueue("shipment", target, f"fulfillment:{number}", {})
     assert [messages(world).has_due(target) for target in ("shop", "market", "till")] == [True, True, False]
     assert [one.reference for one in messages(world).lease("market", 9)] == ["fulfillment:2"]
     assert [one.reference for one in messages(world).lease("shop", 9)] == ["fulfillment:1", "fulfillment:3"]
@@ -91,7 +91,7 @@ def test_a_shipment_waits_for_the_acceptance_of_its_own_order(world: World, end:
 
 def test_what_was_taken_and_not_tried_is_free_at_once(world: World) -> None:
     for number in (1, 2):
-        world.orders.enqueue("shipment", "shop", f"fulfillment:{number}", {})
+        world.outbox.enqueue("shipment", "shop", f"fulfillment:{number}", {})
     first, second = messages(world).lease("shop", 9)
     messages(world).done(first.id)
     messages(world).give_back([first.id, second.id])
@@ -101,7 +101,7 @@ def test_what_was_taken_and_not_tried_is_free_at_once(world: World) -> None:
 
 @pytest.mark.requirement("R22")
 def test_a_message_that_arrived_stays_so_whatever_its_other_sender_was_told(world: World) -> None:
-    world.orders.enqueue("shipment", "shop", "fulfillment:1", {})
+    world.outbox.enqueue("shipment", "shop", "fulfillment:1", {})
     [slow] = messages(world).lease("shop", 9)
     late = LEASE_SECONDS / 60 + 1
     [quick] = messages(world, late).lease("shop", 9)
@@ -114,7 +114,7 @@ def test_a_message_that_arrived_stays_so_whatever_its_other_sender_was_told(worl
 
 @pytest.mark.requirement("R22")
 def test_a_message_that_was_refused_to_one_sender_and_arrived_by_another_has_arrived(world: World) -> None:
-    world.orders.enqueue("shipment", "shop", "fulfillment:1", {})
+    world.outbox.enqueue("shipment", "shop", "fulfillment:1", {})
     [slow] = messages(world).lease("shop", 9)
     late = LEASE_SECONDS / 60 + 1
     messages(world, late).lease("shop", 9)
@@ -128,7 +128,7 @@ def test_a_message_that_was_refused_to_one_sender_and_arrived_by_another_has_arr
 def test_two_senders_at_once_never_take_the_same_message(postgresql_at: Database) -> None:
     with postgresql_at.write() as connection:
         for number in range(4):
-            World(connection).orders.enqueue("shipment", "shop", f"fulfillment:{number}", {})
+            World(connection).outbox.enqueue("shipment", "shop", f"fulfillment:{number}", {})
 
     def send() -> list[int]:
         return postgresql_at.run(lambda connection: [one.id for one in messages(World(connection)).lease("shop", 3)])

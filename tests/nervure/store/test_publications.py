@@ -111,7 +111,7 @@ def test_a_channel_that_sold_by_itself_is_sent_the_number_even_if_ours_did_not_m
     settled(world, bolt_paris=5)
     before = revisions(world)
     listing = world.orders.bind("shop", ["L-BOLT"])["L-BOLT"].listing_id
-    world.orders.channel_may_have_restocked("shop", {listing})
+    world.desk().channel_notes.may_have_restocked("shop", {listing})
     world.refresh()
     assert raised(before, revisions(world)) == {("shop", "BOLT")}
 

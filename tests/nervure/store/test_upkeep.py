@@ -11,7 +11,8 @@ from nervure.store.inbox import LEASE_SECONDS, InboxStore
 from nervure.store.messages import LEASE_SECONDS as MESSAGE_LEASE
 from nervure.store.messages import MessageStore
 from nervure.store.offering import OfferingStore
-from nervure.store.orders import FULFILLMENT, LINE, LOCATION, OUTBOX
+from nervure.store.orders import FULFILLMENT, LINE, LOCATION
+from nervure.store.outbox import OUTBOX
 from nervure.store.places import REQUEST
 from nervure.store.proposals import ProposalStore
 from nervure.store.shortfalls import ShortfallStore

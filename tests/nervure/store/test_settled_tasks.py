@@ -5,9 +5,9 @@ import sqlalchemy as sa
 
 from nervure.store.database import Database
 from nervure.store.messages import MessageStore
-from nervure.store.orders import OUTBOX, TASK
-from nervure.store.tasks import TaskStore
-from nervure.store.upkeep import UpkeepStore
+from nervure.store.outbox import OUTBOX
+from nervure.store.settled_tasks import SettledTaskStore
+from nervure.store.tasks import TASK, TaskStore
 from schemas.orders import OrderState
 from schemas.stock import Condition
 from tests.nervure.world import World, a_till_sale, an_order, at, capable, merchant, overtaken
@@ -16,7 +16,7 @@ MUST_ACCEPT = capable(must_accept_orders=True)
 
 
 def close(world: World) -> int:
-    return TaskStore(world.connection, world.now).close_settled()
+    return SettledTaskStore(world.connection, world.now).close_settled()
 
 
 def sell(world: World, ticket: str, units: int) -> None:
@@ -85,7 +85,7 @@ def test_what_a_person_has_closed_stays_as_it_was(world: World) -> None:
     merchant(world)
     sell(world, "t1", 1)
     [task] = world.connection.execute(sa.select(TASK.c.id)).scalars()
-    assert UpkeepStore(world.connection, at(1)).close_task(task)
+    assert TaskStore(world.connection, at(1)).close_number(task)
     world.receive("BOLT", "lyon", 1)
     assert close(world.later(2)) == 0
     assert world.connection.execute(sa.select(TASK.c.closed_at)).scalars().all() == [at(1)]
@@ -128,7 +128,7 @@ def refuse(world: World, target: str = "shop") -> None:
     messages = MessageStore(world.connection, world.now)
     for message in messages.lease(target, 99):
         assert messages.bury(message.id, "refused")
-        world.orders.open_task("message_refused", f"{message.kind}:{message.reference}", "refused")
+        world.tasks.open("message_refused", f"{message.kind}:{message.reference}", "refused")
 
 
 def shipped(world: World, **orders: int) -> None:
@@ -192,7 +192,7 @@ def test_a_refused_acceptance_needs_somebody_while_the_order_waits_for_it(
 @pytest.mark.parametrize("kind", ["shipment", "accept_order", "drop_ship"])
 def test_a_refused_message_that_arrived_after_all_needs_nobody(world: World, kind: str) -> None:
     for reference in ("fulfillment:1", "fulfillment:11"):
-        world.orders.enqueue(kind, "shop", reference, {})
+        world.outbox.enqueue(kind, "shop", reference, {})
     refuse(world)
     assert close(world) == 0
     [first] = world.connection.execute(sa.select(OUTBOX.c.id).where(OUTBOX.c.reference == "fulfillment:1")).scalars()
@@ -206,7 +206,7 @@ def test_an_order_that_a_supplier_refused_is_for_a_person_also_when_somebody_els
     merchant(world, bolt_paris=9)
     world.take_in(an_order("A", {"BOLT": 1}))
     [number] = world.fulfillment_numbers("A")
-    world.orders.enqueue("drop_ship", "acme", f"fulfillment:{number}", {})
+    world.outbox.enqueue("drop_ship", "acme", f"fulfillment:{number}", {})
     refuse(world, "acme")
     state_of(world, "A", OrderState.COMPLETED)
     assert (close(world), still_open(world)) == (0, {"message_refused": 1})
@@ -215,5 +215,5 @@ def test_an_order_that_a_supplier_refused_is_for_a_person_also_when_somebody_els
 @pytest.mark.parametrize("kind", ["shortfall", "canceled_after_shipping", "feed_held", "something_new"])
 def test_other_tasks_are_left_to_who_does_what_they_ask_for(world: World, kind: str) -> None:
     merchant(world, bolt_paris=9)
-    world.orders.open_task(kind, "acme", "somebody must look")
+    world.tasks.open(kind, "acme", "somebody must look")
     assert (close(world), still_open(world)) == (0, {kind: 1})

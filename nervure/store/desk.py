@@ -1,0 +1,26 @@
+"""Everything order work holds, over one connection."""
+
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from nervure.orders.work import Desk
+from nervure.store.channel_notes import ChannelNoteStore
+from nervure.store.orders import PERSONAL_DATA_DAYS, OrderStore
+from nervure.store.outbox import OutboxStore
+from nervure.store.returns import ReturnStore
+from nervure.store.stock import StockStore
+from nervure.store.tasks import TaskStore
+
+
+def desk_of(connection: Connection, now: datetime, *, personal_data_days: int = PERSONAL_DATA_DAYS) -> Desk:
+    """The desk of one transaction at one time of the hub's clock."""
+    return Desk(
+        OrderStore(connection, now, personal_data_days=personal_data_days),
+        ReturnStore(connection, now),
+        OutboxStore(connection, now),
+        TaskStore(connection, now),
+        ChannelNoteStore(connection, now),
+        StockStore(connection, now),
+        now,
+    )
