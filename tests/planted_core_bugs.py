@@ -24,13 +24,12 @@ RACES = "tests/nervure/orders/test_races.py"
 INTAKE = "tests/nervure/orders/test_intake.py"
 PERMUTATIONS = "tests/nervure/orders/test_permutations.py"
 TILL_SALES = "tests/nervure/operations/test_till_sales.py"
-MESSAGES = "tests/nervure/operations/test_messages.py"
+MESSAGES = "tests/nervure/operations/test_messages.py tests/nervure/store/test_messages.py"
 SUPPLIERS = "tests/nervure/operations/test_suppliers.py"
 FACTS = "tests/nervure/operations/test_facts.py"
 SETTLING = "tests/nervure/orders/test_settling.py"
 DESK = "tests/nervure/operations/test_desk.py -k sqlite"
 OFFERS = "tests/nervure/operations/test_offers.py -k sqlite"
-SENDING = "tests/nervure/operations/test_messages.py"
 DESK_PAGES = "tests/nervure/service/test_desk_pages.py"
 DESK_USERS = "tests/nervure/operations/test_desk_users.py -k sqlite"
 SHIPPING = "tests/nervure/orders/test_shipping.py"
@@ -46,7 +45,6 @@ LOTS = "tests/nervure/operations/test_lots.py"
 RETURNS = "tests/nervure/orders/test_returns.py"
 SCOPE = "tests/nervure/store/test_scope.py"
 ANSWERS = "tests/nervure/publication/test_answers.py"
-MESSAGES = "tests/nervure/store/test_messages.py"
 TASKS = "tests/nervure/store/test_settled_tasks.py"
 RULES = "tests/nervure/orders/test_rules.py"
 CONTRACTS = "tests/nervure/orders/test_contracts.py"
@@ -1303,21 +1301,21 @@ BUGS = (
         "nervure/store/messages.py",
         '.where(OUTBOX.c.id == message_id, OUTBOX.c.state != "done")',
         ".where(OUTBOX.c.id == message_id)",
-        SENDING,
+        MESSAGES,
     ),
     Bug(
         "ready: what was given back to sale is told to be ready",
         "nervure/store/messages.py",
         ".where(FULFILLMENT.c.id == fulfillment_order_id, _IS_READY)",
         ".where(FULFILLMENT.c.id == fulfillment_order_id)",
-        SENDING,
+        MESSAGES,
     ),
     Bug(
         "ready: a refusal is not seen at the desk",
         "nervure/operations/messages.py",
         "            HandlingStore(connection, now).note(number, StepKind.NOT_NOTIFIED, reason=reason)\n",
         "            pass\n",
-        SENDING,
+        MESSAGES,
     ),
     Bug(
         "desk: what waits for its payment is shown where it was offered",
