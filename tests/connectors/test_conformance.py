@@ -121,5 +121,5 @@ def test_every_suite_holds_every_law(suite: type[ChannelConformance]) -> None:
     assert not inspect.isabstract(suite)
     assert "__init__" not in vars(suite)
     laws = {name: law for name, law in inspect.getmembers(ChannelConformance) if name.startswith("test_")}
-    assert len(laws) == 70
+    assert len(laws) == 71
     assert {name: getattr(suite, name) for name in laws} == laws

@@ -13,6 +13,7 @@ from simulation.template import make_template, open_copies
 UNSKIPPED = {
     "stock wholesale",
     "sweep buffers",
+    "sweep not found",
     "sweep pace",
     "sweep scarcity",
     "sweep webshop subscriptions",

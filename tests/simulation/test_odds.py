@@ -72,6 +72,7 @@ def _write_past(process: HubProcess) -> None:
                 lines.append(
                     {"order_id": number, "external_id": "1", "listing_id": listing.id, "item_id": listing.item_id}
                     | {"title": "", "units_ordered": 1, "units_canceled": 0, "unit_price": 1, "line_total": 1}
+                    | {"units_charged": 1, "discount_amount": 0}
                     | {"tax_amount": 0}
                 )
         for table, rows in ((ORDER, orders), (LINE, lines)):

@@ -9,9 +9,10 @@ from nervure.service.supervisor import Program, Supervisor
 from nervure.service.up import stop_signals
 
 PARENT = """
-import subprocess, sys, time
+import os, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-open("grandchild", "w").write(str(child.pid))
+open("writing", "w").write(str(child.pid))
+os.replace("writing", "grandchild")
 time.sleep(600)
 """
 
