@@ -12,7 +12,7 @@ from typing import Any
 from connectors.transport import HttpRequest, httpx_sender
 from nervure.service.stack import Stack, demo_stack, wait_until_quiet
 from nervure.service.supervisor import Supervisor
-from nervure.service.up import START_SECONDS, only_one, stop_signals
+from nervure.service.up import LOCK, START_SECONDS, only_one, stop_signals
 from nervure.settings import load
 from nervure.store.database import open_database
 from nervure.store.migrations import upgrade
@@ -51,9 +51,9 @@ def run_demo(folder: Path, *, orders: int, orders_per_second: float, seed: int, 
         RehearsalError: it was stopped, or did not come to rest.
         StartError: a process did not start.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     begun = time.monotonic()
     with only_one(folder), stop_signals() as is_told_to_stop:
+        _clear(folder)
         stack = demo_stack(folder, prepare, say, orders=orders, orders_per_second=orders_per_second, seed=seed)
         with Supervisor(stack.programs(), folder, say) as supervisor:
             if not supervisor.start(seconds=START_SECONDS, is_told_to_stop=is_told_to_stop):
@@ -65,6 +65,15 @@ def run_demo(folder: Path, *, orders: int, orders_per_second: float, seed: int, 
             figures = _judge(stack)
     figures["wall_seconds"] = round(time.monotonic() - begun, 1)
     return Outcome(figures, bool(figures.pop("holds")))
+
+
+def _clear(folder: Path) -> None:
+    """Takes away what the last demo left, but for the lock that this one holds."""
+    for one in folder.iterdir():
+        if one.is_dir():
+            shutil.rmtree(one)
+        elif one.name != LOCK:
+            one.unlink()
 
 
 def _judge(stack: Stack) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from nervure import settings as settings_module
 from nervure.clock import SystemClock
@@ -49,7 +49,8 @@ def require_channel(hub: Hub, channel: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    table = Table(*columns, box=None, pad_edge=False)
+    # What does not fit goes on in the next line: a name that is cut off cannot be given to the next command.
+    table = Table(*(Column(name, overflow="fold") for name in columns), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     Console().print(table)

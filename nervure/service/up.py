@@ -13,6 +13,9 @@ from nervure.service.stack import Prepare, Say, Stack, demo_stack, merchant_stac
 from nervure.service.supervisor import TICK_SECONDS, StartError, Supervisor
 from nervure.settings import SettingsError
 
+LOCK = "lock"
+"""Held by the process that runs in a folder."""
+
 START_SECONDS = 600.0
 """A quiet machine of two cores needs less than 30; a busy one gets its time."""
 LOOK_SECONDS = 2.0
@@ -102,7 +105,7 @@ def only_one(folder: Path) -> Iterator[None]:
         StartError: one runs there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
+    with (folder / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

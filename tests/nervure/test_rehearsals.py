@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from nervure import rehearsals
-from nervure.rehearsals import Outcome, RehearsalError, run_replay, run_seed, run_seeds, write_json
+from nervure.rehearsals import Outcome, RehearsalError, run_demo, run_replay, run_seed, run_seeds, write_json
+from nervure.service.supervisor import StartError
+from nervure.service.up import only_one
 from nervure.store.database import DatabaseError
 from simulation.day import Size
 from simulation.history import COLUMNS, HistoryError
@@ -23,6 +25,14 @@ def history(folder: Path, rows: str = ROWS) -> Path:
     path = folder / "history.csv"
     path.write_text(",".join(COLUMNS) + "\n" + rows, "utf-8")
     return path
+
+
+def test_a_demo_leaves_alone_what_runs_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "database").write_text("of the other one")
+    with only_one(tmp_path), pytest.raises(StartError, match=r"a hub runs in .* already"):
+        run_demo(tmp_path, orders=1, orders_per_second=1.0, seed=1, say=lambda line: None)
+    assert (tmp_path / "hub" / "database").read_text() == "of the other one"
 
 
 def test_a_replay_judges_what_it_played(tmp_path: Path) -> None:
