@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nervure.inventory.stock import Place
+from schemas.base import MAX_UNITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,11 @@ def salable_quantity(
 
 
 def shown_of(pooled_units: int, terms: Terms) -> int:
-    """Units that a stock point may show of what its pool can promise. Never below 0."""
+    """Units that a stock point may show of what its pool can promise. Never below 0, nor above MAX_UNITS.
+
+    Many places that each have all they may would sum to a number that no platform takes.
+    """
     units = pooled_units * terms.share_percent // 100 - terms.buffer_units
     if terms.cap_units is not None:
         units = min(units, terms.cap_units)
-    return max(units + terms.beyond_units, 0)
+    return min(max(units + terms.beyond_units, 0), MAX_UNITS)

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nervure.inventory.availability import PlaceStock, Terms, available_at, salable_quantity
+from nervure.inventory.availability import PlaceStock, Terms, available_at, salable_quantity, shown_of
 from nervure.inventory.stock import Place
+from schemas.base import MAX_UNITS
 
 BOLT, NUT, PARIS, LYON = 1, 2, 10, 20
 BOLT_ONLY = {BOLT: 1}
@@ -123,3 +124,9 @@ def test_as_many_kits_are_shown_as_can_be_packed_one_by_one(
             shelf[NUT] -= nuts
             packed += 1
     assert shown == max(packed - buffer_units, 0)
+
+
+def test_no_number_is_shown_that_no_platform_takes() -> None:
+    assert shown_of(MAX_UNITS, Terms()) == MAX_UNITS
+    assert shown_of(3 * MAX_UNITS, Terms(beyond_units=5)) == MAX_UNITS
+    assert shown_of(3 * MAX_UNITS, Terms(cap_units=7)) == 7
