@@ -216,8 +216,8 @@ BUGS = (
     Bug(
         "a buffer larger than the stock shows less than nothing",
         "nervure/inventory/availability.py",
-        "return max(units + terms.beyond_units, 0)",
-        "return units + terms.beyond_units",
+        "return min(max(units + terms.beyond_units, 0), MAX_UNITS)",
+        "return min(units + terms.beyond_units, MAX_UNITS)",
         "tests/nervure/inventory/test_availability.py",
     ),
     Bug(
