@@ -13,7 +13,7 @@ Wire: web service of 8.0.4 (recorded answers) and the vendor's resource list for
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError
@@ -50,6 +50,8 @@ STOCK = "stock"
 PLACE = "place"
 
 CENT = Decimal("0.01")
+STEP = Decimal("0.000001")
+"""What amounts of rows are written in."""
 
 _SKU: TypeAdapter[str] = TypeAdapter(Sku)
 _GTIN: TypeAdapter[str] = TypeAdapter(Gtin)
@@ -236,7 +238,7 @@ def _line(row: WireOrderRow, detail: WireDetail | None, state: OrderState, retur
 
 
 def _less_discount(lines: Sequence[OrderLine], discount: Decimal) -> tuple[OrderLine, ...]:
-    """Spreads the order's vouchers over its lines by what they cost, to the cent: the parts sum to the whole.
+    """Spreads the order's vouchers over its lines by what they cost: they sum to the whole, none is beyond its line.
 
     An order does not say what its vouchers are for. What goes beyond the goods was for something else.
     """
@@ -248,7 +250,8 @@ def _less_discount(lines: Sequence[OrderLine], discount: Decimal) -> tuple[Order
     passed = given = Decimal(0)
     for line in lines:
         passed += line.line_total
-        until = discount if passed == goods else (discount * passed / goods).quantize(CENT)
+        # In the steps of the rows' own amounts, downwards: in cents a part could be more than its line costs.
+        until = (discount * passed / goods).quantize(STEP, ROUND_DOWN)
         spread.append(line.model_copy(update={"discount_amount": until - given}))
         given = until
     return tuple(spread)

@@ -1,5 +1,7 @@
 """The `nervure` command, one module a group. Bad input ends with one clear sentence and a non-zero exit."""
 
+import sys
+
 import typer
 
 from connectors.errors import ConnectorError
@@ -36,7 +38,7 @@ from nervure.cli import (
     undo,
 )
 from nervure.cli.common import fail
-from nervure.inventory.stock import KitStockError
+from nervure.inventory.stock import UnbookableError
 from nervure.operations.refusals import RefusalError
 from nervure.rehearsals import RehearsalError
 from nervure.service.supervisor import StartError
@@ -48,7 +50,7 @@ KNOWN_FAILURES = (
     ConnectorError,
     DatabaseError,
     HistoryError,
-    KitStockError,
+    UnbookableError,
     RefusalError,
     RehearsalError,
     SettingsError,
@@ -89,6 +91,10 @@ for name, module in GROUPS.items():
 
 def main() -> None:
     """Runs the command; every known failure is one sentence on standard error."""
+    try:
+        " ".join(sys.argv).encode()
+    except UnicodeEncodeError:
+        fail("an argument is not in UTF-8")
     try:
         app()
     except KNOWN_FAILURES as error:

@@ -61,9 +61,9 @@ def _moment(text: str | None) -> datetime | None:
         return None
     try:
         said = datetime.fromisoformat(text)
-    except ValueError:
+        return said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
+    except (ValueError, OverflowError):
         fail(f"{text!r} is not a time: write it as 2026-11-27T18:30")
-    return said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
 
 
 # -- drawing ---------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """`nervure route`: from where an order is served, in euros."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from json import dumps
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ import typer
 
 from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, say
 from nervure.operations.evaluate import Span, evaluate
+from nervure.operations.periods import whole_days
 from nervure.operations.replanning import Replanned, replan_open_orders
 from nervure.orders.comparison import COLUMNS, table, verdict
 from nervure.orders.costs import euros
@@ -124,9 +125,7 @@ def route_evaluate(
     settings: SettingsOption = None,
 ) -> None:
     """Replay the hub's orders of a period by each rule, and show what they cost beside perfect hindsight."""
-    if end < begin:
-        fail("the last day is before the first one")
-    span = Span(begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC) + timedelta(days=1))
+    span = Span(*whole_days(begin.date(), end.date()))
     with opened_hub(settings) as hub:
         found = evaluate(hub, span, seeds=seeds, seconds=seconds)
     print_table(COLUMNS, table(found))

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, say, write_csv
-from nervure.operations.scorecards import NoSuchDaysError, Scorecard, days, scorecards
+from nervure.cli.common import SettingsOption, group, opened_hub, print_table, say, write_csv
+from nervure.operations.scorecards import Scorecard, scorecards, scored_days
 
 app = group("What suppliers promised and did.")
 
@@ -35,10 +35,7 @@ def suppliers_scorecard(
 ) -> None:
     """Show how each supplier answered, shipped, and kept its numbers true."""
     with opened_hub(settings) as hub:
-        try:
-            span = days(begin and begin.date(), end and end.date(), hub.clock.now().date())
-        except NoSuchDaysError as error:
-            fail(str(error))
+        span = scored_days(begin and begin.date(), end and end.date(), hub.clock.now().date())
         found = scorecards(hub, *span)
     if csv_file is not None:
         write_csv(csv_file, [one.name for one in fields(Scorecard)], [astuple(one) for one in found])

@@ -111,7 +111,18 @@ class InsufficientStockError(Exception):
         super().__init__(f"not enough stock: {text}")
 
 
-class KitStockError(Exception):
+class UnbookableError(Exception):
+    """What was to be booked cannot be; nothing was written."""
+
+
+class ImpossibleLevelError(UnbookableError):
+    """More units of one thing would be on hand in one place, or be missing there, than anybody has."""
+
+    def __init__(self, sku: str, location: str, on_hand: int) -> None:
+        super().__init__(f"{on_hand:,} units of {sku!r} would be on hand at {location}: that is a slip")
+
+
+class KitStockError(UnbookableError):
     """Units were to be booked on an item that is a kit, perhaps since a moment ago; nothing was written."""
 
     def __init__(self, sku: str) -> None:

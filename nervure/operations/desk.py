@@ -22,6 +22,7 @@ from nervure.store.database import Connection
 from nervure.store.handling import Event, Handled, HandlingStore
 from nervure.store.messages import MessageStore
 from nervure.store.offering import OfferingStore
+from nervure.store.outbox import OutboxStore
 from nervure.store.picking import PickingStore
 from schemas.fulfillment import FulfillmentState, Parcel, StepKind
 from schemas.orders import DeliveryMethod
@@ -209,7 +210,7 @@ def make_ready(
             pickup_until=None if seconds is None else now + timedelta(seconds=seconds),
         )
         if done:
-            MessageStore(connection, now).tell_ready(number)
+            OutboxStore(connection, now).tell_ready(number)
         return done, code
 
     return hub.database.run(work)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 from mappings.errors import UnreadableDocumentError
-from nervure.inventory.stock import KitStockError
+from nervure.inventory.stock import UnbookableError
 from nervure.operations.clocks import clocks_ahead, in_hub_time
 from nervure.operations.facts import apply
 from nervure.operations.hub import Hub
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 MAX_LATENCIES = 10_000
 ON_TIME = timedelta(0)
 
-REFUSALS = (KitStockError, RuleBrokenError, UnboundListingError, UnreadableDocumentError)
+REFUSALS = (UnbookableError, RuleBrokenError, UnboundListingError, UnreadableDocumentError)
 """Why a document can be understood and still not be carried out."""
 
 

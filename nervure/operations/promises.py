@@ -97,7 +97,7 @@ def promise(hub: Hub, basket: Basket) -> Promise:
     """Plans a basket from what is available to promise now.
 
     Raises:
-        UnknownError: a channel or a sku that the hub does not know.
+        UnknownError: a channel, a sku or a stock point that the hub does not know.
         RefusalError: the delivery method is not promised.
     """
     if basket.method is DeliveryMethod.HANDED_OVER:
@@ -117,7 +117,7 @@ def question_of(connection: Connection, now: datetime, basket: Basket) -> Basket
     """Reads all that the plan of a basket follows from.
 
     Raises:
-        UnknownError: a channel or a sku that the hub does not know.
+        UnknownError: a channel, a sku or a stock point that the hub does not know.
     """
     catalogue = CatalogueStore(connection, now)
     ids = catalogue.item_ids([sku for sku, _ in basket.lines])
@@ -134,6 +134,8 @@ def question_of(connection: Connection, now: datetime, basket: Basket) -> Basket
     goods = {part: known[part] for part in parts}
     goal = Goal(basket.method, basket.country, basket.postal_code, now, basket.channel, goods)
     question = Question(channels[basket.channel], goal, basket.stock_point)
+    if basket.method is DeliveryMethod.PICKUP and not store.has_point(question):
+        raise UnknownError(f"no stock point {basket.stock_point!r} on channel {basket.channel!r}")
     there = stock.at_items(parts)
     return BasketQuestion(
         wanted=[

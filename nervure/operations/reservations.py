@@ -14,6 +14,7 @@ from nervure.orders.settling import cover, serve_shortfalls
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.reservations import HeldUnits, KnownOrder, NewReservation, ReservationState, ReservationStore
+from schemas.base import MAX_UNITS
 from schemas.orders import DeliveryMethod
 
 MAX_HOLD_MINUTES = 60 * 24 * 31
@@ -290,7 +291,12 @@ def _asks(
         if wish.location is None and not has_pool:
             raise ReservationError(f"{wish.sku!r} names no location: name one, or the channel whose pool is meant")
         asks.append(Ask(items[wish.sku], locations[wish.location] if wish.location else None, wish.units))
-    return sum_asks(asks)
+    summed = sum_asks(asks)
+    too_many = {one.item_id for one in summed if one.units > MAX_UNITS}
+    if too_many:
+        sku = next(wish.sku for wish in wishes if items[wish.sku] in too_many)
+        raise ReservationError(f"more than {MAX_UNITS:,} units of {sku!r} are asked for in all: nobody has as many")
+    return summed
 
 
 def _channel_id(channels: Mapping[str, int], channel: str) -> int:

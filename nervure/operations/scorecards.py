@@ -5,22 +5,17 @@ Each figure is derived from rows that are kept: what a supplier was asked for, a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from nervure.operations.hub import Hub
-from nervure.operations.refusals import RefusalError
+from nervure.operations.periods import whole_days
 from nervure.operations.results import percentile
 from nervure.store.requests import Freshness, RequestedLine, RequestStore
 
 DAYS = 30
 """So far back a score looks if nobody says."""
-FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
-
-
-class NoSuchDaysError(RefusalError):
-    """No score can be of such days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +77,14 @@ def scorecards(hub: Hub, begin: datetime, end: datetime) -> list[Scorecard]:
     ]
 
 
-def days(first: date | None, last: date | None, today: date) -> tuple[datetime, datetime]:
-    """From when until before when a score is, for days that are both included, in UTC; None: the last of them.
+def scored_days(first: date | None, last: date | None, today: date) -> tuple[datetime, datetime]:
+    """From when until before when a score is. Without a last day it ends today, without a first one it is of `DAYS`.
 
     Raises:
         NoSuchDaysError: as the error says.
     """
     last = today if last is None else last
-    if not FIRST_DAY <= last <= LAST_DAY or (first is not None and not FIRST_DAY <= first <= LAST_DAY):
-        raise NoSuchDaysError(f"a day is from {FIRST_DAY} until {LAST_DAY}")
-    first = last - timedelta(days=DAYS) if first is None else first
-    if first > last:
-        raise NoSuchDaysError("from is after to")
-    begin, end = (datetime.combine(day, time(), UTC) for day in (first, last + timedelta(days=1)))
-    return begin, end
+    return whole_days(date.fromordinal(max(last.toordinal() - DAYS, 1)) if first is None else first, last)
 
 
 def score(

@@ -8,16 +8,17 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from nervure.operations.hub import Hub
 from nervure.operations.staff import adjust, receive, ship_fulfillment
 from nervure.operations.webhooks import MAX_BODY_BYTES, WebhookRefusedError, take_webhook
 from nervure.service import console, counts, desk, desk_pages, promises, reservations, serials, shortfalls, suppliers
-from nervure.service.hub import REFUSALS, TheHub, refused
+from nervure.service.hub import REFUSALS, Label, Number, Text, TheHub, has_no_zeros, not_understood, refused
 from nervure.store.reports import ReportStore
-from schemas.base import MAX_UNITS
+from schemas.base import Canonical, Units
 from schemas.fulfillment import Parcel
 from schemas.stock import AdjustmentReason
 
@@ -33,7 +34,10 @@ def create_app(open_hub: OpenHub, *, api_token: str | None) -> FastAPI:
             app.state.hub = hub
             yield
 
-    app = FastAPI(title="Nervure", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="Nervure", docs_url=None, redoc_url=None, lifespan=lifespan, dependencies=[Depends(has_no_zeros)]
+    )
+    app.add_exception_handler(RequestValidationError, not_understood)
     for refusal in REFUSALS:
         app.add_exception_handler(refusal, refused)
     app.state.api_token = api_token
@@ -120,17 +124,15 @@ def fulfillment_orders(hub: TheHub) -> list[dict[str, Any]]:
         return ReportStore(connection, hub.clock.now()).open_fulfillments()
 
 
-class ShippedBody(BaseModel):
+class ShippedBody(Canonical):
     """How the parcel can be followed, if it can."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    carrier: str | None = None
-    tracking_number: str | None = None
+    carrier: Label | None = None
+    tracking_number: Label | None = None
 
 
 @staff.post("/fulfillment-orders/{number}/shipped")
-def shipped(number: int, body: ShippedBody, hub: TheHub) -> dict[str, bool]:
+def shipped(number: Number, body: ShippedBody, hub: TheHub) -> dict[str, bool]:
     """The parcel has left. Telling it twice changes nothing."""
     parcel = Parcel(carrier=body.carrier or "", tracking_number=body.tracking_number) if body.tracking_number else None
     return {"shipped": ship_fulfillment(hub, number, parcel=parcel)}
@@ -141,10 +143,10 @@ class MovementBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sku: str
-    location: str
-    units: int = Field(ge=-MAX_UNITS, le=MAX_UNITS)
-    document: str
+    sku: Text
+    location: Text
+    units: Units
+    document: Text
     reason: AdjustmentReason | None = None
 
 

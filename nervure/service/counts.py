@@ -1,8 +1,9 @@
 """Cycle counts over HTTP, for a scanner or a page of your own."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
+from pydantic import Field
 
 from nervure.operations import counts
 from nervure.operations.counts import Entered, LineView
@@ -13,13 +14,10 @@ from schemas.stock import AdjustmentReason, Condition
 router = APIRouter(prefix="/counts")
 
 
-Name = Annotated[str, Path(pattern=r"^[^\x00]+$")]
-
-
 class OpenBody(Canonical):
-    """Some skus, or `all`."""
+    """Some skus, or `all`. The name stands in addresses: it has no slash."""
 
-    name: str
+    name: str = Field(min_length=1, pattern=r"^[^/]*$")
     location: str
     skus: list[str] = []
     all: bool = False
@@ -51,7 +49,7 @@ def open_count(body: OpenBody, hub: TheHub) -> dict[str, int]:
 
 
 @router.get("/{name}")
-def show(name: Name, hub: TheHub) -> dict[str, Any]:
+def show(name: str, hub: TheHub) -> dict[str, Any]:
     """A count with its lines."""
     document, lines = counts.show(hub, name)
     return {
@@ -63,27 +61,27 @@ def show(name: Name, hub: TheHub) -> dict[str, Any]:
 
 
 @router.post("/{name}/entries")
-def enter(name: Name, body: EntryBody, hub: TheHub) -> dict[str, bool]:
+def enter(name: str, body: EntryBody, hub: TheHub) -> dict[str, bool]:
     """Enters what was found; the same entry again changes nothing."""
     entered = Entered(body.sku, body.units, body.at, body.by, body.reason, body.condition, body.owner, body.lot)
     return {"entered": counts.enter(hub, name, entered)}
 
 
 @router.post("/{name}/confirm")
-def confirm(name: Name, body: ConfirmBody, hub: TheHub) -> dict[str, Any]:
+def confirm(name: str, body: ConfirmBody, hub: TheHub) -> dict[str, Any]:
     """Books what this person may confirm."""
     return {"booked": [_as_json(view) for view in counts.confirm(hub, name, body.by)]}
 
 
 @router.post("/{name}/close")
-def close(name: Name, hub: TheHub) -> dict[str, str]:
+def close(name: str, hub: TheHub) -> dict[str, str]:
     """Ends a count whose entries are all booked."""
     counts.close(hub, name)
     return {"state": "closed"}
 
 
 @router.post("/{name}/cancel")
-def cancel(name: Name, hub: TheHub) -> dict[str, str]:
+def cancel(name: str, hub: TheHub) -> dict[str, str]:
     """Ends a count without booking what is not booked yet."""
     counts.cancel(hub, name)
     return {"state": "canceled"}

@@ -2,22 +2,19 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path
-from pydantic import Field
+from fastapi import APIRouter
 
 from nervure.operations import desk, giving_up, offers
 from nervure.operations.desk import Actor, UnknownFulfillmentError
-from nervure.service.hub import TheHub
+from nervure.service.hub import Number, Text, TheHub
 from nervure.store.handling import HandlingStore
 from nervure.store.picking import Job, PickingStore
-from schemas.base import MAX_UNITS, Canonical, Code, NonNegativeUnits
+from schemas.base import Canonical, Code, NonNegativeUnits, Units
 from schemas.fulfillment import RejectReason
 
 router = APIRouter()
-Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
-Text = Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")]
 
 
 class StepBody(Canonical):
@@ -43,7 +40,7 @@ class ScanBody(StepBody):
     """A GTIN or a sku. Units below 0 take back what was counted."""
 
     scanned: Text
-    units: int = Field(default=1, ge=-MAX_UNITS, le=MAX_UNITS)
+    units: Units = 1
 
 
 class PackedBody(StepBody):

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
-from fastapi import Path as InPath
 from starlette.responses import FileResponse, Response
 
 from nervure.operations import desk, giving_up, offers
@@ -24,6 +23,7 @@ from nervure.service.desk_web import (
     new_token,
     visit,
 )
+from nervure.service.hub import Number
 from nervure.store.handling import Event, HandlingStore
 from nervure.store.picking import Job, Pick, PickingStore
 from schemas.base import MAX_UNITS
@@ -31,7 +31,6 @@ from schemas.fulfillment import FulfillmentState, Parcel, RejectReason
 from schemas.orders import DeliveryMethod
 
 router = APIRouter(prefix="/desk", include_in_schema=False)
-Number = Annotated[int, InPath(ge=1, le=2**63 - 1)]
 Fields = Mapping[str, str]
 MAX_TEXT = 255
 NOTES = frozenset({"done", "before", "gone"})

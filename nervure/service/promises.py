@@ -8,7 +8,7 @@ from pydantic import Field
 
 from nervure.operations.promises import Basket, promise
 from nervure.service.hub import TheHub
-from schemas.base import MAX_UNITS, Canonical, CountryCode
+from schemas.base import Canonical, CountryCode, PositiveUnits
 from schemas.orders import DeliveryMethod
 
 router = APIRouter()
@@ -18,7 +18,7 @@ class BasketLine(Canonical):
     """Units of a sku."""
 
     sku: str
-    units: int = Field(gt=0, le=MAX_UNITS)
+    units: PositiveUnits
 
 
 class BasketBody(Canonical):

@@ -18,7 +18,7 @@ from nervure.operations.reservations import (
     release_reservation,
 )
 from nervure.service.hub import TheHub
-from schemas.base import MAX_UNITS, Canonical, CountryCode
+from schemas.base import Canonical, CountryCode, PositiveUnits
 
 router = APIRouter()
 
@@ -27,7 +27,7 @@ class WishBody(Canonical):
     """Units of a sku, at a location, or without one from the places of the channel."""
 
     sku: str
-    units: int = Field(gt=0, le=MAX_UNITS)
+    units: PositiveUnits
     location: str | None = None
 
 

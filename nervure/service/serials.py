@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from nervure.operations.serials import Box, Unit, find_serials, name_serials, receive_serials
-from nervure.service.hub import TheHub
+from nervure.service.hub import Number, TheHub
 from schemas.base import Canonical
 
 router = APIRouter()
@@ -50,6 +50,6 @@ def find(text: str, hub: TheHub) -> list[dict[str, Any]]:
 
 
 @router.post("/fulfillment-orders/{number}/serials")
-def name(number: int, body: NamesBody, hub: TheHub) -> dict[str, int]:
+def name(number: Number, body: NamesBody, hub: TheHub) -> dict[str, int]:
     """Says which units leave with a fulfillment order, or left with it."""
     return {"named": name_serials(hub, number, body.serials)}

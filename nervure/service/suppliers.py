@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 
-from nervure.operations.scorecards import NoSuchDaysError, days, scorecards
+from nervure.operations.periods import NoSuchDaysError
+from nervure.operations.scorecards import scorecards, scored_days
 from nervure.service.hub import TheHub
 
 router = APIRouter()
@@ -20,7 +21,7 @@ def supplier_scorecard(
 ) -> list[dict[str, Any]]:
     """Every supplier's figures from one day until another, both included, in UTC."""
     try:
-        span = days(begin, end, hub.clock.now().date())
+        span = scored_days(begin, end, hub.clock.now().date())
     except NoSuchDaysError as error:
         raise HTTPException(422, str(error)) from error
     return [asdict(one) for one in scorecards(hub, *span)]

@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.store.orders import IS_NAMED, ORDER, POINT, channel_id_of
 from nervure.store.statements import CHANGE
+from schemas.base import MAX_UNITS
 
 
 class ChannelNoteStore:
@@ -28,9 +29,11 @@ class ChannelNoteStore:
         ).all()
         here = [point.id for point in points if point.external_id == order.stock_point]
         moved = here or [point.id for point in points if point.is_named]
-        # With several stock points and none named, nobody knows which of its numbers the channel moved.
+        # With several stock points and none named, nobody knows which of its numbers the channel moved. And no channel
+        # moves a number by more than it can show.
         is_known = len(moved) == 1
-        self._note_moves(moved, {k: v if is_known else None for k, v in units_by_listing.items()}, moved_at)
+        known = {k: v if is_known and abs(v) <= MAX_UNITS else None for k, v in units_by_listing.items()}
+        self._note_moves(moved, known, moved_at)
 
     def may_have_restocked(self, channel: str, listing_ids: Collection[int]) -> None:
         query = sa.select(POINT.c.id).where(POINT.c.channel_id == channel_id_of(self._connection, channel))

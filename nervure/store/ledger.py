@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import sqlalchemy as sa
 
-from nervure.inventory.stock import Entry, KitStockError, Place
+from nervure.inventory.stock import Entry, ImpossibleLevelError, KitStockError, Place
 from nervure.store import tables
 from nervure.store.digests import SEALED_MOVEMENT, StockKey, movement_digest
 from nervure.store.expiries import make_levels
@@ -25,6 +25,7 @@ from nervure.store.statements import (
     chunks,
     insert_rows,
 )
+from schemas.base import MAX_UNITS
 
 _MOVE_LEVEL = (
     LEVEL.update()
@@ -54,6 +55,7 @@ _LEVELS = {
     for dialect in ("sqlite", "postgresql")
 }
 ITEM = tables.of(tables.ItemRow)
+LOCATION = tables.of(tables.LocationRow)
 _MOVEMENT = ("stock_level_id", *SEALED_MOVEMENT, "digest")
 _Numbered: TypeAlias = tuple[Entry, StockKey, int, int]
 """An entry with its stock key, the id of its level, and its number there."""
@@ -87,7 +89,7 @@ class LedgerStore(StockTransaction):
             left = [(e, key) for e, key in keyed if key in level_ids or e.cause_key not in booked_already]
             entries, keys = [entry for entry, _ in left], [key for _, key in left]
             level_ids = self._level_ids(set(keys))
-        sequences = self._lock_sequences(level_ids.values())
+        there, sequences = self._lock_levels(level_ids.values())
         known = set(self._ids_by_cause([entry.cause_key for entry in entries]))
         rows: list[Row] = []
         taking_back: list[_Numbered] = []
@@ -108,6 +110,7 @@ class LedgerStore(StockTransaction):
                 taking_back.append((entry, key, level, sequence))
         places = {entry.place for entry in booked}
         self._refuse_kits({place.item_id for place in places})
+        self._refuse_slips([(level, there[level], units) for level, (units, _) in sorted(moved.items())])
         insert_rows(self._connection, MOVEMENT, _MOVEMENT, rows)
         self._take_back(taking_back)
         self._move_levels(moved)
@@ -121,6 +124,18 @@ class LedgerStore(StockTransaction):
             found = self._connection.execute(query.order_by(ITEM.c.id).limit(1)).scalar()
             if found is not None:
                 raise KitStockError(found)
+
+    def _refuse_slips(self, moves: Sequence[tuple[int, int, int]]) -> None:
+        """(level, units on hand, units that it moves by): whatever brings a level back towards 0 is booked."""
+        for level, on_hand, units in moves:
+            if abs(on_hand + units) > max(MAX_UNITS, abs(on_hand)):
+                names = (
+                    sa.select(ITEM.c.sku, LOCATION.c.code)
+                    .join(LEVEL, LEVEL.c.item_id == ITEM.c.id)
+                    .join(LOCATION, LOCATION.c.id == LEVEL.c.location_id)
+                    .where(LEVEL.c.id == level)
+                )
+                raise ImpossibleLevelError(*self._connection.execute(names).one(), on_hand + units)
 
     def _row(self, entry: Entry, key: StockKey, level: int, sequence: int, compensates_id: int | None = None) -> Row:
         columns = (
@@ -170,17 +185,20 @@ class LedgerStore(StockTransaction):
                     found[key] = level
         return found
 
-    def _lock_sequences(self, level_ids: Iterable[int]) -> dict[int, int]:
-        locked: dict[int, int] = {}
+    def _lock_levels(self, level_ids: Iterable[int]) -> tuple[dict[int, int], dict[int, int]]:
+        """Units on hand and the number of the last movement, by level."""
+        on_hand: dict[int, int] = {}
+        sequences: dict[int, int] = {}
         for batch in chunks(sorted(set(level_ids))):
             query = (
-                sa.select(LEVEL.c.id, LEVEL.c.sequence)
+                sa.select(LEVEL.c.id, LEVEL.c.on_hand, LEVEL.c.sequence)
                 .where(LEVEL.c.id.in_(batch))
                 .order_by(LEVEL.c.id)
                 .with_for_update()
             )
-            locked.update((row.id, row.sequence) for row in self._connection.execute(query))
-        return locked
+            for level, units, sequence in self._connection.execute(query):
+                on_hand[level], sequences[level] = units, sequence
+        return on_hand, sequences
 
     def _ids_by_cause(self, causes: Sequence[str]) -> dict[str, int]:
         if not causes:

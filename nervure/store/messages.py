@@ -217,20 +217,6 @@ class MessageStore:
             completes_order=OutboxStore(self._connection, self._now).is_complete(head.order_id),
         )
 
-    def tell_ready(self, fulfillment_order_id: int) -> None:
-        """Queues that a fulfillment order waits for its customer, for its channel."""
-        query = (
-            sa.select(CHANNEL.c.name)
-            .join(ORDER, ORDER.c.channel_id == CHANNEL.c.id)
-            .join(FULFILLMENT, FULFILLMENT.c.order_id == ORDER.c.id)
-            .where(FULFILLMENT.c.id == fulfillment_order_id)
-        )
-        channel = self._connection.execute(query).scalar_one()
-        payload = {"fulfillment_order": fulfillment_order_id}
-        OutboxStore(self._connection, self._now).enqueue(
-            "ready", channel, f"fulfillment:{fulfillment_order_id}", payload
-        )
-
     def ready(self, fulfillment_order_id: int) -> ReadyNotice | None:
         """What waits for the customer of a fulfillment order; None: it does not wait any more."""
         head = self._connection.execute(

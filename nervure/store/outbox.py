@@ -64,6 +64,13 @@ class OutboxStore:
             self.enqueue("accept_order", channel, f"order:{order_id}", {"order": external_id, "lines": dict(lines)})
 
     def tell_shipment(self, fulfillment_order_id: int) -> None:
+        self._tell_channel("shipment", fulfillment_order_id)
+
+    def tell_ready(self, fulfillment_order_id: int) -> None:
+        """Queues that a fulfillment order waits for its customer."""
+        self._tell_channel("ready", fulfillment_order_id)
+
+    def _tell_channel(self, kind: str, fulfillment_order_id: int) -> None:
         query = (
             sa.select(CHANNEL.c.name)
             .join(ORDER, ORDER.c.channel_id == CHANNEL.c.id)
@@ -71,9 +78,7 @@ class OutboxStore:
             .where(FULFILLMENT.c.id == fulfillment_order_id)
         )
         channel = self._connection.execute(query).scalar_one()
-        self.enqueue(
-            "shipment", channel, f"fulfillment:{fulfillment_order_id}", {"fulfillment_order": fulfillment_order_id}
-        )
+        self.enqueue(kind, channel, f"fulfillment:{fulfillment_order_id}", {"fulfillment_order": fulfillment_order_id})
 
     def is_complete(self, order_id: int) -> bool:
         """Whether nothing of an order is still to be sent, here or by a supplier, or has no source."""

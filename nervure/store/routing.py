@@ -214,6 +214,13 @@ class RoutingStore:
         """What holds for every order."""
         return self.routing().costs
 
+    def has_point(self, question: Question) -> bool:
+        """Whether the channel has the stock point where the customer would come."""
+        query = sa.select(POINT.c.id).where(
+            POINT.c.channel_id == question.channel_id, POINT.c.external_id == question.stock_point
+        )
+        return self._connection.execute(query).first() is not None
+
     def is_gated(self, channel_id: int) -> bool:
         """Whether a channel has not gone live yet."""
         query = sa.select(CHANNEL.c.is_gated).where(CHANNEL.c.id == channel_id)

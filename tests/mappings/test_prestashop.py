@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mappings.errors import UnreadableDocumentError
-from mappings.prestashop import translate
+from mappings.prestashop import _less_discount, translate
 from mappings.prestashop_wire import StockRow, leaves, to_utc
 from schemas.base import Money
 from schemas.documents import Fact, Heard, RawDocument, Translation
@@ -488,15 +488,15 @@ def test_totals_are_kept_and_what_the_shop_rounded_is_told() -> None:
     assert (order.shipping_amount, order.discount_amount) == (Decimal("4.900000"), Decimal("5.000000"))
     assert order.difference == Decimal("2.006000")
     assert order.total == Decimal("36.910000")
-    assert [line.discount_amount for line in order.lines] == [Decimal("4.29"), Decimal("0.71")]
+    assert [line.discount_amount for line in order.lines] == [Decimal("4.285224"), Decimal("0.714776")]
 
 
 @pytest.mark.parametrize(
     ("discount", "parts"),
     [
         ("7.000000", ["6.00", "1.00"]),
-        ("0.010000", ["0.01", "0.00"]),
-        ("7.005000", ["6.00", "1.005"]),
+        ("0.010000", ["0.008571", "0.001429"]),
+        ("7.005000", ["6.004285", "1.000715"]),
         ("38.000000", ["30.00", "5.00"]),  # 3 of it were for the shipping
     ],
 )
@@ -507,6 +507,30 @@ def test_vouchers_are_taken_off_the_lines_by_what_they_cost_and_the_parts_sum_to
     order = order_of(invented(order={"total_discounts_tax_incl": discount, "total_paid": paid}))
     assert [line.discount_amount for line in order.lines] == [Decimal(part) for part in parts]
     assert order.discount_amount == Decimal(discount)
+
+
+def line_of(total: Decimal) -> OrderLine:
+    return OrderLine(
+        external_id="1",
+        listing_external_id="1:0",
+        sku="S",
+        title="",
+        units=1,
+        unit_price=total,
+        line_total=total,
+        tax_amount=Decimal(0),
+    )
+
+
+@given(
+    rows=st.lists(st.integers(0, 50_000_000), min_size=1, max_size=6),
+    discount=st.integers(0, 120_000_000),
+)
+def test_no_line_bears_more_of_a_voucher_than_it_costs(rows: list[int], discount: int) -> None:
+    totals = [Decimal(row).scaleb(-6) for row in rows]
+    lines = _less_discount([line_of(total) for total in totals], Decimal(discount).scaleb(-6))
+    assert all(0 <= line.discount_amount <= line.line_total for line in lines)
+    assert sum(line.discount_amount for line in lines) == min(Decimal(discount).scaleb(-6), sum(totals))
 
 
 @pytest.mark.requirement("R44")

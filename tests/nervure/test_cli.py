@@ -678,7 +678,9 @@ def test_what_cannot_be_explained_is_one_sentence(shell: Shell) -> None:
     assert shell.fails("explain", "MUG", "--channel", "bazaar") == (
         "sku 'MUG' is not listed on channel 'bazaar'; ask for a place with --location"
     )
-    assert shell.fails("explain", "MUG", "--at", "soon") == "'soon' is not a time: write it as 2026-11-27T18:30"
+    for text in ("soon", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        assert shell.fails("explain", "MUG", "--at", text) == f"{text!r} is not a time: write it as 2026-11-27T18:30"
+    assert shell.fails("explain", "\udcff") == "an argument is not in UTF-8"
     assert shell.fails("explain", "MUG", "--at", "2999-01-01") == "2999-01-01 00:00:00 UTC has not come yet"
     assert shell.fails("explain", "MUG", "--location", "WH", "--channel", "boutique") == (
         "a number is of a location or of a channel: name one of them"

@@ -144,8 +144,10 @@ def test_a_period_is_evaluated_by_every_rule(shell: Shell) -> None:
         "bound",
     ]
     assert lines[7] == "nobody could have served these orders for less, whatever they had known"
-    assert shell.fails("route", "evaluate", "--from", day, "--to", "2026-01-01") == (
-        "the last day is before the first one"
+    assert shell.fails("route", "evaluate", "--from", day, "--to", "2026-01-01") == "from is after to"
+    assert (
+        shell.fails("route", "evaluate", "--from", day, "--to", "9999-12-31")
+        == "a day is from 1970-01-01 until 2999-12-31"
     )
     assert shell.fails("route", "evaluate", "--from", "2026-01-01", "--to", "2026-01-01") == (
         "no order that is sent was placed in this period"

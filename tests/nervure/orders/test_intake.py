@@ -6,6 +6,7 @@ from nervure.orders.work import LineState, UnboundListingError
 from nervure.store.orders import FULFILLMENT, LINE, ORDER, PERSON
 from nervure.store.outbox import OUTBOX
 from nervure.store.statements import CHANGE, CLAIM
+from schemas.base import MAX_UNITS
 from schemas.capabilities import DecrementMoment
 from schemas.locations import Address
 from schemas.orders import Customer, Delivery, DeliveryMethod, Order, OrderState
@@ -30,6 +31,18 @@ def test_what_nobody_has_is_a_shortfall_with_an_open_task(world: World) -> None:
     assert world.served("1") == {("1-1", "paris", "allocated"): 1, ("1-1", "lyon", "allocated"): 1}
     assert world.lines("1") == {"1-1": (5, 2, 3)}
     assert world.open_tasks() == {"shortfall": 1}
+    must_hold(world)
+
+
+def test_an_order_of_more_than_a_channel_can_show_says_nothing_of_its_number(world: World) -> None:
+    merchant(world, bolt_paris=1)
+    world.forget_changes()
+    assert world.take_in(an_order("1", [Bought("BOLT", MAX_UNITS)] * 3))
+    assert world.lines("1")["1-3"] == (MAX_UNITS, 0, MAX_UNITS)
+    noted = world.connection.execute(
+        sa.select(CHANGE.c.channel_delta).where(CHANGE.c.listing_id.is_not(None))
+    ).scalars()
+    assert set(noted) == {None}
     must_hold(world)
 
 

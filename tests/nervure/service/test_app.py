@@ -246,9 +246,9 @@ def test_a_document_with_other_units_than_it_had_is_refused_in_a_sentence(hub: H
         ({"who": "me"}, 422),
         ({"sku": "GHOST"}, 404),
         ({"location": "GHOST"}, 404),
-        ({"sku": "NUL\x00"}, 404),
+        ({"sku": "NUL\x00"}, 422),
         ({"document": " "}, 409),
-        ({"document": "NUL\x00"}, 409),
+        ({"document": "NUL\x00"}, 422),
         ({"sku": "PAIR"}, 409),
     ],
 )

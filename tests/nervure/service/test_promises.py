@@ -101,6 +101,7 @@ def test_a_pickup_is_promised_from_its_place(client: Client) -> None:
     [
         ({"channel": "bazaar"}, 404, "no channel 'bazaar'"),
         ({"lines": [{"sku": "CUP", "units": 1}]}, 404, "no item 'CUP'"),
+        ({"method": "pickup", "stock_point": "nope"}, 404, "no stock point 'nope' on channel 'shop'"),
         ({"method": "pickup"}, 409, "a pickup needs the stock_point where the customer comes"),
         ({"method": "handed_over"}, 409, "what is handed over at a till needs no promise"),
     ],

@@ -2,8 +2,9 @@
 
 import pytest
 
-from nervure.inventory.stock import Entry
+from nervure.inventory.stock import Entry, ImpossibleLevelError
 from nervure.store.statements import CHANGE, LEVEL, MOVEMENT
+from schemas.base import MAX_UNITS
 from schemas.stock import Condition, MovementKind
 from tests.nervure.world import World, at, merchant, must_hold
 from tests.reference import ROOT
@@ -112,3 +113,17 @@ def test_no_code_of_the_hub_rewrites_or_deletes_a_movement() -> None:
     assert sum("insert_rows(self._connection, MOVEMENT" in source for source in sources) == 1
     others = ("MOVEMENT.insert(", "MOVEMENT.update(", "MOVEMENT.delete(")
     assert not [word for source in sources for word in others if word in source]
+
+
+def test_no_level_holds_or_lacks_more_than_anybody_has(world: World) -> None:
+    merchant(world)
+    world.stock.book([entry(world, "BOLT", MAX_UNITS, "a")])
+    with pytest.raises(ImpossibleLevelError, match="1,000,000,001 units of 'BOLT' would be on hand at paris"):
+        world.stock.book([entry(world, "BOLT", 1, "b"), entry(world, "NUT", 1, "c")])
+    assert world.on_hand("NUT", "paris") == 0, "nothing of the batch"
+    world.stock.book([entry(world, "BOLT", -MAX_UNITS, "d"), entry(world, "BOLT", -MAX_UNITS, "e")])
+    with pytest.raises(ImpossibleLevelError, match="-1,000,000,001 units"):
+        world.stock.book([entry(world, "BOLT", -1, "f")])
+    world.stock.book([entry(world, "BOLT", MAX_UNITS, "g")])
+    assert world.on_hand("BOLT", "paris") == 0
+    must_hold(world)
