@@ -130,10 +130,10 @@ BUGS = (
         """                .order_by(LEVEL.c.id)
                 .with_for_update()
             )
-            locked.update""",
+            for level, units, sequence""",
         """                .order_by(LEVEL.c.id)
             )
-            locked.update""",
+            for level, units, sequence""",
         CLAIM_RACES,
     ),
     Bug(
