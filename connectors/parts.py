@@ -17,6 +17,11 @@ class Written:
     answers: list[LevelAnswer]
     wait_seconds: float | None = None
 
+    @property
+    def is_untried(self) -> bool:
+        """Nothing was taken and nothing stands refused: all of it may be written again."""
+        return all(answer.outcome is WriteOutcome.NOT_APPLIED for answer in self.answers)
+
 
 def halves(part: Part, _: RefusedError) -> list[Part]:
     """The second half, then the first: the last one is tried next."""
@@ -53,7 +58,9 @@ def write_in_parts(
                 refusal = error
                 parts += cut(part, error)
                 continue
-            found = [LevelAnswer(part[0].key, WriteOutcome.REFUSED, str(error), most_rows=1)]
+            # Who names rows need not be sent each alone again.
+            most = 1 if cut is halves else None
+            found = [LevelAnswer(part[0].key, WriteOutcome.REFUSED, str(error), most_rows=most)]
         except ConnectorError as error:
             if refusal is None:
                 raise

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 
-from connectors.errors import ContractError, FatalError, NoAnswerError, RefusedError
+from connectors.errors import ContractError, FatalError, NoAnswerError, RefusedError, ThrottledError
 from connectors.parts import Part, halves, write_in_parts
 from connectors.square_client import SquareClient, SquareRefusedError, Wire, moment_of, rfc3339
 from mappings.square_stock import OUR_REFERENCE
@@ -35,7 +35,10 @@ class CountWriter:
 
     def write(self, writes: Sequence[LevelWrite], idempotency_key: str) -> list[LevelAnswer]:
         """Writes all rows; see `ChannelConnection.write_levels`."""
-        return write_in_parts(writes, lambda part, _: self._write_part(part, idempotency_key), cut=_cut).answers
+        written = write_in_parts(writes, lambda part, _: self._write_part(part, idempotency_key), cut=_cut)
+        if written.wait_seconds is not None and written.is_untried:
+            raise ThrottledError("Square asks for silence", retry_after_seconds=written.wait_seconds)
+        return written.answers
 
     def _write_part(self, part: Sequence[LevelWrite], idempotency_key: str) -> list[LevelAnswer]:
         key = _part_key(part, idempotency_key)

@@ -170,11 +170,20 @@ class ReturnLine(Canonical):
 
 
 class Return(Canonical):
-    """Goods that come back after they left, or after the sale at a till. `order` None is a blind return."""
+    """Goods that come back after they left, or after the sale at a till. `order` None is a blind return.
+
+    `occurred_at` is the hub's time as far as the channel's clock, `clock_ahead` of it, was known.
+    """
 
     channel: Code
     external_id: ExternalId
     order: ExternalId | None = None
     occurred_at: UtcDateTime
+    clock_ahead: timedelta = timedelta(0)
     lines: tuple[ReturnLine, ...]
     refund: Money | None = None
+
+    @property
+    def stated_at(self) -> datetime:
+        """What tells statements of the channel apart: its own time, also where the clock was measured in between."""
+        return self.occurred_at + self.clock_ahead

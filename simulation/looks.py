@@ -39,10 +39,8 @@ LOOKS: Mapping[str, Look] = {
     "publish": Look(_NUMBERS, (Waiting.NUMBER,)),
     "numbers": Look(_columns("availability_change")),
     "confirmed": Look(moments=(Waiting.CHECK, Waiting.SLOT)),
-    "desk": Look(
-        _FULFILLMENT | _OFFER | _columns("sales_order", "state") | _REQUEST,
-        (Waiting.STEP,),
-    ),
+    "desk": Look(_FULFILLMENT | _OFFER | _columns("sales_order", "state"), (Waiting.STEP,)),
+    "silence": Look(_FULFILLMENT | _columns("sales_order", "state") | _REQUEST, (Waiting.STEP,)),
     "shortfalls": Look(_SHORTFALL | _PROPOSAL | _columns("sales_order", "state"), (Waiting.CHOICE,)),
     "missing": Look(_SHORTFALL),
     "replanning": Look(_columns("routing_setting", "body"), seconds=3600.0),

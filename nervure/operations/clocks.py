@@ -28,9 +28,9 @@ def clocks_ahead(hub: Hub, connection: Connection) -> Mapping[str, timedelta]:
 def in_hub_time(facts: Sequence[Fact], ahead: timedelta, capabilities: Capabilities) -> Sequence[Fact]:
     """The facts of one document with their times on the hub's clock.
 
-    The time that tells statements of an order apart stays the channel's own: it is compared with itself alone, and
-    two of them must not change places because the clock was measured in between. Levels that have the time of our
-    reading are right as they are.
+    The time that tells statements of an order or a return apart stays the channel's own: it is compared with itself
+    alone, and two of them must not change places because the clock was measured in between. Levels that have the time
+    of our reading are right as they are.
     """
     return [_in_hub_time(fact, ahead, capabilities) for fact in facts] if ahead else facts
 
@@ -41,7 +41,9 @@ def _in_hub_time(fact: Fact, ahead: timedelta, capabilities: Capabilities) -> Fa
             left_at = fact.units_left_at and fact.units_left_at - ahead
             times = {"placed_at": fact.placed_at - ahead, "units_left_at": left_at, "clock_ahead": ahead}
             return fact.model_copy(update=times)
-        case Return() | ChannelMovement():
+        case Return():
+            return fact.model_copy(update={"occurred_at": fact.occurred_at - ahead, "clock_ahead": ahead})
+        case ChannelMovement():
             return fact.model_copy(update={"occurred_at": fact.occurred_at - ahead})
         case StockObservation() if capabilities.dates_levels:
             return fact.model_copy(update={"observed_at": fact.observed_at - ahead})

@@ -13,6 +13,7 @@ from typing import Literal
 
 from nervure.inventory.stock import InsufficientStockError
 from nervure.operations.hub import Hub
+from nervure.operations.parcels import send_off
 from nervure.operations.refusals import RefusalError, UnknownError
 from nervure.operations.staff import place_of
 from nervure.orders.handling import split
@@ -20,7 +21,6 @@ from nervure.orders.shipping import ship
 from nervure.orders.work import FulfillmentLineState
 from nervure.store.database import Connection
 from nervure.store.handling import Event, Handled, HandlingStore
-from nervure.store.messages import MessageStore
 from nervure.store.offering import OfferingStore
 from nervure.store.outbox import OutboxStore
 from nervure.store.picking import PickingStore
@@ -297,9 +297,8 @@ def send(
         refuse_what_is_over(found)
         if found.delivery is DeliveryMethod.PICKUP:
             raise DeskRefusedError(f"fulfillment order {number} is for pickup: hand it over")
-        if parcel is not None:
-            MessageStore(connection, hub.clock.now()).track(number, parcel.carrier, parcel.tracking_number)
-        return ship(number, hub.desk(connection), shipped_at=shipped_at or hub.clock.now(), by=actor.by)
+        at = shipped_at or hub.clock.now()
+        return send_off(number, hub.desk(connection), connection, parcel, shipped_at=at, by=actor.by)
 
     return hub.database.run(work)
 

@@ -4,16 +4,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 from connectors.errors import ConnectorError, ThrottledError
 from connectors.records import ChannelConnection
 from nervure.operations.hub import Hub
-from nervure.publication.answers import Landing, after_answer, after_failure, after_reading
+from nervure.publication.answers import Landing, Tried, after_answer, after_failure, after_reading
 from nervure.store.database import Connection
 from nervure.store.flights import Flight, FlightStore
+from nervure.store.parts import PartStore
 from nervure.store.tasks import TaskStore
 from schemas.levels import LevelKey, LevelWrite, WriteOutcome
+from schemas.publications import PublicationState
 
 LONGEST_IMPORT_SECONDS = 900.0
 """An import that has not ended by then counts as stuck: a person is told, and its numbers are read back."""
@@ -79,7 +82,9 @@ def _settle_import(hub: Hub, channel: str, one: _Import) -> Counter[str]:
     answered = list(zip(one.numbers, answers, strict=True))
     unclear = [number for number, answer in answered if answer.outcome is WriteOutcome.UNACCOUNTED]
     said = [pair for pair in answered if pair[1].outcome is not WriteOutcome.UNACCOUNTED]
-    land(hub, [(number, after_answer(answer, None, now)) for number, answer in said], one.flight)
+    landings = [(number, after_answer(answer, None, now, tried(number))) for number, answer in said]
+    land(hub, landings, one.flight)
+    widen(hub, channel, landings)
     if not any(answer.outcome is WriteOutcome.SENT for answer in answers):
         hub.database.run(lambda c: TaskStore(c, hub.clock.now()).close_all(STUCK_KIND, f"import:{channel}:"))
     if unclear:
@@ -142,6 +147,27 @@ def read(connection: ChannelConnection, keys: Sequence[LevelKey]) -> Mapping[Lev
 def as_write(number: Flight, expected_units: int | None = None) -> LevelWrite:
     """The number as a connector takes it."""
     return LevelWrite(number.key, number.units, expected_units, number.sku)
+
+
+def tried(number: Flight) -> Tried:
+    """How a number was sent."""
+    return Tried(number.attempts, is_alone=number.most_rows == 1)
+
+
+def widen(hub: Hub, channel: str, landings: Sequence[tuple[Flight, Landing]]) -> None:
+    """Where a part of what was refused together is shown now, the others of its size go in larger ones."""
+    shown = {
+        number.most_rows
+        for number, landing in landings
+        if landing.state is PublicationState.CONFIRMED and number.most_rows is not None
+    }
+    limit = hub.accounts[channel].record.capabilities.write_batch
+    for most in sorted(shown):
+        hub.database.run(partial(_widen, hub, channel, most, limit))
+
+
+def _widen(hub: Hub, channel: str, most: int, limit: int, connection: Connection) -> None:
+    PartStore(connection, hub.clock.now()).widen(channel, most, limit)
 
 
 def land(hub: Hub, landings: Sequence[tuple[Flight, Landing]], flight: str) -> None:

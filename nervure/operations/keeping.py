@@ -71,6 +71,7 @@ def sweeping(window: Window) -> Loops:
     return loops | {
         "aging": partial(_age, window),
         "desk": partial(_keep_times, window),
+        "silence": partial(_break_silence, window),
         "lots": partial(_lots, window),
         "replanning": partial(_replan, window),
         "missing": partial(_look_further, window),
@@ -232,6 +233,11 @@ def _keep_times(window: Window) -> float:
     window.tally.count("desk", "fulfillment orders offered", offered)
     window.tally.count("desk", "not accepted in time, served from elsewhere", moved)
     window.tally.count("desk", "not fetched in time, for sale again", back)
+    return DESK_PERIOD_SECONDS
+
+
+def _break_silence(window: Window) -> float:
+    """By itself: suppliers are asked over the network, and nobody at a desk waits for that."""
     window.tally.count("suppliers", "silent, served from elsewhere", break_silence(window.hub))
     return DESK_PERIOD_SECONDS
 

@@ -9,21 +9,18 @@ from uuid import uuid4
 from connectors.errors import ConnectorError, ContractError, FatalError, NoAnswerError, ThrottledError
 from connectors.records import ChannelConnection
 from nervure.operations.batches import write_apart
-from nervure.operations.flights import as_write, land, read, settle_imports, settle_unknown
+from nervure.operations.flights import as_write, land, read, settle_imports, settle_unknown, tried, widen
 from nervure.operations.hub import Hub, set_problem
 from nervure.publication.answers import after_answer, after_failure
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection
 from nervure.store.drift import DriftStore
 from nervure.store.flights import Flight, FlightStore
-from nervure.store.parts import PartStore
 from nervure.store.publications import PublicationStore
 from nervure.store.restores import RestoreStore
 from nervure.store.zeros import ZeroStore
 from schemas.capabilities import WriteMode
 from schemas.levels import LevelKey, WriteOutcome
-
-_TAKEN = frozenset({WriteOutcome.CONFIRMED, WriteOutcome.SENT})
 
 
 @dataclass
@@ -100,13 +97,11 @@ def _send(hub: Hub, channel: str, report: PublishReport) -> None:
         return
     now = hub.clock.now()
     landings = [
-        (number, after_answer(answer, shown.get(answer.key), now, wait_seconds=written.wait_seconds))
+        (number, after_answer(answer, shown.get(answer.key), now, tried(number), wait_seconds=written.wait_seconds))
         for number, answer in zip(numbers, answers, strict=True)
     ]
     land(hub, landings, flight)
-    part = numbers[0].most_rows
-    if part is not None and any(answer.outcome in _TAKEN for answer in answers):
-        hub.database.run(lambda c: PartStore(c, hub.clock.now()).widen(channel, part))
+    widen(hub, channel, landings)
     untried = [one for one in answers if one.outcome is WriteOutcome.NOT_APPLIED and one.most_rows is not None]
     if untried:
         report.refusal = f"{untried[0].reason}; what was refused as a whole is sent in smaller parts"

@@ -53,8 +53,10 @@ def replan_open_orders(hub: Hub, *, by: str = "", dry_run: bool = False, effort:
         store = ReplanStore(connection, now)
         many = store.count_open()
         turns = max(-(-many // MAX_ORDERS), 1)
-        orders = store.open_orders(MAX_ORDERS, turn=random.Random(now.timestamp()).randrange(turns))  # noqa: S311 - a lot
-        left_out = many - min(many, MAX_ORDERS)
+        size = max(-(-many // turns), 1)
+        turn = random.Random(now.timestamp()).randrange(turns)  # noqa: S311 - a lot
+        orders = store.open_orders(size, turn=turn)
+        left_out = many - min(size, many - turn * size)
         items = {item for order in orders for item in order.items()}
         free, routing = store.free(items), RoutingStore(connection, now)
         costs, prices = routing.routing().costs, routing.prices(items)

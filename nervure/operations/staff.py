@@ -11,13 +11,12 @@ from nervure.inventory.transfers import IN_TRANSIT
 from nervure.operations.hub import Hub
 from nervure.operations.lots import check_entry
 from nervure.operations.names import UnusableNameError, check_names
+from nervure.operations.parcels import send_off
 from nervure.operations.refusals import RefusalError, UnknownError
 from nervure.orders.reseating import reseat
 from nervure.orders.settling import settle
-from nervure.orders.shipping import ship
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
-from nervure.store.messages import MessageStore
 from nervure.store.movements import MovementStore
 from nervure.store.stock import StockStore
 from schemas.fulfillment import Parcel
@@ -42,10 +41,7 @@ def ship_fulfillment(
     at = shipped_at or hub.clock.now()
 
     def work(connection: Connection) -> bool:
-        has_left = ship(number, hub.desk(connection), shipped_at=at)
-        if has_left and parcel is not None:
-            MessageStore(connection, hub.clock.now()).track(number, parcel.carrier, parcel.tracking_number)
-        return has_left
+        return send_off(number, hub.desk(connection), connection, parcel, shipped_at=at)
 
     return hub.database.run(work)
 

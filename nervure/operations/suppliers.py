@@ -15,8 +15,8 @@ from nervure.inventory.counts import Basis, Count, difference
 from nervure.inventory.ledger import count_difference
 from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.hub import Hub
+from nervure.operations.parcels import send_off
 from nervure.orders.settling import cover, release, serve_shortfalls, settle
-from nervure.orders.shipping import ship
 from nervure.orders.work import Desk
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import REPLIES_HEARD, ChannelStore
@@ -31,7 +31,7 @@ from nervure.store.stock import StockStore
 from nervure.store.tasks import TaskStore
 from schemas.documents import Heard, RawDocument
 from schemas.dropship import DropShipLine, DropShipOrder, SupplierReply
-from schemas.fulfillment import FulfillmentState
+from schemas.fulfillment import FulfillmentState, Parcel
 from schemas.stock import AdjustmentReason, MovementKind, SupplierOffer
 
 REPLY_TOPIC = "reply"
@@ -285,8 +285,8 @@ def _take_reply(desk: Desk, connection: Connection, fulfillment_order_id: int, r
     kept = _kept(desk, messages, fulfillment_order_id, reply)
     _trust_no_more(desk, give_up(desk, fulfillment_order_id, kept), fulfillment_order_id, reply.happened_at)
     if reply.tracking_number is not None:
-        messages.track(fulfillment_order_id, reply.carrier, reply.tracking_number)
-        ship(fulfillment_order_id, desk, shipped_at=reply.happened_at)
+        parcel = Parcel(carrier=reply.carrier or "", tracking_number=reply.tracking_number)
+        send_off(fulfillment_order_id, desk, connection, parcel, shipped_at=reply.happened_at)
 
 
 def _note_answer(desk: Desk, requests: RequestStore, fulfillment_order_id: int, reply: SupplierReply) -> None:

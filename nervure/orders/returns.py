@@ -38,7 +38,7 @@ def take_back(goods: Return, desk: Desk) -> bool:
             continue  # no goods of ours: its money is in the refund
         was_added, state = desk.returns.line(return_id, line, listing.item_id)
         location = desk.orders.location_of(goods.channel, line.stock_point) if line.restocked else None
-        stated = hear(state, line, location, goods.occurred_at)
+        stated = hear(state, line, location, goods.stated_at)
         is_new = is_new or was_added or stated != state
         if stated == state:
             continue

@@ -18,6 +18,9 @@ CHECK_SECONDS = 60.0
 IMPORT_POLL_SECONDS = 5.0
 RETRY_SECONDS = 5.0
 
+TRIES = 5
+"""So often a number may fail with a whole write, the last time alone in it, before it is what fails."""
+
 
 @dataclass(frozen=True, slots=True)
 class Landing:
@@ -38,8 +41,21 @@ class Landing:
     most_rows: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How often a number was sent since it was last shown, and whether it went alone the last time."""
+
+    attempts: int = 1
+    is_alone: bool = False
+
+
 def after_answer(
-    answer: LevelAnswer, shown_units: int | None, now: datetime, *, wait_seconds: float | None = None
+    answer: LevelAnswer,
+    shown_units: int | None,
+    now: datetime,
+    tried: Tried = Tried(),
+    *,
+    wait_seconds: float | None = None,
 ) -> Landing:
     """What an answer means. `shown_units`: what was read after a stale compare-and-set.
 
@@ -56,8 +72,9 @@ def after_answer(
             # Somebody changed the number there: perhaps a sale we have not heard. Hear first, then write.
             return Landing(PublicationState.PENDING, channel_units=shown_units, waits_for_orders_since=now)
         case WriteOutcome.NOT_APPLIED:
+            is_at_fault = answer.most_rows == 1 and tried.is_alone and tried.attempts >= TRIES
             return Landing(
-                PublicationState.PENDING,
+                PublicationState.FAILED if is_at_fault else PublicationState.PENDING,
                 reason=answer.reason,
                 next_at=None if wait_seconds is None else now + timedelta(seconds=wait_seconds),
                 most_rows=answer.most_rows,

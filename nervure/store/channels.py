@@ -15,9 +15,10 @@ FEED = tables.of(tables.SupplierFeedRow)
 
 CHECK_CONFIRMED = "check confirmed"
 PULL_REPLIES = "pull replies"
+"""Operations of which all processes share the slots, as all others; these two are waited for by name."""
+
 REPLIES_HEARD = "replies heard"
 """Its slot is free at once: it was taken last when all that a supplier answered until then was stored."""
-"""Operations of which all processes share the slots, as all others; these two are waited for by name."""
 
 _STATE = sa.select(CHANNEL).where(CHANNEL.c.name == sa.bindparam("name"))
 

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from nervure.publication.cutover import Decision, Listed
 from nervure.store import tables
 from nervure.store.catalogue import ITEM
+from nervure.store.inbox import INBOX
 from nervure.store.orders import (
     CHANNEL,
     FULFILLMENT,
@@ -21,7 +22,6 @@ from nervure.store.orders import (
     POINT,
     POINT_LOCATION,
 )
-from nervure.store.parts import INBOX
 from nervure.store.publications import DECISION, PUBLICATION
 from nervure.store.statements import CHANGE, KIT, insert_new
 from schemas.fulfillment import FulfillmentState

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.publication.risk import risk_rank
+from nervure.store.leaving import HAS_HEARD_ORDERS
 from nervure.store.orders import CHANNEL, LISTING, POINT
 from nervure.store.pace import PaceStore
-from nervure.store.parts import HAS_HEARD_ORDERS
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import insert_new
 from nervure.store.tasks import TASK

@@ -11,8 +11,9 @@ from sqlalchemy.engine import Connection
 
 from nervure.publication.answers import Landing
 from nervure.store.history import HistoryStore
+from nervure.store.leaving import may_leave
 from nervure.store.orders import CHANNEL, IS_NAMED, IS_SERVED, LISTING, POINT
-from nervure.store.parts import PartStore, may_leave
+from nervure.store.parts import PartStore
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import chunks
 from schemas.levels import LevelKey
@@ -54,6 +55,7 @@ class Flight:
     sku: str
     sent_at: datetime
     most_rows: int | None = None
+    attempts: int = 1
 
 
 class FlightStore:
@@ -104,6 +106,7 @@ class FlightStore:
                 row.sku or "",
                 self._now,
                 row.most_rows,
+                row.attempts + 1,
             )
             for row in rows
         ]
@@ -232,6 +235,8 @@ class FlightStore:
                 row.channel_units,
                 row.sku or "",
                 row.sent_at,
+                row.most_rows,
+                row.attempts,
             )
             for row in rows
         ]
@@ -281,7 +286,7 @@ def _landing(form: _Form) -> sa.Update:
                 "drift_units": None,
             }
         case PublicationState.SENT:
-            values = {"receipt": sa.bindparam("said_receipt"), "flight_until": later, "most_rows": None}
+            values = {"receipt": sa.bindparam("said_receipt"), "flight_until": later}
         case PublicationState.UNKNOWN:
             values = {
                 "state": PublicationState.UNKNOWN.value,

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from nervure.store.inbox import INBOX
 from nervure.store.orders import CHANNEL, ORDER
-from nervure.store.parts import INBOX
 from schemas.documents import Heard
 
 LOOK_BACK_DAYS = 7

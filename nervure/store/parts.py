@@ -1,4 +1,4 @@
-"""What may be sent to a channel now, and what of it goes in parts of its own because it was refused together."""
+"""What goes to a channel in parts of its own, because it was refused together."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,43 +6,11 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store import tables
-from nervure.store.falls import HELD_BACK
+from nervure.store.leaving import may_leave
 from nervure.store.orders import CHANNEL, POINT
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import chunks
 from schemas.publications import PublicationState
-
-INBOX = tables.of(tables.InboxRow)
-
-# What the pull stored must be understood too; what came after it need not be waited for.
-_IS_ALL_UNDERSTOOD = (
-    ~sa.select(INBOX.c.id)
-    .where(
-        INBOX.c.channel == CHANNEL.c.name,
-        INBOX.c.state.in_(["waiting", "leased"]),
-        INBOX.c.received_at <= CHANNEL.c.orders_stored_at,
-    )
-    .correlate(CHANNEL)
-    .exists()
-)
-HAS_HEARD_ORDERS = sa.or_(
-    PUBLICATION.c.waits_for_orders_since.is_(None),
-    sa.and_(PUBLICATION.c.waits_for_orders_since < CHANNEL.c.orders_heard_until, _IS_ALL_UNDERSTOOD),
-)
-"""A number need not wait (any more) for the orders of its channel."""
-
-
-def may_leave(now: datetime) -> sa.ColumnElement[bool]:
-    """A number waits for nothing but its turn."""
-    return sa.and_(
-        PUBLICATION.c.state == PublicationState.PENDING.value,
-        PUBLICATION.c.revision > 0,
-        PUBLICATION.c.drift_units.is_(None),
-        ~HELD_BACK,
-        sa.or_(PUBLICATION.c.next_at.is_(None), PUBLICATION.c.next_at <= now),
-        HAS_HEARD_ORDERS,
-    )
 
 
 class PartStore:
@@ -73,11 +41,13 @@ class PartStore:
         )
         return not self._connection.execute(turned).scalar_one()
 
-    def widen(self, channel: str, most: int) -> None:
-        """A part of so many was taken: others of that size that still wait may go as twice as many.
+    def widen(self, channel: str, most: int, limit: int) -> None:
+        """A part of so many is shown: others of that size that still wait may go as twice as many, or as any others.
 
-        So what was refused for a while, though no row was at fault, is not sent in small parts for long.
+        So what was refused for a while, though no row was at fault, is not sent in small parts for long. `limit`: rows
+        that one write takes.
         """
+        wider = 2 * most if 2 * most < limit else None
         query = (
             sa.select(PUBLICATION.c.id)
             .join(POINT, POINT.c.id == PUBLICATION.c.stock_point_id)
@@ -91,4 +61,4 @@ class PartStore:
             .with_for_update(of=PUBLICATION, skip_locked=True)
         )
         for batch in chunks(list(self._connection.execute(query).scalars())):
-            self._connection.execute(PUBLICATION.update().where(PUBLICATION.c.id.in_(batch)).values(most_rows=2 * most))
+            self._connection.execute(PUBLICATION.update().where(PUBLICATION.c.id.in_(batch)).values(most_rows=wider))

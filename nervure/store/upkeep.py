@@ -10,10 +10,11 @@ from sqlalchemy.engine import Connection
 
 from nervure.store.channels import CEILING, CHECK_CONFIRMED, PULL_REPLIES
 from nervure.store.flights import FLIGHT_SECONDS
+from nervure.store.inbox import INBOX
+from nervure.store.leaving import HAS_HEARD_ORDERS
 from nervure.store.offering import OFFER
 from nervure.store.orders import CHANNEL, FULFILLMENT, LOCATION, PERSON, POINT, SHORTFALL
 from nervure.store.outbox import OUTBOX
-from nervure.store.parts import HAS_HEARD_ORDERS, INBOX
 from nervure.store.places import REQUEST
 from nervure.store.publications import PUBLICATION
 from nervure.store.shortfalls import PROPOSAL

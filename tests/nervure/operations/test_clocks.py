@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from connectors.errors import UnavailableError
 from connectors.transport import HttpRequest, HttpResponse
@@ -16,9 +17,10 @@ from nervure.operations.hub import Hub
 from nervure.operations.publish import publish
 from nervure.store.clocks import ClockStore
 from nervure.store.database import Database
+from nervure.store.returns import RETURN_LINE
 from nervure.store.watched import WatchedDatabase
 from schemas.orders import OrderState
-from schemas.stock import ChannelMovement, MovementKind, StockObservation
+from schemas.stock import ChannelMovement, Condition, MovementKind, StockObservation
 from simulation.platform import dated
 from tests.nervure.operations.scripted import (
     ScriptedShop,
@@ -176,7 +178,7 @@ def test_times_of_facts_become_the_hubs(minutes: int) -> None:
     assert order.updated_at == at(5)
     assert order.changed_at == at(5) - off
     [back] = in_hub_time([a_return("r1", {"BOLT": 1}, minute=5)], off, SHOP)
-    assert back.occurred_at == at(5) - off  # type: ignore[union-attr]  # a return
+    assert (back.occurred_at, back.stated_at) == (at(5) - off, at(5))  # type: ignore[union-attr]  # a return
 
 
 def test_levels_are_corrected_where_the_platform_dates_them() -> None:
@@ -206,6 +208,18 @@ def test_a_newer_statement_stays_the_newer_one_when_the_clock_was_measured_in_be
     hear(hub, "shop", order_of(an_order("1", {"BOLT": 1}, minute=6, state=OrderState.CANCELED)))
     with looking(hub) as world:
         assert world.lines("1") == {"1-1": (0, 0, 0)}, "nothing is open any more"
+        must_hold(world)
+
+
+def test_goods_stay_what_they_were_stated_to_be_last_when_the_clock_was_measured_in_between(both: Database) -> None:
+    hub = shops(both)
+    first = a_return("r1", {"BOLT": 1}, minute=5, condition=Condition.QUALITY_CONTROL)
+    hear(hub, "shop", document("r1@5", first))
+    call(hub, 180)
+    hear(hub, "shop", document("r1@6", a_return("r1", {"BOLT": 1}, minute=6)))
+    with looking(hub) as world:
+        conditions = world.connection.execute(sa.select(RETURN_LINE.c.condition)).scalars().all()
+        assert conditions == ["sellable"], "in the hub's time it was stated before the first one"
         must_hold(world)
 
 

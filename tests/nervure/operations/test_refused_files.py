@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
+import sqlalchemy as sa
 
 from connectors.errors import RefusedError, ThrottledError
+from connectors.mirakl_stock import ImportState, outcomes
 from connectors.transport import HttpRequest, HttpResponse, Send
 from nervure.clock import ManualClock
 from nervure.operations.hub import Hub
@@ -16,7 +18,9 @@ from nervure.operations.publish import PublishReport, publish, refresh
 from nervure.operations.staff import receive
 from nervure.operations.windows import Window
 from nervure.store.database import Database
-from schemas.levels import LevelAnswer, LevelWrite
+from nervure.store.parts import PartStore
+from nervure.store.publications import PUBLICATION
+from schemas.levels import LevelAnswer, LevelWrite, WriteOutcome
 from tests.nervure.operations.scripted import ScriptedShop, advance, looking, scripted_hub
 from tests.nervure.world import START, World
 from tests.simulation.merchants import open_merchant
@@ -45,9 +49,34 @@ class SlottedShop(ScriptedShop):
         return self.apply(writes)
 
 
-def with_slots(database: Database, *bad: str) -> tuple[Hub, SlottedShop]:
+@dataclass
+class ImportingShop(SlottedShop):
+    """Takes each file, and says a while later that all of it failed for one bad row, as Mirakl's imports do."""
+
+    files: list[list[LevelWrite]] = field(default_factory=list)
+
+    def write_levels(self, writes: Sequence[LevelWrite], *, idempotency_key: str) -> list[LevelAnswer]:
+        bad, self.bad = self.bad, frozenset[str]()
+        shown = dict(self.shown)
+        try:
+            super().write_levels(writes, idempotency_key=idempotency_key)
+        finally:
+            self.bad = bad
+        self.shown = shown
+        self.files.append(list(writes))
+        return [LevelAnswer(write.key, WriteOutcome.SENT, receipt=str(len(self.files))) for write in writes]
+
+    def read_receipt(self, receipt: str, writes: Sequence[LevelWrite]) -> list[LevelAnswer]:  # type: ignore[override]  # as the scripted shop
+        file = self.files[int(receipt) - 1]
+        has_failed = any(write.sku in self.bad for write in file)
+        if not has_failed:
+            self.apply(file)
+        return outcomes(writes, ImportState("FAILED" if has_failed else "COMPLETE", False, None), [], receipt)
+
+
+def with_slots(database: Database, *bad: str, kind: type[SlottedShop] = SlottedShop) -> tuple[Hub, SlottedShop]:
     """16 numbers wait to be sent for the first time."""
-    shop = SlottedShop(bad=frozenset(bad))
+    shop = kind(bad=frozenset(bad))
     with database.write() as connection:
         world = World(connection)
         world.items(*SKUS)
@@ -140,6 +169,48 @@ def test_what_was_refused_for_a_while_is_not_sent_in_small_parts_for_long(databa
     rounds(hub, 4)
     assert shop.sizes[7:] == [2, 4, 8, 2]
     assert states(hub) == {"confirmed": 16}
+
+
+@pytest.mark.requirement("R28")
+@pytest.mark.parametrize("bad", [("S05",), ("S00", "S05", "S12"), ("S00", "S01"), ("S14", "S15")])
+def test_the_rows_for_which_imports_fail_are_found_and_all_others_are_shown(
+    database: Database, bad: tuple[str, ...]
+) -> None:
+    hub, shop = with_slots(database, *bad, kind=ImportingShop)
+    rounds(hub, 70)
+    assert shop.units() == {sku: 10 + number for number, sku in enumerate(SKUS) if sku not in bad}
+    assert states(hub) == {"confirmed": 16 - len(bad), "failed": len(bad)}
+    assert reasons(hub) == {"the whole import failed"}
+    sent = len(shop.sizes)
+    rounds(hub, 5)
+    assert len(shop.sizes) == sent, "nobody is asked again for what fails alone"
+
+
+def test_one_number_whose_import_fails_for_a_while_is_sent_again(database: Database) -> None:
+    hub, shop = with_slots(database, kind=ImportingShop)
+    rounds(hub, 2)
+    assert states(hub) == {"confirmed": 16}
+    shop.bad = frozenset({"S05"})
+    receive(hub, "S05", "paris", 1, document="more")
+    refresh(hub)
+    rounds(hub, 4)
+    assert "failed" not in states(hub)
+    shop.bad = frozenset()
+    rounds(hub, 2)
+    assert states(hub) == {"confirmed": 16}
+
+
+def test_after_an_outage_parts_grow_until_they_are_none_any_more(database: Database) -> None:
+    hub, shop = with_slots(database)
+    with database.write() as connection:
+        connection.execute(PUBLICATION.update().values(most_rows=1))
+    rounds(hub, 8)
+    assert shop.sizes == [1, 2, 4, 8, 1]
+    with database.write() as connection:
+        parts = PartStore(connection, hub.clock.now())
+        connection.execute(PUBLICATION.update().values(most_rows=3, state="pending", noted_at=None))
+        parts.widen("shop", 3, 6)
+        assert set(connection.execute(sa.select(PUBLICATION.c.most_rows)).scalars()) == {None}
 
 
 def test_a_refused_file_warns_and_heals_nothing(database: Database) -> None:

@@ -357,7 +357,8 @@ def test_orders_that_wait_for_what_lies_nowhere_keep_nobody_from_being_planned(
     planned_at = Counter[int]()
     for _ in range(40):
         found = replan_open_orders(hub, dry_run=True)
-        assert found.left_out == 2
+        assert found.plan.orders in (2, 3), "the turns share them, so that none of them plans hardly anything"
+        assert found.plan.orders + found.left_out == 5
         planned_at[found.plan.orders] += 1
         advance(hub, 60)
     assert planned_at.keys() == {3, 2}, "the newest have their turn as the oldest"

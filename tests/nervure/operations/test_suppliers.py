@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pytest
+import sqlalchemy as sa
 
 from connectors.errors import FeedHeldError, NoAnswerError, RefusedError, UnavailableError
 from nervure.operations import asking
@@ -17,6 +18,7 @@ from nervure.store.channels import FEED, ChannelStore
 from nervure.store.database import Database
 from nervure.store.inbox import InboxStore
 from nervure.store.offers import OFFER
+from nervure.store.orders import FULFILLMENT
 from nervure.store.outbox import OUTBOX
 from nervure.store.publications import PublicationStore
 from nervure.store.statements import OBSERVATION
@@ -374,6 +376,21 @@ def test_a_ship_notice_books_the_shipment_once_and_tells_the_channel_once(databa
     assert shipment.parcel is not None
     assert (shipment.order, shipment.location, shipment.parcel.tracking_number) == ("1", "acme", "6A1")
     assert (shipment.shipped_at, shipment.completes_order) == (at(30), True)
+
+
+def test_how_a_parcel_is_followed_is_what_a_supplier_said_first(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, shop = opened(database, acme)
+    number, line = sent(hub, acme, 2)
+    for minute, tracking in ((30, "6A1"), (31, "6A2")):
+        acme.replies = [reply(number, minute, confirmed={line: 2}, carrier="Colissimo", tracking_number=tracking)]
+        hear_replies(hub)
+        send_messages(hub)
+    with looking(hub) as world:
+        assert world.connection.execute(sa.select(FULFILLMENT.c.tracking_number)).scalars().all() == ["6A1"]
+    [shipment] = shop.shipments.values()
+    assert shipment.parcel is not None
+    assert shipment.parcel.tracking_number == "6A1"
 
 
 def test_a_ship_notice_that_a_feed_had_already_seen_is_compensated(sqlite: Database) -> None:
