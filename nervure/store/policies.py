@@ -1,9 +1,10 @@
 """Policies in SQL: what is in force, for thousands of numbers at once, and what changing one concerns."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import product
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -42,6 +43,18 @@ class PolicySeen:
     used: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class TermsInForce:
+    """What holds by channel, and by (item, channel) for the few items that have a policy of their own."""
+
+    of_channels: Mapping[int, Terms]
+    of_items: Mapping[tuple[int, int], Terms]
+
+    def of(self, item: int, channel: int) -> Terms:
+        """What holds for an item on a channel."""
+        return self.of_items.get((item, channel), self.of_channels[channel])
+
+
 class PolicyStore:
     """The policies of one transaction at one time of the hub's clock."""
 
@@ -52,31 +65,26 @@ class PolicyStore:
 
     # -- what holds --------------------------------------------------------------------------------------------
 
-    def terms(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], Terms]:
-        """What holds for each (item, channel), by a few statements for all of them."""
-        items, channels = {item for item, _ in wanted}, {channel for _, channel in wanted}
+    def terms(self, items: Collection[int], channels: Collection[int]) -> TermsInForce:
+        """What holds for each of these items on each of these channels, by a few statements for all of them."""
         buffers, of_channel = self._of_channels(channels)
-        of_item = self._of_items(items)
-        # Most items have no policy of their own: what holds for them is what holds for their channel.
         common = {
             channel: self._terms(of_channel[channel], buffers[channel], {}, is_received=True) for channel in channels
         }
+        of_item = self._of_items(items)
         if not of_item:
-            return {one: common[one[1]] for one in wanted}
+            return TermsInForce(common, {})
         limited = {item for item, policies in of_item.items() if any(one.kind in BEYOND for one in policies)}
         sold = self._beyond.sold(limited)
         received = self._beyond.received(StockStore(self._connection, self._now).parts_of(limited))
         found: dict[tuple[int, int], Terms] = {}
-        for item, channel in wanted:
-            own = [one for one in of_item.get(item, ()) if one.channel_id in (None, channel)]
-            found[item, channel] = (
-                self._terms(
+        for (item, policies), channel in product(of_item.items(), channels):
+            own = [one for one in policies if one.channel_id in (None, channel)]
+            if own:
+                found[item, channel] = self._terms(
                     of_channel[channel] + own, buffers[channel], sold.get(item, {}), is_received=item in received
                 )
-                if own
-                else common[channel]
-            )
-        return found
+        return TermsInForce(common, found)
 
     def _terms(
         self, policies: Sequence[Policy], buffer_units: int, sold: dict[int, int], *, is_received: bool

@@ -1,6 +1,6 @@
 """What a stock point may show: the pool counted by the database, then what holds for its channel."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.availability import Terms, salable_quantity, shown_of
-from nervure.store.availability import pooled
+from nervure.store.availability import Wanted, pooled
 from nervure.store.falls import PUBLICATION
 from nervure.store.orders import LISTING, LOCATION, POINT, POINT_LOCATION
 from nervure.store.policies import PolicyStore
@@ -26,26 +26,32 @@ class SalableStore:
         self._connection = connection
         self._now = now
 
-    def of(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    def of(self, wanted: Collection[Wanted]) -> dict[Wanted, int]:
         """Salable quantity by (item, stock point): every reader's one way to it."""
-        return {one: shown_of(there, terms) for one, (there, terms) in self._facts(wanted).items()}
+        return {one: shown_of(there, terms) for one, there, terms in self._facts(wanted)}
 
-    def kept_back(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
+    def kept_back(self, wanted: Collection[Wanted]) -> dict[Wanted, tuple[int, int]]:
         """What is shown by (item, stock point), and what a buffer keeps back from it."""
         found = {}
-        for one, (there, terms) in self._facts(wanted).items():
+        for one, there, terms in self._facts(wanted):
             shown = shown_of(there, terms)
             found[one] = shown, shown_of(there, replace(terms, buffer_units=0)) - shown
         return found
 
-    def _facts(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, Terms]]:
+    def _facts(self, wanted: Collection[Wanted]) -> Iterator[tuple[Wanted, int, Terms]]:
         """What the pool of each stock point has of an item, and what holds for it there."""
         if not wanted:
-            return {}
-        units = pooled(self._connection, self._now, wanted, self._stale())
+            return
+        items = sorted({item for item, _ in wanted})
         channels = self._channels({point for _, point in wanted})
-        terms = PolicyStore(self._connection, self._now).terms({(item, channels[point]) for item, point in wanted})
-        return {one: (units.get(one, 0), terms[one[0], channels[one[1]]]) for one in wanted}
+        units = pooled(self._connection, self._now, items, channels, self._stale())
+        terms = PolicyStore(self._connection, self._now).terms(items, set(channels.values()))
+        if not terms.of_items:
+            of_points = {point: terms.of_channels[channel] for point, channel in channels.items()}
+            yield from ((one, units.get(one, 0), of_points[one[1]]) for one in wanted)
+            return
+        for one in wanted:
+            yield one, units.get(one, 0), terms.of(one[0], channels[one[1]])
 
     def _stale(self) -> list[int]:
         """Locations whose units may not be promised now."""
@@ -64,7 +70,7 @@ class SalableStore:
         store = StockStore(self._connection, self._now)
         parts = store.parts_of({item})[item]
         stock, pool = store.at_items(parts.keys()), self._pools({point}).get(point, [])
-        terms = PolicyStore(self._connection, self._now).terms({(item, channel)})[item, channel]
+        terms = PolicyStore(self._connection, self._now).terms([item], [channel]).of(item, channel)
         shown = salable_quantity(parts, pool, stock, replace(terms, beyond_units=0))
         return max(salable_quantity(parts, pool, stock) - shown, terms.buffer_units)
 

@@ -7,7 +7,8 @@ transaction runs is taken along by the next one, which does the work of all by t
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Condition, Event
+from queue import SimpleQueue
+from threading import Condition
 from typing import Generic, TypeVar
 
 from nervure.store.database import Connection, Database
@@ -27,7 +28,7 @@ class _Waiting(Generic[Q, A]):
     """A question, and its thread: woken when there is an answer, or when it is its turn to lead."""
 
     question: Q
-    woken: Event = field(default_factory=Event)
+    woken: SimpleQueue[None] = field(default_factory=SimpleQueue)
     is_done: bool = False
     answers: list[A] = field(default_factory=list)
     error: BaseException | None = None
@@ -58,10 +59,11 @@ class Together(Generic[Q, A]):
         mine: _Waiting[Q, A] = _Waiting(question)
         with self._guard:
             self._queue.append(mine)
-            self._guard.notify()
+            if len(self._queue) >= self._last:
+                self._guard.notify()
             must_wait, self._is_led = self._is_led, True
         if must_wait:
-            mine.woken.wait()
+            mine.woken.get()
         if not mine.is_done:
             self._lead()
         if mine.error is not None:
@@ -84,12 +86,12 @@ class Together(Generic[Q, A]):
         finally:
             with self._guard:
                 if self._queue:
-                    self._queue[0].woken.set()
+                    self._queue[0].woken.put(None)
                 else:
                     self._is_led = False
             for one in batch:
                 one.is_done = True
-                one.woken.set()
+                one.woken.put(None)
 
     def _carry_out(self, batch: Sequence[_Waiting[Q, A]]) -> None:
         questions = [one.question for one in batch]

@@ -118,7 +118,7 @@ def test_what_holds_for_many_numbers_is_read_by_a_few_statements(world: World) -
     def count(names: list[str]) -> int:
         items, channels = world.catalogue.item_ids(names), [world.channel_id(name) for name in ("shop", "market")]
         asked.clear()
-        world.policies.terms({(item, channel) for item in items.values() for channel in channels})
+        world.policies.terms(list(items.values()), channels)
         return len(asked)
 
     sa.event.listen(world.connection, "before_cursor_execute", listen)
@@ -136,12 +136,12 @@ def test_terms_are_those_of_the_channel_but_for_skus_with_their_own(world: World
     world.policy(PolicyKind.CAP, 4, channel="market", sku="NUT")
     items = world.catalogue.item_ids(["BOLT", "NUT"])
     shop, market = world.channel_id("shop"), world.channel_id("market")
-    wanted = {(item, channel) for item in items.values() for channel in (shop, market)}
-    assert world.policies.terms(wanted) == {
-        (items["BOLT"], shop): Terms(share_percent=50, buffer_units=2),
-        (items["NUT"], shop): Terms(share_percent=50),
-        (items["BOLT"], market): PLAIN,
-        (items["NUT"], market): Terms(cap_units=4),
+    terms = world.policies.terms(list(items.values()), {shop, market})
+    assert {(sku, channel): terms.of(item, channel) for sku, item in items.items() for channel in (shop, market)} == {
+        ("BOLT", shop): Terms(share_percent=50, buffer_units=2),
+        ("NUT", shop): Terms(share_percent=50),
+        ("BOLT", market): PLAIN,
+        ("NUT", market): Terms(cap_units=4),
     }
 
 
