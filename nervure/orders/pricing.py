@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import compress
-from operator import add
+from operator import add, ge
 
 from nervure.inventory.availability import Parts
 from nervure.orders.parcels import FREE, Grid
@@ -86,12 +86,17 @@ class Case:
     @cached_property
     def masks(self) -> list[int]:
         """By source, one bit for each demand of which it has something."""
-        return [_mask(caps) for caps in self.caps]
+        bits = _bits(len(self.need))
+        return [sum(compress(bits, caps)) for caps in self.caps]
 
     @cached_property
     def full(self) -> list[int]:
         """By source, one bit for each demand that it serves alone."""
-        return [_mask([cap and cap >= need for cap, need in zip(caps, self.need, strict=True)]) for caps in self.caps]
+        bits = _bits(len(self.need))
+        return [
+            sum(compress(bits, map(ge, caps, self.need))) & mask
+            for caps, mask in zip(self.caps, self.masks, strict=True)
+        ]
 
     @cached_property
     def holders(self) -> list[list[int]]:
@@ -218,10 +223,6 @@ def cost_of(demands: Sequence[Demand], sources: Sequence[Source], takes: Sequenc
     grams = {i: sum(t.get(i, 0) * d.grams for t, d in zip(takes, demands, strict=True)) for i in used}
     parcels = sum(sources[i].fixed + sources[i].grid.price(grams[i]) for i in used)
     return parcels + sum(u * sources[i].unit_costs[d] for d, t in enumerate(takes) for i, u in t.items())
-
-
-def _mask(flags: Sequence[int]) -> int:
-    return sum(compress(_bits(len(flags)), flags))
 
 
 @cache

@@ -17,7 +17,7 @@ the real one:
 If the search reaches its limit of work it stops, and the solution says how far it may be from the cheapest one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate, islice, permutations
@@ -94,15 +94,17 @@ class _Search:
         self.slack = [slack[i] for i in order]
         self.closed = bytearray(len(order))
         self.covers: dict[int, int] = {0: 0}
+        self.fronts = _fronts(zip(self.case.masks, self.weight, strict=True))
         self.most = [max((self.case.caps[i][d] for i in here), default=0) for d, here in enumerate(self.case.holders)]
 
     def run(self) -> Solution:
         with suppress(OutOfWorkError):
             self._start()
         missing = split_total(self.best)[0]
-        self.may_miss = missing > self.case.missing_alone
         least = self.case.missing_bound * MISSING
-        self._look_at(self.case)
+        if missing > self.case.missing_alone:
+            self.may_miss = True
+            self._look_at(self.case)
         bound = least + self.base + (0 if self.may_miss else self._cover(self.case.everything))
         try:
             if bound < self.best and not self.may_miss:
@@ -276,7 +278,7 @@ class _Search:
         found = self.covers.get(mask)
         if found is None:
             case = self.case
-            single = next((self.weight[i] for i, one in enumerate(case.masks) if not mask & ~one), _INFINITE)
+            single = next((weight for front, weight in self.fronts if not mask & ~front), _INFINITE)
             firsts = [case.holders[d] for d in range(len(case.need)) if mask >> d & 1]
             dearest = max(self.weight[here[0]] if here else _INFINITE for here in firsts)
             found = self.covers[mask] = min(single, dearest + self.weight[0])
@@ -295,6 +297,18 @@ class _Search:
         if cost < self.best:
             self.best = cost
             self.takes = [{self.case.numbers[i]: units for i, units in taken.items()} for taken in takes]
+
+
+def _fronts(sources: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Of (mask, weight), the lightest first, those that have something that no lighter one has."""
+    fronts: list[tuple[int, int]] = []
+    for mask, weight in sources:
+        for front, _ in fronts:
+            if not mask & ~front:
+                break
+        else:
+            fronts.append((mask, weight))
+    return fronts
 
 
 def _undominated(case: Case) -> list[int]:
