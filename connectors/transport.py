@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from math import isfinite, nan
 from typing import Any, Protocol
 
 import httpx
@@ -37,6 +38,9 @@ from connectors.errors import (
 
 MAX_WAIT_IN_CALL_SECONDS = 10.0
 """A longer wait is not slept inside a call: the caller gets a ThrottledError and does something else meanwhile."""
+
+LONGEST_WAIT_SECONDS = 3_600.0
+"""A platform that asks for more than this is asked once an hour: a slip there must not silence a channel for days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,16 +250,26 @@ class HttpClient:
 
 
 def retry_after_seconds(response: HttpResponse, now: datetime, default: float = 1.0) -> float:
-    """Reads `Retry-After` in both its forms; `default` where there is none that can be read."""
+    """Reads `Retry-After` in both its forms; `default` where there is none that can be read. At most an hour.
+
+    A moment there is on the server's clock, as the answer's own `Date` is; ours stands in only where there is none.
+    """
     value = response.headers.get("retry-after", "")
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
-        pass
+        seconds = _seconds_until(value, response, now)
+    return min(max(0.0, seconds), LONGEST_WAIT_SECONDS) if isfinite(seconds) else default
+
+
+def _seconds_until(value: str, response: HttpResponse, now: datetime) -> float:
+    """Not a number: that is no moment."""
     try:
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (TypeError, ValueError):
-        return default
+        then = parsedate_to_datetime(value)
+        said = response.headers.get("date") if "age" not in response.headers else None
+        return (then - (parsedate_to_datetime(said) if said else now)).total_seconds()
+    except (TypeError, ValueError, OverflowError):
+        return nan
 
 
 def clock_span(response: HttpResponse, sent: datetime, received: datetime) -> tuple[float, float] | None:

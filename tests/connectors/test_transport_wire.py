@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.errors import CredentialsError, UnavailableError
-from connectors.transport import HttpRequest, HttpResponse, checked_address, clock_span, httpx_sender
+from connectors.transport import (
+    HttpRequest,
+    HttpResponse,
+    checked_address,
+    clock_span,
+    httpx_sender,
+    retry_after_seconds,
+)
 from simulation.platform import dated
 
 SENT = datetime(2026, 3, 2, 9, 0, 0, 250_000, tzinfo=UTC)
@@ -88,3 +95,34 @@ def test_the_true_difference_lies_between_the_two_bounds(ahead: timedelta, there
     least, most = span
     assert least <= ahead.total_seconds() <= most
     assert most - least == pytest.approx((there + back).total_seconds() + 1)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "45"}, 45.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "Mon, 02 Mar 2026 09:01:00 GMT"}, 59.5),
+        # Its clock is seven minutes ahead: it wants a minute, not eight.
+        ({"retry-after": "Mon, 02 Mar 2026 09:08:00 GMT", "date": "Mon, 02 Mar 2026 09:07:00 GMT"}, 60.0),
+        ({"retry-after": "Mon, 02 Mar 2026 08:59:00 GMT", "date": "Mon, 02 Mar 2026 08:58:00 GMT"}, 60.0),
+        ({"retry-after": "Mon, 02 Mar 2026 09:01:00 GMT", "date": "yesterday"}, 1.0),
+        # What a cache kept has the date of another time.
+        (
+            {"retry-after": "Mon, 02 Mar 2026 09:01:00 GMT", "date": "Mon, 02 Mar 2026 08:00:00 GMT", "age": "3600"},
+            59.5,
+        ),
+        ({"retry-after": "86400"}, 3600.0),
+        ({"retry-after": "1e300"}, 3600.0),
+        ({"retry-after": "Mon, 02 Mar 2037 09:01:00 GMT"}, 3600.0),
+        ({"retry-after": "inf"}, 1.0),
+        ({"retry-after": "nan"}, 1.0),
+        ({"retry-after": "soon"}, 1.0),
+        ({}, 1.0),
+    ],
+)
+def test_so_long_a_platform_wants_no_call_by_its_own_clock_and_never_for_more_than_an_hour(
+    headers: dict[str, str], seconds: float
+) -> None:
+    assert retry_after_seconds(HttpResponse(429, headers), RECEIVED - timedelta(seconds=0.25)) == seconds
