@@ -8,7 +8,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.orders.options import Option
+from nervure.orders.options import Option, Paid
 from nervure.orders.substituting import Chosen
 from nervure.store import tables
 from nervure.store.backorders import BackorderStore
@@ -16,7 +16,7 @@ from nervure.store.catalogue import ITEM
 from nervure.store.holds import RESERVATION, RESERVATION_LINE
 from nervure.store.orders import CHANNEL, CUT, FULFILLMENT, FULFILLMENT_LINE, LINE, LOCATION, ORDER, SHORTFALL
 from nervure.store.outbox import OutboxStore
-from nervure.store.shortfalls import PROPOSAL, UNPLANNED
+from nervure.store.shortfalls import PROPOSAL, UNPLANNED, paid_for
 from nervure.store.statements import insert_new
 from schemas.orders import DeliveryMethod, OrderState
 from schemas.substitution import OptionKind
@@ -225,7 +225,8 @@ class ProposalStore:
 
     def add_substitute(self, chosen: Chosen) -> int:
         title = sa.select(ITEM.c.title).where(ITEM.c.id == chosen.item_id).scalar_subquery()
-        each = chosen.due / chosen.units
+        # What was paid for the units whose place it takes was paid for it.
+        total = self._paid(chosen.line_id).share(chosen.units) + chosen.due
         row = {
             "order_id": chosen.order_id,
             "external_id": f"nervure-{chosen.proposal_id}",
@@ -234,8 +235,8 @@ class ProposalStore:
             "title": title,
             "units_ordered": chosen.units,
             "units_canceled": 0,
-            "unit_price": each,
-            "line_total": chosen.due,
+            "unit_price": total / chosen.units,
+            "line_total": total,
             "tax_amount": Decimal(0),
             "units_charged": chosen.units,
             "discount_amount": Decimal(0),
@@ -243,6 +244,14 @@ class ProposalStore:
             "is_stated": False,
         }
         return int(self._connection.execute(LINE.insert().values(**row).returning(LINE.c.id)).scalar_one())
+
+    def _paid(self, line_id: int) -> Paid:
+        query = (
+            sa.select(LINE, ORDER.c.currency, ORDER.c.tax_included)
+            .join(ORDER, ORDER.c.id == LINE.c.order_id)
+            .where(LINE.c.id == line_id)
+        )
+        return paid_for(self._connection.execute(query).one())
 
     def cut(self, chosen: Chosen, reason: str, substitute_line_id: int | None) -> None:
         row = {

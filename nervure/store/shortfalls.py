@@ -140,7 +140,8 @@ class ShortfallStore:
         return {item: int(listing) for item, listing in self._connection.execute(query)}
 
 
-def _paid(row: sa.Row[*tuple[object, ...]]) -> Paid:
+def paid_for(row: sa.Row[*tuple[object, ...]]) -> Paid:
+    """What a line costs, from its columns and its order's currency and whether prices there include the tax."""
     gone = row.units_canceled - (row.units_ordered - row.units_charged)
     amount = row.line_total - row.discount_amount
     return Paid(
@@ -165,7 +166,7 @@ def _short(row: sa.Row[*tuple[object, ...]]) -> Short:
         row.item_id,
         int(row.unplanned),
         row.short,
-        _paid(row),
+        paid_for(row),
         Question(row.channel_id, goal, row.stock_point),
         is_gated=bool(row.is_gated),
         created_at=row.created_at,

@@ -27,7 +27,7 @@ from nervure.operations.shortfalls import (
     options_of,
     proposals_of,
 )
-from nervure.operations.staff import ship_fulfillment
+from nervure.operations.staff import adjust, ship_fulfillment
 from nervure.orders.options import Paid
 from nervure.orders.rules import Routing
 from nervure.store.audit import AuditStore
@@ -42,6 +42,7 @@ from schemas.items import Item
 from schemas.orders import DeliveryMethod, Order, OrderState
 from schemas.policies import PolicyKind
 from schemas.routing import LocationRouting, RoutingSettings
+from schemas.stock import AdjustmentReason
 from schemas.substitution import AtDeadline, PriceRule
 from tests.nervure.operations.caps import MODELS, goods_in, hat_shop, order, policy, state
 from tests.nervure.operations.scripted import ScriptedShop, advance, looking, tasks
@@ -530,6 +531,20 @@ def test_what_is_given_back_unit_by_unit_sums_to_what_was_paid(database: Databas
     paid = Paid(3, 0, Decimal("10.00"), "EUR")
     one_by_one = [replace(paid, units_gone=gone).share(1) for gone in range(3)]
     assert one_by_one == [Decimal("3.33"), Decimal("3.34"), Decimal("3.33")]
+
+
+def test_a_substitute_that_is_canceled_in_its_turn_gives_back_all_that_was_paid_for_it(database: Database) -> None:
+    charged = MODELS.model_copy(update={"up": PriceRule.DIFFERENCE})
+    hub = hat_shop(database, policy(), groups=(charged,), max_depot=3)
+    order(hub, "1", 3, sku="PRO")
+    choose(hub, proposed(hub).token, "higher_model:MAX")
+    paid_at_first, on_top = Decimal("59.70"), Decimal("43.50")
+    adjust(hub, "MAX", "depot", -2, reason=AdjustmentReason.DAMAGED, document="a lorry")
+    assert given_back(hub) == ((paid_at_first + on_top) * 2 / 3).quantize(Decimal("0.01"))
+    choose(hub, proposed(hub).token, "cancel")
+    adjust(hub, "MAX", "depot", -1, reason=AdjustmentReason.DAMAGED, document="another lorry")
+    assert given_back(hub) == (paid_at_first + on_top) / 3
+    all_holds(hub)
 
 
 # -- what the channel says of it -----------------------------------------------------------------------------------
