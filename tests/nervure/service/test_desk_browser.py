@@ -38,12 +38,12 @@ BOLT, NUT = "4006381333931", "3017620422003"
 
 
 @contextmanager
-def served(hub: Hub) -> Iterator[str]:
+def served(hub: Hub, *, is_open: bool = False) -> Iterator[str]:
     """The service on a port of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    app = create_app(lambda: nullcontext(hub), api_token="the-token")
+    app = create_app(lambda: nullcontext(hub), api_token=None if is_open else "the-token")
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", ws="none"))
     thread = threading.Thread(target=server.run)
     thread.start()
