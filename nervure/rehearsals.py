@@ -16,6 +16,7 @@ from nervure.service.up import LOCK, START_SECONDS, only_one, stop_signals
 from nervure.settings import load
 from nervure.store.database import open_database
 from nervure.store.migrations import upgrade
+from schemas.base import counted
 from simulation.day import Outcome as DayOutcome
 from simulation.demo import prepare
 from simulation.faults import Fault
@@ -101,8 +102,13 @@ def run_replay(files: Sequence[Path], *, database_url: str, speed: float, say: S
     """
     history = read_history(files)
     if not history.events:
-        raise RehearsalError(f"the {history.rows_read} rows of these files hold no sale, return or adjustment of goods")
-    say(f"{history.rows_read} rows, {len(history.events)} events, {len(history.titles)} items")
+        raise RehearsalError(
+            f"no sale, return or adjustment of goods is in these files: {counted(history.rows_read, 'row')} read"
+        )
+    say(
+        f"{counted(history.rows_read, 'row')}, {counted(len(history.events), 'event')},"
+        f" {counted(len(history.titles), 'item')}"
+    )
     database = open_database(database_url)
     try:
         upgrade(database)

@@ -18,6 +18,7 @@ from connectors.registry import channels as known_channels
 from connectors.registry import suppliers as known_suppliers
 from nervure.publication.zero_guard import OnMassZero
 from schemas.base import Code
+from schemas.faults import first_fault
 from schemas.locations import Location, LocationKind
 from schemas.publications import DriftPolicy
 from schemas.routing import LocationRouting, RoutingSettings
@@ -206,7 +207,7 @@ def load(path: Path) -> Settings:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
+        raise SettingsError(f"{path} cannot be read: {_cause(error)}") from error
     return load_text(text, folder=path.resolve().parent, name=path.name)
 
 
@@ -235,7 +236,7 @@ def load_text(text: str, *, folder: Path, name: str = FILE_NAME) -> Settings:
             }
         )
     except ValidationError as error:
-        raise SettingsError(f"{name}: {_sentence(error)}") from error
+        raise SettingsError(f"{name}: {_sentence(error, document)}") from error
     _check_names(settings, name)
     for location in settings.locations:
         _check_master(settings, location, name)
@@ -303,7 +304,7 @@ def _own(model: type[M], values: Mapping[str, Any], folder: Path, where: str) ->
     try:
         return model.model_validate({key: _resolve(value, folder, f"{where}, {key}") for key, value in values.items()})
     except ValidationError as error:
-        raise SettingsError(f"{where}: {_sentence(error)}") from error
+        raise SettingsError(f"{where}: {_sentence(error, {})}") from error
 
 
 def _resolve(value: Any, folder: Path, where: str) -> Any:  # TOML values
@@ -338,12 +339,19 @@ def _cause(error: OSError | UnicodeDecodeError) -> str:
     return (error.strerror or "no reason given") if isinstance(error, OSError) else "it is not UTF-8 text"
 
 
-def _sentence(error: ValidationError) -> str:
-    """The first fault in one sentence, without the value: it may be a secret."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
+def _sentence(error: ValidationError, document: Mapping[str, Any]) -> str:
+    """The first fault in one sentence. `document`: where the names stand of what is there several times."""
+    place, words = first_fault(error)
+    if place[-1:] == ("decimal",):  # one of two forms that are taken
+        place = place[:-1]
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{place}: {first['msg']}{more}" if place else f"{first['msg']}{more}"
+    match place:
+        case (("locations" | "channels" | "suppliers") as kind, int(number), *rest):
+            section = document[kind][number]
+            whose = f"{kind[:-1]} {section.get('code', section.get('name', number + 1))!r}: "
+        case _:
+            whose, rest = "", list(place)
+    return whose + (".".join(map(str, rest)) + words).removeprefix(": ") + more
 
 
 def _check_names(settings: Settings, name: str) -> None:

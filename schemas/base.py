@@ -95,3 +95,8 @@ class Money(Canonical):
         if other.currency != self.currency:
             raise ValueError(f"cannot add {other.currency} to {self.currency}")
         return Money(amount=self.amount + other.amount, currency=self.currency)
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number of things as people say it: `1 unit`, `2 units`. `many` None: its word only takes an s."""
+    return f"{number} {one}" if number == 1 else f"{number} {many or f'{one}s'}"

@@ -10,6 +10,7 @@ import typer
 from nervure.cli.common import SettingsOption, group, opened_hub, print_table, write_csv
 from nervure.operations.buffers import earn_buffers
 from nervure.operations.oversells import BufferReport, report_buffers
+from schemas.base import counted
 
 app = group("Units kept back from a channel for what others sell before it is told.")
 
@@ -19,7 +20,7 @@ def buffers_earn(settings: SettingsOption = None) -> None:
     """Compute the buffers that are earned now, instead of within a quarter of an hour."""
     with opened_hub(settings) as hub:
         changed = earn_buffers(hub)
-    typer.echo(f"{changed} buffers changed")
+    typer.echo(f"{counted(changed, 'buffer')} changed")
 
 
 @app.command("report")

@@ -15,6 +15,7 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
 from nervure.store.drift import DriftStore
 from nervure.store.zeros import HeldZero, ZeroStore
+from schemas.base import counted
 
 app = group("The accounts where we sell.")
 
@@ -38,7 +39,7 @@ def channels_check(settings: SettingsOption = None) -> None:
                 failed += 1
                 typer.echo(f"{name}: {error}", err=True)
     if failed:
-        fail(f"{failed} accounts cannot be used yet")
+        fail(f"{counted(failed, 'account')} cannot be used yet")
 
 
 @app.command("subscribe")
@@ -63,8 +64,8 @@ def channels_bind(channel: str, settings: SettingsOption = None) -> None:
     with opened_hub(settings) as hub:
         require_channel(hub, channel)
         bound = hub.database.run(lambda c: bind_channel(c, hub.clock.now(), channel))
-        typer.echo(f"{bound} listings bound")
-        typer.echo(f"{pull_catalogue(hub, channel)} new documents")
+        typer.echo(f"{counted(bound, 'listing')} bound")
+        typer.echo(f"{counted(pull_catalogue(hub, channel), 'new document')}")
 
 
 @app.command("unbound")
@@ -150,7 +151,7 @@ def channels_accept_zeros(channel: str, settings: SettingsOption = None) -> None
     with opened_hub(settings) as hub:
         require_channel(hub, channel)
         count = hub.database.run(lambda c: ZeroStore(c, hub.clock.now()).accept(channel))
-    typer.echo(f"{channel}: {count} zeros will be sent")
+    typer.echo(f"{channel}: {counted(count, 'zero')} will be sent")
 
 
 @app.command("refuse-zeros")
@@ -159,7 +160,7 @@ def channels_refuse_zeros(channel: str, settings: SettingsOption = None) -> None
     with opened_hub(settings) as hub:
         require_channel(hub, channel)
         count = hub.database.run(lambda c: ZeroStore(c, hub.clock.now()).refuse(channel))
-    typer.echo(f"{channel}: {count} zeros are refused")
+    typer.echo(f"{channel}: {counted(count, 'zero is', 'zeros are')} refused")
 
 
 def _set_paused(channel: str, settings: Path | None, *, is_paused: bool) -> None:

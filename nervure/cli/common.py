@@ -1,6 +1,7 @@
 """What every command shares: settings, the opened hub, tables, and one sentence where something is wrong."""
 
 import csv
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,17 +9,21 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Column, Table
 
 from nervure import settings as settings_module
 from nervure.clock import SystemClock
 from nervure.operations.hub import Hub
+from nervure.operations.refusals import RefusalError
 from nervure.operations.setup import open_hub
 from nervure.settings import Settings
 
 MAX_ID = 2**63 - 1
 """No row of a database has a higher number."""
+
+UNFOLDED = 1_000_000
+"""Characters that no line has: where lines go into a file or another command, none is folded."""
 
 SettingsOption = Annotated[
     Path | None, typer.Option("--settings", help="The settings file (default: NERVURE_SETTINGS, then ./nervure.toml).")
@@ -48,12 +53,31 @@ def require_channel(hub: Hub, channel: str) -> None:
         fail(f"no channel {channel!r} in the settings; there are: {', '.join(hub.accounts) or 'none'}")
 
 
+@contextmanager
+def about_channel(hub: Hub, channel: str | None) -> Iterator[None]:
+    """Where a channel is named that was never there, a refusal says that; one that is gone still has its past."""
+    try:
+        yield
+    except RefusalError:
+        if channel is not None:
+            require_channel(hub, channel)
+        raise
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     # What does not fit goes on in the next line: a name that is cut off cannot be given to the next command.
     table = Table(*(Column(name, overflow="fold") for name in columns), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
+    draw(table)
+
+
+def draw(*shapes: RenderableType) -> None:
+    """Prints shapes as wide as the terminal, or as COLUMNS says; without either a line goes on as long as it is."""
+    is_said = os.environ.get("COLUMNS", "").isdigit()
+    console = Console() if is_said or Console().is_terminal else Console(width=UNFOLDED)
+    for shape in shapes:
+        console.print(shape)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -16,6 +16,7 @@ from nervure.operations.cutover_bindings import BindingLoader
 from nervure.operations.cutover_stock import Source, find_source, masters, take_stock
 from nervure.operations.hub import Hub
 from nervure.publication.cutover import Finding
+from schemas.base import counted
 
 LOOK_BACK_DAYS = 60
 SHOWN_REMARKS = 30
@@ -120,7 +121,8 @@ def cutover_stock(
         for source in _sources(hub, sources or [], only_these=bool(also_less)):
             taken = take_stock(hub, source, also_less=also_less or ())
             typer.echo(
-                f"{source.location} from {source.channel}: {taken.booked} items, {taken.units} units booked;"
+                f"{source.location} from {source.channel}: {counted(taken.booked, 'item')},"
+                f" {counted(taken.units, 'unit')} booked;"
                 f" {taken.known} had an opening stock"
             )
             if taken.remarks:

@@ -11,6 +11,7 @@ from nervure.operations.restores import Recovery, awaited, declare_restored, rec
 from nervure.store.database import Database, open_database
 from nervure.store.migrations import differences, upgrade
 from nervure.store.restores import Hearing
+from schemas.base import counted
 
 app = group("The hub's database.")
 
@@ -52,7 +53,8 @@ def db_recovery(
             typer.echo(f"{channel}: {'not waited for' if stop_hearing(hub, channel) else 'it was heard'}")
         if have_them is not None:
             count = settle_suppliers(hub, have_them=have_them)
-            typer.echo(f"{count} orders to suppliers {'are not sent again' if have_them else 'are sent'}")
+            orders = counted(count, "order to suppliers is", "orders to suppliers are")
+            typer.echo(f"{orders} {'not sent again' if have_them else 'sent'}")
         found, hearings = recovery(hub), awaited(hub)
     if found is None:
         for hearing in hearings:
@@ -73,9 +75,12 @@ def _show(found: Recovery) -> None:
     if not found.hearings:
         typer.echo("every channel was heard again: numbers are sent")
     short = [(channel, order, units) for channel, order, units in found.heard_again if units]
-    typer.echo(f"{len(found.heard_again)} orders were heard again; {len(short)} of them lack units now")
+    typer.echo(
+        f"{counted(len(found.heard_again), 'order was', 'orders were')} heard again;"
+        f" {counted(len(short), 'lacks', 'lack')} units now"
+    )
     for channel, order, units in short:
-        typer.echo(f"{channel}, order {order}: {units} units short")
+        typer.echo(f"{channel}, order {order}: {counted(units, 'unit')} short")
     for reference in found.ended_reservations:
         typer.echo(f"reservation {reference}: ended meanwhile, and may have become an order or have been renewed")
     typer.echo("reservations that were made since the backup are lost: their carts must ask again")

@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from nervure.cli.common import SettingsOption, fail, opened_hub
+from nervure.cli.common import SettingsOption, about_channel, draw, fail, opened_hub
 from nervure.inventory.derivation import AtMost, Node, NotBelowZero, Packed, Scarcest, Share, Total, Units, evaluate
 from nervure.operations.explain import Derivation, Explanation, Wanted, as_json
 from nervure.operations.explain import explain as derive
@@ -19,9 +18,6 @@ app = typer.Typer()
 
 MAX_ROWS = 20
 """So many movements or claims of one kind are shown, the newest; JSON has all."""
-
-WIDTH = 100
-"""Of a line where nobody says how wide the terminal is."""
 
 
 @app.command()
@@ -44,16 +40,12 @@ def explain(  # noqa: PLR0917 - a command's arguments are positional
     """Explain a number: what it is made of, and what the channel was told."""
     if location is not None and channel is not None:
         fail("a number is of a location or of a channel: name one of them")
-    with opened_hub(settings) as hub:
+    with opened_hub(settings) as hub, about_channel(hub, channel):
         found = derive(hub, Wanted(sku, location, channel, _moment(at), tuple(without or ())))
     if as_a_file:
         typer.echo(json.dumps(as_json(found), indent=2))
         return
-    console = Console()
-    if not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001 - rich has no other way to ask
-        console = Console(width=WIDTH)
-    for tree in draw(found):
-        console.print(tree, soft_wrap=False)
+    draw(*trees(found))
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -69,7 +61,7 @@ def _moment(text: str | None) -> datetime | None:
 # -- drawing ---------------------------------------------------------------------------------------------------
 
 
-def draw(found: Explanation) -> list[Tree]:
+def trees(found: Explanation) -> list[Tree]:
     """One tree for each number. A location that was drawn before is not drawn again."""
     drawn: dict[str, Node] = {}
     return [_draw_number(found, one, drawn) for one in found.derivations]
@@ -96,7 +88,8 @@ def _draw_parts(tree: Tree, node: Node, drawn: dict[str, Node]) -> None:
     width = max((len(_number(part)) for part in rows), default=0)
     if rest:
         total = sum(evaluate(part) for part in rest)
-        tree.add(Text(f"{'…':>{width}}  and {len(rest)} more before, {total:+d} units (--json has all)", "dim"))
+        count = f"{total:+d} {'unit' if abs(total) == 1 else 'units'}"
+        tree.add(Text(f"{'…':>{width}}  and {len(rest)} more before, {count} (--json has all)", "dim"))
     for part in rows:
         known = drawn.get(part.label) if _is_location(part) else None
         line = _line(part, width)

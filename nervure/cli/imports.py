@@ -23,6 +23,7 @@ from nervure.operations.sheets import Sheet
 from nervure.settings import Settings
 from nervure.store.database import Database, open_database
 from nervure.store.migrations import upgrade
+from schemas.base import counted as says
 
 SHOWN_CHANGES = 20
 
@@ -132,8 +133,12 @@ def _heading(sheet: Sheet, loader: Loader) -> str:
 def _close(counted: Counter[Outcome], *, writes: bool) -> None:
     counts = ", ".join(f"{counted[outcome]} {outcome.value}" for outcome in Outcome)
     typer.echo(counts if writes else f"{counts}; dry run, nothing was written")
-    if counted[Outcome.REFUSED]:
-        fail(f"{counted[Outcome.REFUSED]} rows were refused")
+    refused = counted[Outcome.REFUSED]
+    if refused and writes:
+        written = says(counted[Outcome.NEW] + counted[Outcome.CHANGED], "row was", "rows were")
+        fail(f"{says(refused, 'row was', 'rows were')} refused and left out; {written} written")
+    if refused:
+        fail(f"{says(refused, 'row')} would be refused and left out")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import typer
 
 from nervure.cli.common import MAX_ID, SettingsOption, fail, group, opened_hub, print_table
 from nervure.store.inbox import InboxStore
+from schemas.base import counted
 
 app = group("Documents received, and those that could not be understood.")
 
@@ -36,7 +37,7 @@ def inbox_replay(
         count = hub.database.run(lambda c: InboxStore(c, hub.clock.now()).replay(ids or None))
     if ids and count < len(set(ids)):
         fail(f"{len(set(ids)) - count} of these are no dead letters; {count} were put back")
-    typer.echo(f"{count} documents will be tried again")
+    typer.echo(f"{counted(count, 'document')} will be tried again")
 
 
 @app.command("accept")

@@ -7,7 +7,7 @@ import typer
 
 from nervure.cli.common import SettingsOption, fail, group, opened_hub
 from nervure.operations.skus import free, look_up, merge, rename, split
-from schemas.base import MAX_UNITS
+from schemas.base import MAX_UNITS, counted
 
 app = group("What becomes of skus.")
 
@@ -45,7 +45,11 @@ def items_split(
         units[location] = units.get(location, 0) + int(count)
     with opened_hub(settings) as hub:
         done = split(hub, sku, new, units, document=document)
-    typer.echo(f"{sum(units.values())} units of {sku} are {new} now" if done else "was split before")
+    typer.echo(
+        f"{counted(sum(units.values()), 'unit')} of {sku} {'is' if sum(units.values()) == 1 else 'are'} {new} now"
+        if done
+        else "was split before"
+    )
 
 
 @app.command("free")

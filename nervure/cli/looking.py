@@ -18,6 +18,7 @@ from nervure.store.hearing import HearingStore
 from nervure.store.rebuild import Difference
 from nervure.store.rebuild import rebuild as rebuild_levels
 from nervure.store.reports import ReportStore
+from schemas.base import counted
 
 app = typer.Typer()
 
@@ -90,7 +91,7 @@ def check(
             else:
                 typer.echo(_readable(violation))
     if found:
-        fail(f"{found} violations")
+        fail(f"{counted(found, 'violation')}")
     if not as_json:
         typer.echo("everything holds")
 
@@ -107,7 +108,7 @@ def rebuild(settings: SettingsOption = None) -> None:
         mended = hub.database.run(lambda connection: rebuild_levels(connection, hub.clock.now()))
     for one in mended:
         typer.echo(f"{one.sku} at {one.location} ({_kept_as(one)}): {one.number} {one.stored} -> {one.rebuilt}")
-    typer.echo(f"{len({one.level_id for one in mended})} levels were put right")
+    typer.echo(f"{counted(len({one.level_id for one in mended}), 'level was', 'levels were')} put right")
 
 
 def _kept_as(difference: Difference) -> str:

@@ -16,7 +16,7 @@ from nervure.operations.movements import (
     disassemble,
     used_of,
 )
-from schemas.base import MAX_UNITS
+from schemas.base import MAX_UNITS, counted
 from schemas.stock import OUR_OWN, Condition
 
 app = typer.Typer()
@@ -105,7 +105,7 @@ def stock_consumed(
         ("sku", "location", "lot", "how", "units"),
         [(one.sku, one.location, one.lot, one.kind.replace("_", " "), one.units) for one in found],
     )
-    typer.echo(f"{sum(one.units for one in found)} units in all")
+    typer.echo(f"{counted(sum(one.units for one in found), 'unit')} in all")
 
 
 @app.command("assemble")

@@ -2,7 +2,7 @@
 
 import typer
 
-from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table
+from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, require_channel
 from nervure.operations.shortfalls import proposals_of
 from nervure.store.order_pages import OrderPageStore
 
@@ -17,9 +17,10 @@ def orders_explain(channel: str, order: str, settings: SettingsOption = None) ->
             store = OrderPageStore(connection)
             named = store.named(order, channel)
             found = store.page(channel, named[0].external_id) if named else None
+        if found is None:
+            require_channel(hub, channel)
+            fail(f"channel {channel!r} has no order {order!r}")
         proposals = proposals_of(hub, channel, order)
-    if found is None:
-        fail(f"channel {channel!r} has no order {order!r}")
     for place, reason in found.reasons.items():
         typer.echo(f"{place}: {reason}")
     print_table(("location", "state", "sku", "units"), found.served)

@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from nervure.cli import stock
-from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, say
+from nervure.cli.common import (
+    SettingsOption,
+    about_channel,
+    fail,
+    group,
+    opened_hub,
+    print_table,
+    require_channel,
+    say,
+)
 from nervure.operations.policies import (
     Scope,
     clear_policy,
@@ -39,7 +48,7 @@ def policy_set(  # noqa: PLR0917 - a command's arguments are positional
     settings: SettingsOption = None,
 ) -> None:
     """Set a policy; the numbers that it concerns are computed and sent again."""
-    with opened_hub(settings) as hub:
+    with opened_hub(settings) as hub, about_channel(hub, channel):
         done = set_policy(hub, kind, units, Scope(channel, sku), promised_on=_day(until))
     say("set" if done else "was so before")
 
@@ -49,7 +58,7 @@ def policy_clear(
     kind: PolicyKind, channel: ChannelOption = None, sku: SkuOption = None, settings: SettingsOption = None
 ) -> None:
     """Take a policy back."""
-    with opened_hub(settings) as hub:
+    with opened_hub(settings) as hub, about_channel(hub, channel):
         done = clear_policy(hub, kind, Scope(channel, sku))
     if not done:
         fail(f"there is no {kind.value} for exactly this; `nervure policy list` shows what there is")
@@ -61,6 +70,8 @@ def policy_list(channel: ChannelOption = None, sku: SkuOption = None, settings: 
     """List the policies, those of a channel, or those of a sku."""
     with opened_hub(settings) as hub:
         found = list_policies(hub, Scope(channel, sku))
+        if channel is not None and not found:
+            require_channel(hub, channel)
     print_table(("policy", "units", "channel", "sku", "until", "sold beyond"), [_row(one) for one in found])
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nervure.cli.common import SettingsOption, fail, opened_hub, print_table
+from nervure.cli.common import SettingsOption, about_channel, fail, opened_hub, print_table
 from nervure.operations.carts import Destination
 from nervure.operations.reservations import (
     MAX_HOLD_MINUTES,
@@ -39,7 +39,7 @@ def stock_reserve(
 ) -> None:
     """Hold units for a cart or a pending payment: all of them or none."""
     wanted = [_read(text) for text in wishes]
-    with opened_hub(settings) as hub:
+    with opened_hub(settings) as hub, about_channel(hub, channel):
         expires_at = hub.clock.now() + timedelta(minutes=minutes)
         made = make_reservation(
             hub, reference, wanted, expires_at=expires_at, channel=channel, destination=_to(country, postal_code)
@@ -66,7 +66,7 @@ def stock_reservation(reference: str, settings: SettingsOption = None) -> None:
 @app.command("convert")
 def stock_convert(reference: str, channel: str, order: str, settings: SettingsOption = None) -> None:
     """Say which order a hold was for: the order takes the units over."""
-    with opened_hub(settings) as hub:
+    with opened_hub(settings) as hub, about_channel(hub, channel):
         found = give_to_order(hub, reference, channel, order)
     match found.state:
         case "consumed":

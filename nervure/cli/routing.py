@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, say
+from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, require_channel, say
 from nervure.operations.evaluate import Span, evaluate
 from nervure.operations.periods import whole_days
 from nervure.operations.replanning import Replanned, replan_open_orders
@@ -15,6 +15,7 @@ from nervure.orders.comparison import COLUMNS, table, verdict
 from nervure.orders.costs import euros
 from nervure.orders.replanning import Move
 from nervure.store.order_pages import OrderPage, OrderPageStore
+from schemas.base import counted
 
 app = group("From where orders are served, in euros.")
 
@@ -32,10 +33,13 @@ def route_explain(
     settings: SettingsOption = None,
 ) -> None:
     """Show what an order's plan costs, and why each location was kept, dropped or outranked."""
-    with opened_hub(settings) as hub, hub.database.read() as connection:
-        store = OrderPageStore(connection)
-        named = store.named(order, channel)
-        found = store.page(named[0].channel, named[0].external_id) if len(named) == 1 else None
+    with opened_hub(settings) as hub:
+        with hub.database.read() as connection:
+            store = OrderPageStore(connection)
+            named = store.named(order, channel)
+            found = store.page(named[0].channel, named[0].external_id) if len(named) == 1 else None
+        if channel is not None and not named:
+            require_channel(hub, channel)
     if found is None:
         names = sorted({one.channel for one in named})
         fail(f"order {order!r} is on {', '.join(names)}: say --channel" if names else f"no order {order!r}")
@@ -80,7 +84,7 @@ def route_replan(
     plan, verb = found.plan, "would move" if dry_run else "moved"
     proof = f"at most {euros(plan.gap)} euros above the cheapest" if plan.is_full else "more units may be served"
     say(
-        f"{plan.orders} open orders planned together, {proof}: {len(moves)} {verb}, saves "
+        f"{counted(plan.orders, 'open order')} planned together, {proof}: {len(moves)} {verb}, saves "
         f"{euros(sum(move.saved for move in moves))} euros"
     )
     if found.left_out:
@@ -91,7 +95,10 @@ def route_replan(
             f"what they give back is worth {euros(spared)} euros more to later orders; nobody pays that, but it counted"
         )
     if found.outdated:
-        say(f"{found.outdated} groups of orders had changed meanwhile and stay as they are")
+        say(
+            f"{counted(found.outdated, 'group')} of orders had changed meanwhile"
+            f" and {'stays as it is' if found.outdated == 1 else 'stay as they are'}"
+        )
 
 
 def _row(move: Move, found: Replanned) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ from nervure.operations.serials import (
     return_serials,
     track,
 )
+from schemas.base import counted
 from schemas.stock import Condition
 
 app = group("Single units known by serial number or EPC.")
@@ -54,7 +55,7 @@ def serials_put(
     """Say which units lie at a location, where their units were booked or transferred without serial numbers."""
     with opened_hub(settings) as hub:
         count = put_serials(hub, _box(sku, location, serials, document))
-    typer.echo(f"{count} units were put at {location}")
+    typer.echo(f"{counted(count, 'unit was', 'units were')} put at {location}")
 
 
 @app.command("name")
@@ -66,7 +67,7 @@ def serials_name(
     """Say which units leave with a fulfillment order, or left with it."""
     with opened_hub(settings) as hub:
         count = name_serials(hub, fulfillment, serials)
-    typer.echo(f"{count} units were named")
+    typer.echo(f"{counted(count, 'unit was', 'units were')} named")
 
 
 @app.command("return")

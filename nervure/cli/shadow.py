@@ -19,6 +19,7 @@ from nervure.cli.common import (
 )
 from nervure.operations.shadow import NotReadyError, demote, promote, report
 from nervure.store.shadow import Difference
+from schemas.base import counted
 
 SHOWN_DIFFERENCES = 30
 
@@ -50,7 +51,7 @@ def shadow_report(
         print_table(("sku", "listing", "stock point", "shows", "would be sent"), differences)
     if len(found.differences) > SHOWN_DIFFERENCES:
         typer.echo(f"and {len(found.differences) - SHOWN_DIFFERENCES} more: see --csv")
-    typer.echo(f"{len(found.differences)} numbers would be sent now")
+    typer.echo(f"{counted(len(found.differences), 'number')} would be sent now")
     if found.is_shadow:
         for doubt in found.doubts:
             typer.echo(f"not ready: {doubt}")

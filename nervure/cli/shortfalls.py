@@ -4,10 +4,20 @@ from typing import Annotated
 
 import typer
 
-from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, require_channel, say
+from nervure.cli.common import (
+    SettingsOption,
+    about_channel,
+    fail,
+    group,
+    opened_hub,
+    print_table,
+    require_channel,
+    say,
+)
 from nervure.operations.shortfalls import choose_for, list_shortfalls, options_of
 from nervure.orders.options import said_due
 from nervure.store.substitution import SubstitutionStore
+from schemas.base import counted
 
 app = group("Units of accepted orders that cannot be served, and what may become of them.")
 
@@ -45,10 +55,11 @@ def shortfalls_list(
 @app.command("options")
 def shortfalls_options(channel: str, order: str, settings: SettingsOption = None) -> None:
     """Show what could become now of what an order lacks, and what was proposed with its link."""
-    with opened_hub(settings) as hub:
+    with opened_hub(settings) as hub, about_channel(hub, channel):
         found = options_of(hub, channel, order)
     for one in found:
-        say(f"line {one.short.line}: {one.short.units_short} of {one.short.sku} are missing")
+        lacks = counted(one.short.units_short, f"of {one.short.sku} is", f"of {one.short.sku} are")
+        say(f"line {one.short.line}: {lacks} missing")
         currency = one.short.paid.currency
         print_table(
             ("option", "on", "to pay", "why"),
@@ -71,7 +82,7 @@ def shortfalls_choose(
     settings: SettingsOption = None,
 ) -> None:
     """Carry out one of the options that were proposed. The first answer counts."""
-    with opened_hub(settings) as hub:
+    with opened_hub(settings) as hub, about_channel(hub, channel):
         done = choose_for(hub, channel, order, option, line=line, by=by)
     chosen = next(one for one in done.options if one.key == done.chosen)
     say(f"order {done.order_number}, {done.units} of {done.sku}: {chosen.reason}")

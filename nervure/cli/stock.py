@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table
+from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_table, require_channel
 from nervure.inventory.purchases import Receipt
 from nervure.operations.purchases import receive
 from nervure.operations.staff import adjust, book_receipt
@@ -27,10 +27,12 @@ DocumentOption = Annotated[str, typer.Option(help="Why; the same document again 
 @app.command("show")
 def stock_show(channel: str, sku: str, settings: SettingsOption = None) -> None:
     """Show what each stock point of a channel may offer of a sku now."""
-    with opened_hub(settings) as hub, hub.database.read() as connection:
-        found = ReportStore(connection, hub.clock.now()).availability(channel, sku)
-    if found is None:
-        fail(f"sku {sku!r} is not listed on channel {channel!r}")
+    with opened_hub(settings) as hub:
+        with hub.database.read() as connection:
+            found = ReportStore(connection, hub.clock.now()).availability(channel, sku)
+        if found is None:
+            require_channel(hub, channel)
+            fail(f"sku {sku!r} is not listed on channel {channel!r}")
     print_table(("stock point", "units"), list(found.items()))
 
 

@@ -11,6 +11,7 @@ import typer
 
 from nervure.cli.common import SettingsOption, group, opened_hub, print_table, say, write_csv
 from nervure.operations.scorecards import Scorecard, scorecards, scored_days
+from schemas.base import counted
 
 app = group("What suppliers promised and did.")
 
@@ -51,16 +52,18 @@ def suppliers_scorecard(
 def _rows(found: Sequence[Scorecard]) -> list[tuple[str, ...]]:
     """A row for each figure, with a column for each supplier."""
     figures: dict[str, Callable[[Scorecard], str]] = {
-        "asked for": lambda one: f"{one.lines} lines, {one.units} units",
+        "asked for": lambda one: f"{counted(one.lines, 'line')}, {counted(one.units, 'unit')}",
         "accepted": lambda one: f"{_percent(one.acceptance)} of units",
         "confirmed / partly / refused": lambda one: f"{one.confirmed} / {one.partly} / {one.refused} lines",
-        "silent": lambda one: f"{one.silent} lines",
+        "silent": lambda one: f"{counted(one.silent, 'line')}",
         "time to answer, p50 / p95": lambda one: f"{_time(one.answer_p50)} / {_time(one.answer_p95)}",
         "past the agreed time": lambda one: _percent(one.past_time),
         "shipped late": lambda one: f"{one.late} of {one.shipped}, overdue {one.overdue}",
         "age of figures, p50 / p95": lambda one: f"{_time(one.age_p50)} / {_time(one.age_p95)}",
-        "figures too old": lambda one: f"{_percent(one.stale)} of the time",
-        "wrong promises": lambda one: f"{one.wrong_lines} lines, {_percent(one.wrong_share)}",
+        "figures too old": lambda one: (
+            "no figures known" if one.stale is None else f"{_percent(one.stale)} of the time"
+        ),
+        "wrong promises": lambda one: f"{counted(one.wrong_lines, 'line')}, {_percent(one.wrong_share)}",
     }
     return [(name, *(figure(one) for one in found)) for name, figure in figures.items()]
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from nervure.invariants.violation import Look, Violation
+from schemas.base import counted
 
 RULE = "claims_within_stock"
 
@@ -16,7 +17,7 @@ def check(look: Look) -> Iterator[Violation]:
             yield Violation(
                 RULE,
                 subject,
-                f"{claimed} units are claimed, {level.on_hand} are there",
+                f"{counted(claimed, 'unit is', 'units are')} claimed, {counted(level.on_hand, 'is', 'are')} there",
                 level.sku,
                 level.location,
                 claimed - max(level.on_hand, 0),

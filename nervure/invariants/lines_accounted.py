@@ -6,6 +6,7 @@ A backorder is short on purpose, and has its task when its day has passed.
 from collections.abc import Iterator
 
 from nervure.invariants.violation import Look, Violation
+from schemas.base import counted
 
 RULE = "lines_accounted"
 
@@ -33,7 +34,7 @@ def check(look: Look) -> Iterator[Violation]:
             yield Violation(
                 RULE,
                 subject,
-                f"{unplanned} units are short and nobody was told",
+                f"{counted(unplanned, 'unit is', 'units are')} short and nobody was told",
                 line.sku,
                 "",
                 unplanned,

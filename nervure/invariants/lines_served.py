@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from nervure.invariants.violation import FulfillmentSeen, Look, Violation
+from schemas.base import counted
 from schemas.fulfillment import AT_LOCATION
 
 RULE = "lines_served"
@@ -25,7 +26,9 @@ def check(look: Look) -> Iterator[Violation]:
         claimed = Counter(line.held) + Counter(line.consumed) + Counter(line.released)
         taken = claimed or Counter(line.gone)
         if not ever or not taken:
-            yield _violation(line, line.sku, -ever, f"{ever} units, no claim and no movement", "units that were taken")
+            yield _violation(
+                line, line.sku, -ever, f"{counted(ever, 'unit')}, no claim and no movement", "units that were taken"
+            )
         for key, units in sorted(taken.items()):
             yield from _part(line, key, units, ever)
         if claimed and line.gone:

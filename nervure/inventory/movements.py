@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from nervure.inventory.claims import share_out
 from nervure.inventory.ledger import LedgerRepository, book
 from nervure.inventory.stock import Entry, InsufficientStockError, Level, Place
+from schemas.base import counted
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition, MovementKind
 
 
@@ -38,7 +39,7 @@ class NotThereError(Exception):
 
     def __init__(self, key: Key, wanted: int, there: int) -> None:
         self.key, self.wanted, self.there = key, wanted, there
-        super().__init__(f"{wanted} units wanted of {key}, {there} there")
+        super().__init__(f"{counted(wanted, 'unit')} wanted of {key}, {there} there")
 
 
 class OtherUnitsError(Exception):
@@ -46,7 +47,7 @@ class OtherUnitsError(Exception):
 
     def __init__(self, document: str, before: int, units: int) -> None:
         self.document, self.before, self.units = document, before, units
-        super().__init__(f"{document} was booked before with {before} units, not with {units}")
+        super().__init__(f"{document} was booked before with {counted(before, 'unit')}, not with {units}")
 
 
 class MovementRepository(LedgerRepository, Protocol):

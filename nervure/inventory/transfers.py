@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from nervure.inventory.stock import Entry, Place
+from schemas.base import counted
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition, MovementKind
 
 IN_TRANSIT = "in-transit"
@@ -54,7 +55,7 @@ class NotThereError(Exception):
 
     def __init__(self, there: int) -> None:
         self.there = there
-        super().__init__(f"only {there} units may leave")
+        super().__init__(f"only {counted(there, 'unit')} may leave")
 
 
 def choose(units: int, shelves: Sequence[Shelf], choice: Choice, *, force: bool) -> list[Sent]:

@@ -15,6 +15,7 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.cutover import CutoverStore
 from nervure.store.database import Connection
 from nervure.store.messages import MessageStore
+from schemas.base import counted
 from schemas.orders import OrderState
 
 MAX_ROUNDS = 600
@@ -28,7 +29,9 @@ class CutoverRefusedError(RefusalError):
 
     def __init__(self, channel: str, unresolved: Sequence[str]) -> None:
         self.unresolved = tuple(unresolved)
-        super().__init__(f"{channel} cannot go live yet: {len(self.unresolved)} things are unresolved")
+        super().__init__(
+            f"{channel} cannot go live yet: {counted(len(self.unresolved), 'thing is', 'things are')} unresolved"
+        )
 
 
 @dataclass
@@ -133,7 +136,8 @@ def go(
         waiting = cutover.at_suppliers(channel)
         if waiting and suppliers_have_orders is None:
             unresolved.append(
-                f"{len(waiting)} open orders are served by suppliers, first {next(iter(waiting.values()))!r}: say"
+                f"{counted(len(waiting), 'open order is', 'open orders are')} served by suppliers,"
+                f" first {next(iter(waiting.values()))!r}: say"
                 " --suppliers-have-them or --send-to-suppliers"
             )
         if unresolved:
@@ -179,9 +183,10 @@ def _unresolved(hub: Hub, connection: Connection, channel: str, *, ignores_dead_
     inbox = cutover.inbox(channel)
     waiting = inbox.get("waiting", 0) + inbox.get("leased", 0)
     if waiting:
-        found.append(f"{waiting} documents were heard and not handled yet: try again")
+        found.append(f"{counted(waiting, 'document was', 'documents were')} heard and not handled yet: try again")
     if inbox.get("dead") and not ignores_dead_letters:
         found.append(
-            f"{inbox['dead']} documents could not be understood: `nervure inbox list`, or say --despite-dead-letters"
+            f"{counted(inbox['dead'], 'document')} could not be understood: `nervure inbox list`,"
+            " or say --despite-dead-letters"
         )
     return found

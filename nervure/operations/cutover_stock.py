@@ -27,6 +27,7 @@ from nervure.store.imports import OPENING, ImportStore
 from nervure.store.publications import PublicationStore
 from nervure.store.statements import chunks
 from nervure.store.stock import StockStore
+from schemas.base import counted
 from schemas.capabilities import Capabilities, StockMeaning
 from schemas.levels import LevelKey
 from schemas.stock import AdjustmentReason, MovementKind
@@ -217,8 +218,8 @@ def _fault_of(listings: Sequence[Shown], held: int, *, knows_point: bool) -> str
         return "the channel shows no number of it"
     if not knows_point:
         return (
-            f"{one.unplaced_units} units are in open orders, and the channel does not say from which stock point:"
-            " import its stock"
+            f"{counted(one.unplaced_units, 'unit is', 'units are')} in open orders, and the channel does not say"
+            " from which stock point: import its stock"
         )
     if one.units + held < 0:
         return f"the channel shows {one.units}, and open orders hold {held}: count it"

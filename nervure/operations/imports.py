@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from nervure.operations.sheets import Row, Sheet, SheetError, read_table
 from nervure.settings import SettingsError
 from nervure.store.database import Connection, Database
+from schemas.faults import first_fault
 
 BATCH_ROWS = 2_000
 
@@ -140,7 +141,5 @@ def fault_of(error: ValueError) -> str:
     """The first fault in one sentence that a merchant understands, with the field it concerns."""
     if not isinstance(error, ValidationError):
         return str(error)
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
-    text = str(first["msg"]).removeprefix("Value error, ")
-    return f"{place}: {text}" if place else text
+    place, words = first_fault(error)
+    return (".".join(part for part in place if isinstance(part, str)) + words).removeprefix(": ")

@@ -36,6 +36,7 @@ from nervure.store.settled_tasks import SettledTaskStore
 from nervure.store.shadow import ShadowStore
 from nervure.store.upkeep import UpkeepStore
 from nervure.store.zeros import ZeroStore
+from schemas.base import counted
 
 AGING_PERIOD_SECONDS = 15.0
 EXPIRY_PERIOD_SECONDS = 5.0
@@ -196,16 +197,22 @@ def _age(window: Window) -> float:
         stranded = MessageStore(connection, hub.clock.now()).stranded(targets(hub))
         held = ZeroStore(connection, hub.clock.now()).held_counts()
     for channel, count in overdue.items():
-        window.tally.warn(channel, f"{count} numbers were sent and nobody has read them back: is publishing running?")
+        window.tally.warn(
+            channel, f"{counted(count, 'number was', 'numbers were')} sent and not read back: is publishing running?"
+        )
     for channel, count in differing.items():
         window.tally.warn(channel, f"{count} confirmed numbers differ from what the channel shows")
     for channel, count in held.items():
         hub.database.run(partial(_look_again, hub, channel))
         window.tally.needs_person(
-            f"{channel} zeros", f"{count} numbers fell to 0 at once and are held: `nervure channels zeros {channel}`"
+            f"{channel} zeros",
+            f"{counted(count, 'number')} fell to 0 at once and {'is' if count == 1 else 'are'} held:"
+            f" `nervure channels zeros {channel}`",
         )
     for target, count in stranded.items():
-        window.tally.warn(target, f"{count} messages wait for it, and the settings do not name it")
+        window.tally.warn(
+            target, f"{counted(count, 'message waits', 'messages wait')} for it, and the settings do not name it"
+        )
     return AGING_PERIOD_SECONDS
 
 

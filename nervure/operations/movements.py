@@ -19,6 +19,7 @@ from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.movements import MovementStore, Used
+from schemas.base import counted
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition
 
 
@@ -203,8 +204,9 @@ def _not_there(error: NotThereError, goods: Goods) -> str:
     whose = "" if goods.owner == OUR_OWN else f" of {goods.owner!r}"
     lot = f" of lot {goods.lot!r}" if goods.lot else ""
     return (
-        f"{error.wanted} units of {goods.sku!r} at {goods.location!r} cannot be moved: {error.there} {goods.condition}"
-        f" units{whose}{lot} lie there; count first, or book what was found"
+        f"{counted(error.wanted, 'unit')} of {goods.sku!r} at {goods.location!r} cannot be moved:"
+        f" {counted(error.there, f'{goods.condition} unit')}{whose}{lot} {'lies' if error.there == 1 else 'lie'} there;"
+        " count first, or book what was found"
     )
 
 

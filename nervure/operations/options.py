@@ -19,6 +19,7 @@ from nervure.store.routing import RoutingStore
 from nervure.store.shortfalls import Short, ShortfallStore
 from nervure.store.stock import StockStore
 from nervure.store.substitution import Sibling, SubstitutionStore
+from schemas.base import counted
 from schemas.orders import DeliveryMethod
 from schemas.substitution import OptionKind, PriceRule
 
@@ -160,7 +161,8 @@ class _Look:
     def cancellation(self) -> Option:
         paid = self.short.paid
         due = -paid.share(self.short.units)
-        text = f"{self.short.units} of {paid.units} units of the line are canceled; {said_due(due, paid.currency)}"
+        units = f"{self.short.units} of {counted(paid.units, 'unit')} of the line"
+        text = f"{units} {'is' if self.short.units == 1 else 'are'} canceled; {said_due(due, paid.currency)}"
         return Option(OptionKind.CANCEL, "", text, due)
 
 

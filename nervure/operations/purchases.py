@@ -20,7 +20,7 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.purchases import PurchaseStore
 from nervure.store.stock import StockStore
-from schemas.base import MAX_UNITS
+from schemas.base import MAX_UNITS, counted
 
 OVER_RECEIPT = "over_receipt"
 MAX_NAME = 255
@@ -222,7 +222,7 @@ def _open_task(hub: Hub, connection: Connection, purchase: Purchase, line: Purch
     """The task says the newest sum: it does not matter which receipt was heard last."""
     tasks = hub.desk(connection).tasks
     subject = _subject(line)
-    text = f"{line.units_received} units came in, {line.units_expected} were expected"
+    text = f"{counted(line.units_received, 'unit')} came in, {counted(line.units_expected, 'was', 'were')} expected"
     tasks.close(OVER_RECEIPT, subject)
     tasks.open(OVER_RECEIPT, subject, f"{text}, and it is closed" if purchase.is_closed else text)
 

@@ -6,7 +6,7 @@ Each figure is derived from rows that are kept: what a supplier was asked for, a
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from zoneinfo import ZoneInfo
 
 from nervure.operations.hub import Hub
@@ -25,9 +25,9 @@ class Scorecard:
     Lines are those of the orders to it. `acceptance`: units confirmed, of the units of lines that were answered.
     `past_time`: lines answered too late or not yet, of those whose agreed time is over or that were answered within it.
     `late`: orders that left after their day, `days_late` of each order that left on average, at least 0; `overdue`: are
-    still there after it. `age`: of its numbers when it was asked. `stale`: the share of the time in which its numbers
-    were too old. `wrong_lines`: refused in part or whole although the feed said that all units are there, and
-    `wrong_share` of the answered lines.
+    still there after it. `age`: of its numbers when it was asked. `stale`: the share of the time since its first
+    numbers in which they were too old. `wrong_lines`: refused in part or whole although the feed said that all units
+    are there, and `wrong_share` of the answered lines.
     """
 
     supplier: str
@@ -151,6 +151,7 @@ def _is_overdue(one: RequestedLine, end: datetime) -> bool:
 
 def _stale(held: Sequence[Freshness], span: tuple[datetime, datetime]) -> float | None:
     """The share of a time in which a supplier's numbers were too old; what was before the first of them is left out."""
+    held = list(dropwhile(lambda one: one.as_of is None and one.ttl_seconds is not None, held))
     if not held:
         return None
     begin, end = max(span[0], held[0].since), span[1]

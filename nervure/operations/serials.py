@@ -13,6 +13,7 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.serials import FulfillmentUnits, SerialState, SerialStore
 from nervure.store.stock import StockStore
+from schemas.base import counted
 from schemas.fulfillment import FulfillmentState
 from schemas.stock import Condition, MovementKind
 
@@ -101,7 +102,9 @@ def put_serials(hub: Hub, box: Box) -> int:
         store.put(moving, place.location_id, box.document)
         there, named = store.units_there(place)
         if named > there:
-            raise SerialError(f"{named} units of {box.sku!r} would be named at {box.location!r}, {there} are there")
+            raise SerialError(
+                f"{counted(named, 'unit')} of {box.sku!r} would be named at {box.location!r}, {there} are there"
+            )
         return len(fresh) + len(moving)
 
     return hub.database.run(work)
@@ -228,7 +231,7 @@ def _free_line(
         if line.item_id == one.item_id and named[line.line_id, line.item_id] < line.units:
             return line
     units = sum(line.units for line in lines if line.item_id == one.item_id)
-    raise SerialError(f"fulfillment order {number} holds {units} units of {one.sku!r}, and all of them are named")
+    raise SerialError(f"fulfillment order {number} holds {counted(units, 'unit')} of {one.sku!r}, and all are named")
 
 
 def _book(hub: Hub, connection: Connection, entry: Entry) -> bool:

@@ -13,6 +13,7 @@ from nervure.store.database import Connection
 from nervure.store.messages import MessageStore
 from nervure.store.restores import RestoreStore
 from nervure.store.shadow import Difference, ShadowStore
+from schemas.base import counted
 
 SHOWN_DAYS = 14
 
@@ -22,7 +23,9 @@ class NotReadyError(RefusalError):
 
     def __init__(self, channel: str, found: Sequence[str]) -> None:
         self.doubts = tuple(found)
-        super().__init__(f"{channel} stays in the shadow: {len(self.doubts)} things stand against it")
+        super().__init__(
+            f"{channel} stays in the shadow: {counted(len(self.doubts), 'thing stands', 'things stand')} against it"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ def promote(hub: Hub, channel: str, *, anyway: bool = False, suppliers_have_orde
         waiting = CutoverStore(connection, now).at_suppliers(channel)
         if waiting and suppliers_have_orders is None:
             found.append(
-                f"{len(waiting)} open orders are served by suppliers, first {next(iter(waiting.values()))!r}: say"
+                f"{counted(len(waiting), 'open order is', 'open orders are')} served by suppliers,"
+                f" first {next(iter(waiting.values()))!r}: say"
                 " --suppliers-have-them or --send-to-suppliers"
             )
         if found:

@@ -17,6 +17,7 @@ from nervure.store.database import Connection, RuleBrokenError, savepoint
 from nervure.store.incoming import IncomingStore
 from nervure.store.skus import ItemEvent, ItemState, LevelUnits, SkuStore
 from nervure.store.stock import StockStore
+from schemas.base import counted
 from schemas.stock import AdjustmentReason, Condition, MovementKind
 
 MAX_SKU = 128
@@ -106,7 +107,8 @@ def merge(hub: Hub, sku: str, into: str) -> bool:
         claimed = store.open_claims([level.id for level in levels])
         if claimed:
             raise SkuError(
-                f"{claimed} units of {sku!r} are set aside for carts and orders: let them leave or be released first"
+                f"{counted(claimed, 'unit')} of {sku!r} {'is' if claimed == 1 else 'are'} set aside for carts and"
+                " orders: let them leave or be released first"
             )
         origin = CatalogueStore(connection, desk.now).cause_sku(sku)
         document = _next_document(store, f"merge:{sku}:{into}")
@@ -293,7 +295,8 @@ def _splitting(
 
 def _what_lacks(error: InsufficientStockError, sku: str, codes: Mapping[int, str]) -> str:
     lacks = "; ".join(
-        f"{codes[s.place.location_id]!r} has {s.there} free units, {s.wanted} were named" for s in error.shortages
+        f"{codes[s.place.location_id]!r} has {counted(s.there, 'free unit')}, {counted(s.wanted, 'was', 'were')} named"
+        for s in error.shortages
     )
     return f"not enough free units of {sku!r}, nothing was split: {lacks}"
 

@@ -19,6 +19,7 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.movements import MovementStore
 from nervure.store.stock import StockStore
+from schemas.base import counted
 from schemas.fulfillment import Parcel
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition, MovementKind
 
@@ -134,7 +135,9 @@ def check_repeat(connection: Connection, now: datetime, entry: Entry) -> None:
 
 def booked_otherwise(document: str, before: int, units: int) -> str:
     """The sentence about a document that says something else now."""
-    return f"{document!r} was booked before with {before} units, not with {units}: give this one another name"
+    return (
+        f"{document!r} was booked before with {counted(before, 'unit')}, not with {units}: give this one another name"
+    )
 
 
 def place_of(connection: Connection, now: datetime, sku: str, location: str) -> Place:

@@ -29,6 +29,7 @@ from nervure.store.database import Connection
 from nervure.store.movements import MovementStore
 from nervure.store.stock import StockStore
 from nervure.store.transfers import TransferStore, asked_of
+from schemas.base import counted
 
 MAX_NAME = 255
 
@@ -261,7 +262,7 @@ def _ask_for_count(hub: Hub, connection: Connection, route: Route, item_id: int,
     hub.desk(connection).tasks.open(
         "over_arrival",
         f"item:{item_id}:location:{route.origin_id}",
-        f"{units} units more arrived with transfer {route.name} than had left here: count what is there",
+        f"{counted(units, 'unit')} more arrived with transfer {route.name} than had left here: count what is there",
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from nervure.orders.costs import Limits, euros
 from nervure.orders.pricing import Demand, Source, cost_of
 from nervure.orders.solving import Solution
+from schemas.base import counted
 
 Choose = Callable[[Sequence[Source]], Solution]
 
@@ -57,7 +58,7 @@ def _breaks(limit: Limits, demands: Sequence[Demand], found: Solution, number: i
     if worth < limit.min_value:
         return f"its part would be worth {euros(worth)}, its contract asks for {euros(limit.min_value)}"
     if limit.max_units is not None and sum(units) > limit.max_units:
-        return f"its part would be {sum(units)} units, and it may serve {limit.max_units} more of the day"
+        return f"its part would be {counted(sum(units), 'unit')}, and it may serve {limit.max_units} more of the day"
     return ""
 
 

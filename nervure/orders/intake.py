@@ -18,6 +18,7 @@ from nervure.orders.returns import check_units
 from nervure.orders.settling import cover, note_shortfall, rebalance, serve_shortfalls, uncover
 from nervure.orders.shipping import ship
 from nervure.orders.work import BoundListing, Desk, KnownOrder, LineState, order_document
+from schemas.base import counted
 from schemas.capabilities import Capabilities, DecrementMoment
 from schemas.fulfillment import FulfillmentState
 from schemas.orders import DeliveryMethod, Order, OrderLine, OrderState
@@ -168,7 +169,7 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
         desk.tasks.open(
             "canceled_after_shipping",
             f"{order.channel}:{order.external_id}:{line}",
-            f"{units} units had left, or were with the supplier",
+            f"{counted(units, 'unit')} had left, or {'was' if units == 1 else 'were'} with the supplier",
         )
     if too_late and capabilities.restocks_on_cancel:
         # The channel may have put back on its shelf what had left: our number is sent again, though it did not move.

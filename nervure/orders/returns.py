@@ -13,6 +13,7 @@ from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.orders.settling import settle
 from nervure.orders.work import BoundListing, Desk, ReturnState
+from schemas.base import counted
 from schemas.orders import Return, ReturnLine
 from schemas.stock import AdjustmentReason, Condition, MovementKind
 
@@ -83,7 +84,7 @@ def check_units(channel: str, order: str, desk: Desk) -> None:
             desk.tasks.open(
                 "returned_more_than_sold",
                 f"order_line:{line_id}",
-                f"{units} more units of line {name} came back than were sold",
+                f"{counted(units, 'more unit')} of line {name} came back than were sold",
             )
         else:
             desk.tasks.close("returned_more_than_sold", f"order_line:{line_id}")

@@ -17,6 +17,7 @@ from nervure.orders.costs import AS_EVER, PLAIN_TERMS, Costs, Terms, euros
 from nervure.orders.parcels import Grid
 from nervure.orders.pricing import Demand, Source, capacities, capacity, cost_of, have_common_parts
 from nervure.orders.solving import MAX_NODES, Solution, solve
+from schemas.base import counted
 from schemas.routing import RoutingMethod
 
 TIE = 1 << 20
@@ -308,7 +309,7 @@ class OrderQuestion:
         reasons: dict[str, str] = {}
         for one, source in zip(self.ranked, self.sources, strict=True):
             lacks = total - self._has(source)
-            has = f"lacks {lacks} of {total} units" if lacks else "has all of it"
+            has = f"lacks {lacks} of {counted(total, 'unit')}" if lacks else "has all of it"
             verdict = "chosen" if one.location_id in used else "not chosen"
             distance = "distance unknown" if one.distance_km is None else f"{one.distance_km:.0f} km"
             rules = one.terms.barred and sorted(set(one.terms.barred.values()))

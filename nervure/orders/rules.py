@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from nervure.orders.costs import AS_EVER, PLAIN_TERMS, Costs, Limits, Terms, micros
 from nervure.orders.declines import SOON, AskAgain
 from nervure.orders.parcels import FREE, Grid
+from schemas.base import counted
 from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod
 from schemas.routing import Contract, LocationRouting, PriceStep, RoutingSettings, Zone
@@ -121,7 +122,7 @@ def journey(routing: Routing, site: Site, goal: Goal, now: datetime) -> Journey 
     within = LOOK_AHEAD_DAYS if said is None or said.dispatch_within_days is None else said.dispatch_within_days
     day = own.dispatch_day(_local(now, site.time_zone), within)
     if day is None:
-        return f"sends nothing within {within} days"
+        return f"sends nothing within {counted(within, 'day')}"
     if goal.method is not DeliveryMethod.SHIP:
         return Journey(day, day, None)
     zones = said.zones if said else ()
@@ -140,7 +141,7 @@ def _refused(own: LocationRouting, site: Site, goal: Goal, now: datetime) -> str
     if untaken and len(untaken) == len(goal.goods):
         return ", ".join(sorted(set(untaken.values())))
     if own.daily_orders is not None and site.orders_today >= own.daily_orders:
-        return f"has its {own.daily_orders} orders of the day"
+        return f"has its {counted(own.daily_orders, 'order')} of the day"
     if own.contract is None:
         return None
     return _broken(own.contract, site, goal, _local(now, site.time_zone).date())
@@ -158,7 +159,7 @@ def _broken(contract: Contract, site: Site, goal: Goal, today: date) -> str | No
     if contract.countries and goes_somewhere and goal.country not in contract.countries:
         return f"its contract is not for {goal.country or 'an unknown country'}"
     if contract.daily_units is not None and site.units_today >= contract.daily_units:
-        return f"has its {contract.daily_units} units of the day"
+        return f"has its {counted(contract.daily_units, 'unit')} of the day"
     return None
 
 

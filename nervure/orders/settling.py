@@ -12,6 +12,7 @@ from nervure.orders.declines import ASKED_AGAIN, ELSEWHERE
 from nervure.orders.routing import Candidate, Pick, Plan, Wanted, route
 from nervure.orders.rules import Goods
 from nervure.orders.work import Desk, FulfillmentLineState, LineState
+from schemas.base import counted
 from schemas.fulfillment import AT_LOCATION, MAY_MOVE, FulfillmentState, StepKind
 
 NOT_HERE = "no location of the pool has the units"
@@ -185,7 +186,9 @@ def tell_unplanned(desk: Desk, line: LineState, units: int) -> None:
     """Opens the task of a line of which so many units have neither a source nor a day, or closes it for 0."""
     if units:
         desk.tasks.open(
-            "shortfall", f"order_line:{line.id}", f"{units} units of line {line.external_id} have no source"
+            "shortfall",
+            f"order_line:{line.id}",
+            f"{counted(units, 'unit')} of line {line.external_id} {'has' if units == 1 else 'have'} no source",
         )
     else:
         desk.tasks.close("shortfall", f"order_line:{line.id}")
@@ -236,7 +239,7 @@ def rebalance(places: Collection[Place], desk: Desk) -> None:
         desk.tasks.open(
             "oversold",
             f"item:{place.item_id}:location:{place.location_id}",
-            f"{deficit} units more are owed than are there",
+            f"{counted(deficit, 'unit more is', 'units more are')} owed than are there",
         )
         for order_id, line_ids in sorted(_give_up(place, deficit, claims, desk).items()):
             again = [line for line in desk.orders.lines(order_id) if line.id in line_ids]

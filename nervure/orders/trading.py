@@ -11,6 +11,7 @@ from nervure.orders.routing import Pick
 from nervure.orders.settling import carry_out, note_shortfall, release, serve_shortfalls
 from nervure.orders.ways import ROOM
 from nervure.orders.work import Desk, FulfillmentLineState
+from schemas.base import counted
 from schemas.fulfillment import FulfillmentState, StepKind
 
 
@@ -117,7 +118,7 @@ def _note(
     if move.spared:
         reason += f", leaves what is worth {euros(move.spared)} euros more to later orders"
     if move.units_gained:
-        reason += f", serves {move.units_gained} units more"
+        reason += f", serves {counted(move.units_gained, 'unit')} more"
     for number in sorted({one.fulfillment_order_id for one in gone}):
         desk.orders.note_step(number, StepKind.REPLANNED, by=by, reason=reason)
         mine = Counter({one.order_line_id: one.units for one in gone if one.fulfillment_order_id == number})

@@ -10,6 +10,8 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
+from schemas.base import counted
+
 Status = Mapping[str, Any]
 MAX_LINES = 5
 
@@ -111,7 +113,7 @@ def line(hub: Status | None, world: Status | None) -> str:
         times = _times(channel, world)
         took = f", p50 {_seconds(times.get('p50'))} p95 {_seconds(times.get('p95'))}" if times else ""
         counts = "/".join(str(channel.get(name, 0)) for name in ("confirmed", "in_flight", "error"))
-        said.append(f"{channel.get('name')}: {channel.get('orders', 0)} orders, {counts}{took}")
+        said.append(f"{channel.get('name')}: {counted(channel.get('orders', 0), 'order')}, {counts}{took}")
     return "; ".join([*said, _totals(hub)])
 
 
@@ -119,7 +121,9 @@ def _totals(hub: Status | None) -> str:
     if hub is None:
         return "the hub does not answer"
     inbox = hub.get("inbox", {})
-    return f"inbox {inbox.get('waiting', 0)} waiting, {inbox.get('dead', 0)} dead; {hub.get('tasks', 0)} tasks"
+    return (
+        f"inbox {inbox.get('waiting', 0)} waiting, {inbox.get('dead', 0)} dead; {counted(hub.get('tasks', 0), 'task')}"
+    )
 
 
 def _times(channel: Status, world: Status | None) -> Status:

@@ -61,8 +61,12 @@ def reached(database: Database) -> Iterator[sa.Connection]:
     try:
         connection = database.engine.connect()
     except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
-        where = database.engine.url.render_as_string(hide_password=True)
-        raise DatabaseError(f"the database {where} cannot be reached: is it running, and is the URL right?") from error
+        if database.path is not None:
+            raise DatabaseError(
+                f"the database {database.path} cannot be opened: is its folder there, and is it an SQLite file?"
+            ) from error
+        url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=True)
+        raise DatabaseError(f"the database {url} cannot be reached: is it running, and is the URL right?") from error
     with connection:
         yield connection
 

@@ -21,6 +21,7 @@ from nervure.store.orders import (
     ORDER,
     SHORTFALL,
 )
+from schemas.base import counted
 from schemas.fulfillment import FulfillmentState, StepKind
 from schemas.routing import RoutingMethod
 
@@ -100,7 +101,7 @@ class OrderPage:
         said = [f"{self.bill['cost']} euros, of that {self.bill['split']} for splitting; {_proof(self.bill)}"]
         anew = self.bill.get("replanned")
         if anew:
-            units = f", and serves {anew['units_gained']} units more" if anew["units_gained"] else ""
+            units = f", and serves {counted(anew['units_gained'], 'unit')} more" if anew["units_gained"] else ""
             by = f" by {anew['by']}" if anew["by"] else ""
             said.append(f"planned anew {anew['at']}{by}: saves {anew['saved']} of {anew['before']} euros{units}")
         if "scarcity" in self.bill:
@@ -128,11 +129,11 @@ class OrderPage:
 def _proof(bill: Mapping[str, Any]) -> str:
     """How good the plan of a bill is known to be."""
     if anew := bill.get("replanned"):
-        return f"planned anew together with {anew['orders'] - 1} other orders"
+        return f"planned anew together with {counted(anew['orders'] - 1, 'other order')}"
     if bill["method"] != RoutingMethod.COST:
         return f"in the order of {bill['method']}"
     if bill.get("missing_gap"):
-        return f"at most {bill['missing_gap']} units fewer might be missing"
+        return f"at most {counted(bill['missing_gap'], 'unit')} fewer might be missing"
     return "no plan is cheaper" if bill["is_proved"] else f"at most {bill['gap']} above the cheapest"
 
 

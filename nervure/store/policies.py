@@ -18,6 +18,7 @@ from nervure.store.policy_log import Change, log
 from nervure.store.statements import CHANGE, as_one, insert_new, is_among
 from nervure.store.stock import StockStore
 from nervure.store.tasks import TaskStore
+from schemas.base import counted
 from schemas.policies import BEYOND, PolicyKind
 
 ITEM = tables.of(tables.ItemRow)
@@ -189,10 +190,9 @@ class PolicyStore:
                 .returning(SHORTFALL.c.backorder_units, SHORTFALL.c.promised_on)
             ).one_or_none()
             if missed is not None:
-                text = (
-                    f"{missed.backorder_units} units of line {line.external_id} were promised by {missed.promised_on}"
-                )
-                tasks.open("shortfall", f"order_line:{line.id}", f"{text} and have not come")
+                units = counted(missed.backorder_units, "unit")
+                text = f"{units} of line {line.external_id} promised by {missed.promised_on} did not come"
+                tasks.open("shortfall", f"order_line:{line.id}", text)
                 told += 1
         return len(ended) + told
 

@@ -19,6 +19,7 @@ from nervure.store.falls import DECIDED, FALL, MINE, PUBLICATION, WAITS
 from nervure.store.orders import CHANNEL, LINE, LISTING, ORDER, POINT, SHORTFALL
 from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL, MOVEMENT, chunks
 from nervure.store.tasks import TaskStore
+from schemas.base import counted
 from schemas.publications import PublicationState
 from schemas.stock import MovementKind
 
@@ -159,7 +160,8 @@ class ZeroStore:
             self._connection.execute(FALL.update().where(passed).values(verdict="held"))
             self.tell(channel)
         else:
-            text = f"{len(undecided)} numbers of {channel} fell to 0 at once and were sent: is that right?"
+            numbers, sent = counted(len(undecided), "number"), "was sent" if len(undecided) == 1 else "were sent"
+            text = f"{numbers} of {channel} fell to 0 at once and {sent}: is that right?"
             TaskStore(self._connection, self._now).open(MASS_ZERO, channel, text)
 
     # -- deciding ----------------------------------------------------------------------------------------------

@@ -180,7 +180,7 @@ def test_a_file_that_is_no_database_is_said_in_one_sentence(shell: Shell) -> Non
     (shell.folder / "letter.db").write_text("Dear customer, " * 1_000, "utf-8")
     text = SETTINGS.replace("[hub]", '[hub]\ndatabase = "sqlite:///letter.db"')
     (shell.folder / "nervure.toml").write_text(text, "utf-8")
-    assert "letter.db cannot be reached: is it running, and is the URL right?" in shell.fails("status")
+    assert "letter.db cannot be opened: is its folder there, and is it an SQLite file?" in shell.fails("status")
     assert (shell.folder / "letter.db").read_text("utf-8").startswith("Dear customer")
 
 
@@ -248,10 +248,10 @@ def test_check_names_what_does_not_hold(shell: Shell) -> None:
     with shell.hub() as hub, hub.database.write() as connection:
         connection.exec_driver_sql("UPDATE stock_level SET on_hand = on_hand + 2 WHERE id = 1")
     code, out, err = shell.run("check")
-    assert (code, err) == (1, "nervure: 1 violations\n")
+    assert (code, err) == (1, "nervure: 1 violation\n")
     assert out == "units_conserved: MUG at WH: on hand 7, movements give 5 (+2)\n"
     code, out, err = shell.run("check", "--json")
-    assert (code, err) == (1, "nervure: 1 violations\n")
+    assert (code, err) == (1, "nervure: 1 violation\n")
     assert loads(out) == {
         "rule": "units_conserved",
         "subject": "MUG at WH",
@@ -270,7 +270,7 @@ def test_rebuild_puts_levels_right_and_says_which(shell: Shell) -> None:
     with shell.hub() as hub, hub.database.write() as connection:
         connection.exec_driver_sql("UPDATE stock_level SET on_hand = on_hand + 2 WHERE id = 1")
     said = shell.says("rebuild").splitlines()
-    assert said == ["MUG at WH (us sellable): on_hand 7 -> 5", "1 levels were put right"]
+    assert said == ["MUG at WH (us sellable): on_hand 7 -> 5", "1 level was put right"]
     assert shell.says("check") == "everything holds\n"
 
 
@@ -292,7 +292,7 @@ def test_dead_letters_are_listed_and_tried_again(shell: Shell) -> None:
     assert shell.fails("inbox", "replay", number, "4711") == "1 of these are no dead letters; 1 were put back"
     with shell.hub() as hub:
         assert drain(hub).dead == 1
-    assert shell.says("inbox", "replay", number) == "1 documents will be tried again\n"
+    assert shell.says("inbox", "replay", number) == "1 document will be tried again\n"
     assert shell.fails("inbox", "accept", number) == f"document {number} is no dead letter"
     with shell.hub() as hub:
         drain(hub)
@@ -320,7 +320,7 @@ def test_accounts_are_checked_one_by_one(shell: Shell) -> None:
     first, last = err.splitlines()
     assert first.startswith("boutique: ")
     assert "WRONGKEY" not in first
-    assert last == "nervure: 1 accounts cannot be used yet"
+    assert last == "nervure: 1 account cannot be used yet"
 
 
 def test_subscriptions_need_an_address(shell: Shell) -> None:
@@ -592,7 +592,7 @@ def test_goods_are_assembled_taken_apart_and_a_document_is_undone(shell: Shell) 
     [
         (("share", "101", "--channel", "boutique"), "a share is 0 to 100 percent, not 101"),
         (("share", "50"), "a share is for one channel: name it with --channel"),
-        (("cap", "5", "--channel", "bazaar"), "channel 'bazaar' is not known"),
+        (("cap", "5", "--channel", "bazaar"), "no channel 'bazaar' in the settings; there are: boutique"),
         (("cap", "5", "--channel", "boutique", "--sku", "CUP"), "sku 'CUP' is not known"),
         (("cap", "5", "--channel", "boutique", "--until", "2999-01-01"), "a cap has no last day: leave --until out"),
         (("backorder", "5"), "a backorder is for one sku: name it with --sku"),
@@ -650,6 +650,50 @@ def test_what_can_be_collected_where_is_shown(shell: Shell) -> None:
     assert shell.fails("stock", "pickup", "CUP") == "sku 'CUP' is not known"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("stock", "show", "bazaar", "MUG"),
+        ("explain", "MUG", "--channel", "bazaar"),
+        ("orders", "explain", "bazaar", "1"),
+        ("route", "explain", "1", "--channel", "bazaar"),
+        ("shortfalls", "list", "--channel", "bazaar"),
+        ("shortfalls", "options", "bazaar", "1"),
+        ("shortfalls", "choose", "bazaar", "1", "cancel"),
+        ("stock", "reserve", "CART", "MUG=1", "--minutes", "5", "--channel", "bazaar"),
+        ("stock", "convert", "HOLD", "bazaar", "1"),
+        ("policy", "set", "cap", "5", "--channel", "bazaar"),
+        ("policy", "clear", "cap", "--channel", "bazaar"),
+        ("policy", "list", "--channel", "bazaar"),
+    ],
+)
+def test_a_channel_that_is_not_there_is_said_with_those_that_are(shell: Shell, words: tuple[str, ...]) -> None:
+    shell.says("stock", "reserve", "HOLD", "MUG=1@WH", "--minutes", "5")
+    assert shell.fails(*words) == "no channel 'bazaar' in the settings; there are: boutique"
+
+
+def test_what_a_channel_does_not_have_is_no_wrong_channel(shell: Shell) -> None:
+    assert shell.fails("stock", "show", "boutique", "CUP") == "sku 'CUP' is not listed on channel 'boutique'"
+    assert shell.fails("route", "explain", "9", "--channel", "boutique") == "no order '9'"
+    assert shell.fails("explain", "MUG", "--channel", "boutique") == (
+        "sku 'MUG' is not listed on channel 'boutique'; ask for a place with --location"
+    )
+    assert len(shell.says("policy", "list", "--channel", "boutique").splitlines()) == 1, "a heading, and no policy"
+
+
+@pytest.mark.requirement("R17")
+def test_where_nobody_says_how_wide_a_line_may_be_none_is_folded(shell: Shell) -> None:
+    document = "delivery note " + " ".join(str(number) for number in range(100))
+    with shell.hub() as hub, hub.database.write() as connection:
+        World(connection, hub.clock.now()).move("TRAY", "WH", 1, cause=document)
+    shell.monkeypatch.setenv("COLUMNS", "80")
+    assert len(shell.says("explain", "TRAY", "--location", "WH").splitlines()) > 6
+    shell.monkeypatch.delenv("COLUMNS")
+    lines = shell.says("explain", "TRAY", "--location", "WH").splitlines()
+    assert len(lines) == 4, "the number, what is on hand, and two movements"
+    assert sum(document in line for line in lines) == 1
+
+
 @pytest.mark.requirement("R17")
 def test_a_number_is_explained(shell: Shell) -> None:
     bound(shell)
@@ -676,7 +720,7 @@ def test_what_cannot_be_explained_is_one_sentence(shell: Shell) -> None:
     assert shell.fails("explain", "CUP") == "sku 'CUP' is not known"
     assert shell.fails("explain", "MUG", "--location", "WG") == "location 'WG' is not known"
     assert shell.fails("explain", "MUG", "--channel", "bazaar") == (
-        "sku 'MUG' is not listed on channel 'bazaar'; ask for a place with --location"
+        "no channel 'bazaar' in the settings; there are: boutique"
     )
     for text in ("soon", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
         assert shell.fails("explain", "MUG", "--at", text) == f"{text!r} is not a time: write it as 2026-11-27T18:30"
@@ -795,7 +839,7 @@ def test_files_are_imported_dry_first_and_refused_rows_are_kept(shell: Shell) ->
         "sku,title,gtin,colour\nMUG,Blue mug,4006381333931,b\nCUP,Cup,123,r\nPLATE,Plate,,w\n", "utf-8"
     )
     code, out, err = shell.run("import", "items", "more.csv", "--dry-run")
-    assert (code, err) == (1, "nervure: 1 rows were refused\n")
+    assert (code, err) == (1, "nervure: 1 row would be refused and left out\n")
     assert out.splitlines() == [
         "more.csv, read as utf-8; columns that nobody reads: colour",
         "line 3: gtin: '123' is not a GTIN: The number has an invalid length.",
@@ -805,6 +849,7 @@ def test_files_are_imported_dry_first_and_refused_rows_are_kept(shell: Shell) ->
     assert shell.fails("stock", "receive", "PLATE", "WH", "3", "--document", "D1") == "sku 'PLATE' is not known"
     code, out, err = shell.run("import", "items", "more.csv", "--refused", "refused.csv")
     assert (code, out.splitlines()[-1]) == (1, "1 new, 1 changed, 0 unchanged, 1 refused")
+    assert err == "nervure: 1 row was refused and left out; 2 rows were written\n"
     assert (shell.folder / "refused.csv").read_text("utf-8").splitlines() == [
         "sku,title,gtin,colour,line,reason",
         "CUP,Cup,123,r,3,gtin: '123' is not a GTIN: The number has an invalid length.",
@@ -818,7 +863,7 @@ def test_files_are_imported_dry_first_and_refused_rows_are_kept(shell: Shell) ->
 def test_locations_and_opening_stock_are_imported_and_the_settings_keep_what_is_theirs(shell: Shell) -> None:
     (shell.folder / "places.csv").write_text("code;name;kind\nST;Store;store\nWH;Other name;warehouse\n", "utf-8")
     code, out, err = shell.run("import", "locations", "places.csv")
-    assert (code, err) == (1, "nervure: 1 rows were refused\n")
+    assert (code, err) == (1, "nervure: 1 row was refused and left out; 1 row was written\n")
     assert out.splitlines()[1:] == [
         "line 3: location 'WH' is written in the settings: change it there",
         "1 new, 0 changed, 0 unchanged, 1 refused",
@@ -838,7 +883,7 @@ def test_a_shop_goes_live_command_by_command(shell: Shell) -> None:
         "no location has a live channel as its master: name one with --from CHANNEL=LOCATION"
     )
     code, out, err = shell.run("cutover", "go", "boutique")
-    assert (code, err) == (1, "nervure: boutique cannot go live yet: 1 things are unresolved\n")
+    assert (code, err) == (1, "nervure: boutique cannot go live yet: 1 thing is unresolved\n")
     assert out == "nothing was heard of boutique yet: run `nervure cutover begin boutique`\n"
     lines = shell.says("cutover", "begin", "--since", "2026-01-01").splitlines()
     assert lines[1] == "boutique: 3 by sku"

@@ -140,7 +140,7 @@ def test_the_page_about_backups_restores_without_an_old_number_being_sent(shell:
     said = shell.says("db", "recovery").splitlines()
     assert said[1:3] == [
         "every channel was heard again: numbers are sent",
-        "1 orders were heard again; 0 of them lack units now",
+        "1 order was heard again; 0 lack units now",
     ]
     assert shell.says("check") == "everything holds\n"
     assert shell.says("db", "recovery", "--send-to-suppliers").splitlines()[0] == "0 orders to suppliers are sent"
@@ -182,7 +182,7 @@ def test_a_channel_in_the_shadow_is_reported_promoted_and_demoted(shell: Shell) 
         ]
     assert "shadow" in shell.says("status")
     code, out, err = shell.run("promote", "boutique")
-    assert (code, err) == (1, "nervure: boutique stays in the shadow: 1 things stand against it\n")
+    assert (code, err) == (1, "nervure: boutique stays in the shadow: 1 thing stands against it\n")
     assert out.endswith(": nothing was compared\n")
     assert "not both" in shell.fails("promote", "boutique", "--suppliers-have-them", "--send-to-suppliers")
     assert shell.says("promote", "boutique", "--anyway") == "boutique: live, once it was heard\n"

@@ -96,15 +96,15 @@ def test_single_units_are_received_put_named_and_returned(shell: Shell) -> None:
     assert shell.says("serials", "track", "MUG") == "MUG: asks for serial numbers\n"
     receive = ("serials", "receive", "MUG", "WH", "A=E-A", "B", "--document", "D1")
     assert [shell.says(*receive) for _ in range(2)] == ["booked\n", "was booked before\n"]
-    assert shell.says("serials", "put", "MUG", "WH", "C", "--document", "list") == "1 units were put at WH\n"
+    assert shell.says("serials", "put", "MUG", "WH", "C", "--document", "list") == "1 unit was put at WH\n"
     with shell.hub() as hub, hub.database.write() as connection:
         world = World(connection, hub.clock.now())
         world.list_on("boutique", "MUG")
         world.take_in(an_order("1", {"MUG": 1}, channel="boutique"))
         [number] = world.fulfillment_numbers("1")
-    assert shell.says("serials", "name", str(number), "E-A") == "1 units were named\n"
+    assert shell.says("serials", "name", str(number), "E-A") == "1 unit was named\n"
     assert shell.fails("serials", "name", str(number), "B") == (
-        f"fulfillment order {number} holds 1 units of 'MUG', and all of them are named"
+        f"fulfillment order {number} holds 1 unit of 'MUG', and all are named"
     )
     with shell.hub() as hub, hub.database.write() as connection:
         World(connection, hub.clock.now()).ship(number)

@@ -110,7 +110,7 @@ def test_open_orders_are_planned_anew_together(shell: Shell) -> None:
         "2 open orders planned together, at most 0.00 euros above the cheapest: 0 moved, saves 0.00 euros\n"
     )
     lines = shell.says("route", "explain", "1").splitlines()
-    assert lines[0] == "0.00 euros, of that 0.00 for splitting; planned anew together with 1 other orders"
+    assert lines[0] == "0.00 euros, of that 0.00 for splitting; planned anew together with 1 other order"
     assert lines[1].startswith("planned anew ")
     assert lines[1].endswith(" by Bo: saves 3.00 of 3.00 euros")
 

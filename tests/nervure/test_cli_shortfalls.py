@@ -61,6 +61,19 @@ def test_what_is_short_is_listed_chosen_for_and_explained(shell: Shell) -> None:
         must_hold(World(connection, hub.clock.now()))
 
 
+def test_a_file_of_groups_says_what_was_written_and_what_was_left_out(shell: Shell) -> None:
+    (shell.folder / "groups.csv").write_text(GROUPS + "boxes,SET,variant\nboxes,NONE,variant\n", "utf-8")
+    code, out, err = shell.run("import", "substitutes", "groups.csv", "--refused", "refused.csv")
+    assert (code, err) == (1, "nervure: 2 rows were refused and left out; 2 rows were written\n")
+    assert out.splitlines()[1:] == [
+        "line 4: nothing of group 'boxes' is taken: look at line 5",
+        "line 5: sku 'NONE' is not known",
+        "2 new, 0 changed, 0 unchanged, 2 refused",
+    ]
+    assert (shell.folder / "refused.csv").read_text("utf-8").count("boxes") == 3, "both rows, and one reason"
+    assert [line[0] for line in words(shell.says("shortfalls", "groups"))[1:]] == ["gifts", "gifts"]
+
+
 def test_what_is_not_there_is_said(shell: Shell) -> None:
     short(shell)
     assert shell.fails("shortfalls", "options", "boutique", "2") == (

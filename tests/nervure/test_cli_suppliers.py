@@ -42,7 +42,7 @@ def test_a_scorecard_is_a_table_a_file_and_a_document(shell: Shell) -> None:
     lines = shell.says("suppliers", "scorecard").splitlines()
     assert [" ".join(line.split()) for line in lines] == [
         "acme",
-        "asked for 1 lines, 3 units",
+        "asked for 1 line, 3 units",
         "accepted 66.7% of units",
         "confirmed / partly / refused 0 / 1 / 0 lines",
         "silent 0 lines",
@@ -50,8 +50,8 @@ def test_a_scorecard_is_a_table_a_file_and_a_document(shell: Shell) -> None:
         "past the agreed time -",
         "shipped late 0 of 0, overdue 0",
         "age of figures, p50 / p95 - / -",
-        "figures too old 100.0% of the time",
-        "wrong promises 1 lines, 100.0%",
+        "figures too old no figures known",
+        "wrong promises 1 line, 100.0%",
     ]
     [found] = json.loads(shell.says("suppliers", "scorecard", "--json"))
     assert (found["supplier"], found["units_refused"], found["acceptance"]) == ("acme", 1, 2 / 3)

@@ -47,12 +47,12 @@ def test_a_replay_judges_what_it_played(tmp_path: Path) -> None:
     assert figures["orders"] + figures["refused_at_channel"] + not_there >= 2
     must_be_0 = ("lost", "duplicated", "oversold_in_hub", "unconfirmed", "wrong_at_rest", "units_not_conserved")
     assert [figures[name] for name in must_be_0] == [0] * 6
-    assert said[:2] == ["4 rows, 3 events, 1 items", "opened with 1 items on 4 channels"]
+    assert said[:2] == ["4 rows, 3 events, 1 item", "opened with 1 item on 4 channels"]
 
 
 def test_files_without_goods_hold_nothing_to_replay(tmp_path: Path) -> None:
     path = history(tmp_path, ROWS.splitlines()[-1] + "\n")
-    with pytest.raises(RehearsalError, match=r"^the 1 rows of these files hold no sale, return or adjustment of goods"):
+    with pytest.raises(RehearsalError, match=r"^no sale, return or adjustment of goods is in these files: 1 row read$"):
         run_replay([path], database_url=f"sqlite:///{tmp_path / 'hub.db'}", speed=1.0, say=print)
     assert not (tmp_path / "hub.db").exists()
 

@@ -19,6 +19,7 @@ from schemas.base import (
     Sku,
     Units,
     UtcDateTime,
+    counted,
 )
 
 TIME = TypeAdapter[datetime](UtcDateTime)
@@ -181,3 +182,8 @@ def test_a_time_at_the_end_of_the_calendar_is_refused() -> None:
 def test_more_units_than_anybody_has_are_refused(kind: Any) -> None:
     assert TypeAdapter[int](kind).validate_python(MAX_UNITS) == 1_000_000_000
     assert "less than or equal" in refuses(kind, MAX_UNITS + 1)
+
+
+def test_what_is_counted_is_said_as_people_say_it() -> None:
+    assert [counted(number, "unit") for number in (0, 1, 2, -1)] == ["0 units", "1 unit", "2 units", "-1 units"]
+    assert [counted(number, "unit is", "units are") for number in (1, 2)] == ["1 unit is", "2 units are"]

@@ -169,7 +169,7 @@ CORRUPTIONS: dict[str, tuple[Callable[[World], None], list[tuple[str, str, str]]
     ),
     "nobody was told of a shortfall": (
         lambda w: run(w, TASK.delete().where(TASK.c.kind == "shortfall")),
-        [(ACCOUNTED, "shop order 2 line 2-1", "1 units are short and nobody was told")],
+        [(ACCOUNTED, "shop order 2 line 2-1", "1 unit is short and nobody was told")],
     ),
     "units were canceled twice": (
         lambda w: run(w, LINE.update().where(LINE.c.external_id == "1-1").values(units_canceled=1)),

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from nervure.cli.explain import draw
+from nervure.cli.explain import trees
 from nervure.clock import ManualClock
 from nervure.inventory.derivation import Total, tags_in
 from nervure.operations.buffers import earn_buffers, streams_beside
@@ -213,7 +213,7 @@ def test_explain_says_why_and_what_would_be_without(filled: Database) -> None:
     )
     [without] = explain(hub, Wanted("BOLT", channel="shop", left_out=("buffer",))).derivations
     assert (without.derived, without.units) == (number.derived + 2, number.derived)
-    assert draw(explain(hub, Wanted("BOLT", channel="shop")))
+    assert trees(explain(hub, Wanted("BOLT", channel="shop")))
 
 
 def _nodes(node: object) -> list[Total]:

@@ -253,7 +253,9 @@ def held(minute: float, as_of: float | None, ttl_seconds: float | None = 3600) -
     ("log", "stale"),
     [
         ([held(-600, None, None)], 0.0),
-        ([held(-600, None)], 1.0),
+        ([held(-600, None)], None),  # its feed was never read: nothing is old
+        ([held(-600, None), held(60, 50)], 10 / 60),  # it had none for the first hour
+        ([held(-600, -30), held(60, None)], 0.25 + 0.5),  # it had some: none is no better
         ([held(-600, -30)], 0.75),  # of two hours the last 90 minutes
         ([held(-600, -30), held(60, 50)], 0.25 + 10 / 120),  # from 30 to 60, and from 110 to 120
         ([held(60, 50)], 10 / 60),  # it is there for an hour only
@@ -262,9 +264,9 @@ def held(minute: float, as_of: float | None, ttl_seconds: float | None = 3600) -
         ([held(-600, -300), held(200, 200)], 1.0),  # what follows afterwards does not count
     ],
 )
-def test_the_share_of_the_time_in_which_figures_were_too_old(log: list[Freshness], stale: float) -> None:
+def test_the_share_of_the_time_in_which_figures_were_too_old(log: list[Freshness], stale: float | None) -> None:
     found = score(("acme", "ACME"), [], log, (at(0), at(120)))
-    assert found.stale == pytest.approx(stale, abs=1e-12)
+    assert found.stale == (stale if stale is None else pytest.approx(stale, abs=1e-12))
 
 
 LINE = RequestedLine(

@@ -108,9 +108,7 @@ def test_what_is_named_leaves_with_the_parcel_and_is_nowhere_then(hub: Hub) -> N
     [number] = numbers(hub, "1")
     assert [name_serials(hub, number, ["A", "EPC-B"]) for _ in range(2)] == [2, 0]
     assert where(hub, "A") == ("paris", "here", "D1")
-    with pytest.raises(
-        SerialError, match=rf"^fulfillment order {number} holds 2 units of 'CAM', and all of them are named$"
-    ):
+    with pytest.raises(SerialError, match=rf"^fulfillment order {number} holds 2 units of 'CAM', and all are named$"):
         name_serials(hub, number, ["C"])
     assert ship_fulfillment(hub, number, shipped_at=at(3))
     assert where(hub, "A") == where(hub, "B") == (None, "left", "order:shop:1")
@@ -152,7 +150,7 @@ def test_what_a_till_handed_over_may_be_named_afterwards(hub: Hub) -> None:
     [number] = numbers(hub, "7")
     assert name_serials(hub, number, ["B"]) == 1
     assert where(hub, "B") == (None, "left", "order:till:7")
-    with pytest.raises(SerialError, match="holds 1 units of 'CAM', and all of them are named"):
+    with pytest.raises(SerialError, match="holds 1 unit of 'CAM', and all are named"):
         name_serials(hub, number, ["A"])
 
 

@@ -325,7 +325,7 @@ def test_only_the_units_that_were_agreed_on_are_promised(database: Database) -> 
     choose(hub, made.token, "later:2026-03-09")
     [(short, _)] = list_shortfalls(hub)
     assert (short.units, short.units_short, short.promised_on) == (1, 3, date(2026, 3, 9))
-    assert told(hub)["shortfall"] == "1 units of line 1-1 have no source"
+    assert told(hub)["shortfall"] == "1 unit of line 1-1 has no source"
     all_holds(hub)
     # What nobody agreed on is asked for, and the later day is the line's.
     expect(hub, "PO-2", [ExpectedLine("RED", "depot", 5, date(2026, 3, 16))])
@@ -361,7 +361,7 @@ def test_of_what_was_promised_for_a_day_that_has_passed_only_what_is_agreed_on_i
     choose(hub, made.token, "later:2026-03-20")
     [(short, _)] = list_shortfalls(hub)
     assert (short.units, short.units_short, short.promised_on) == (1, 3, date(2026, 3, 20))
-    assert told(hub)["shortfall"] == "1 units of line 1-1 have no source"
+    assert told(hub)["shortfall"] == "1 unit of line 1-1 has no source"
     all_holds(hub)
 
 

@@ -188,7 +188,7 @@ def test_more_than_left_is_refused_unless_it_is_meant_and_then_the_origin_is_to_
     assert where(hub) == (2, 0, 6)
     [task] = tasks(hub)
     assert (task.kind, task.about) == ("over_arrival", "BOLT at paris")
-    assert task.text == "1 units more arrived with transfer T-1 than had left here: count what is there"
+    assert task.text == "1 unit more arrived with transfer T-1 than had left here: count what is there"
 
 
 def test_owner_condition_and_lot_travel_with_the_units(hub: Hub) -> None:

@@ -149,7 +149,7 @@ def test_messages_to_whom_the_settings_do_not_name_wait_and_are_warned_of(databa
     hub = fake_hub(database, ManualClock(START), {"shop": FakeShop()})
     assert run(Window(hub, 30), loops.draining).counts == Counter()
     warnings = run(Window(hub, 5), keeping.sweeping).warnings
-    assert warnings == {"gone": "1 messages wait for it, and the settings do not name it"}
+    assert warnings == {"gone": "1 message waits for it, and the settings do not name it"}
     with database.read() as connection:
         assert [row.state for row in connection.execute(OUTBOX.select())] == ["waiting"]
 
