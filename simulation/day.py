@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from nervure.store.watched import WatchedDatabase
+from schemas.base import counted
 from simulation.agenda import Agenda
 from simulation.catalogue import SUPPLIER
 from simulation.faults import ALL, Fault, Weather, forecast
@@ -223,7 +224,7 @@ class Day:
         if not verdict.holds:
             problems += verdict.details
         if verdict.dead_letters:
-            problems.append(f"{verdict.dead_letters} documents could not be handled")
+            problems.append(f"{counted(verdict.dead_letters, 'document')} could not be handled")
         short = [line for line in found.lines if line.units_short]
         outcome = Outcome(self.seed, self.weather.plan.kinds, verdict, problems, self.hub.counts, self.trace)
         outcome.strikes = self.weather.struck

@@ -29,6 +29,7 @@ from nervure.operations.suppliers import pull_offers, pull_replies
 from nervure.operations.webhooks import WebhookRefusedError, take_webhook
 from nervure.store.database import Database
 from nervure.store.publications import PublicationStore
+from schemas.base import counted
 from simulation.accounts import SUPPLIER_NAME, open_accounts, open_supplier
 from simulation.catalogue import SUPPLIER, Good
 from simulation.history import History
@@ -193,7 +194,7 @@ class Replay:
     def _first_publication(self) -> None:
         """Every shelf is filled before the doors open."""
         fill_shelves(self.hub, self.world)
-        self._tell(f"opened with {len(self.world.goods)} items on {len(self._accounts)} channels")
+        self._tell(f"opened with {counted(len(self.world.goods), 'item')} on {len(self._accounts)} channels")
 
     def _work(self) -> None:
         """What the flows do, one after the other: intake first, then numbers, then everything that is due."""

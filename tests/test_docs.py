@@ -4,6 +4,7 @@
 - `console` blocks: each line that starts with `$ ` is a command that exists, with options and values that it takes.
   Other lines are its output.
 - `toml` blocks are settings; `json` and `yaml` blocks parse.
+- `toml` and `ini` blocks of the guides say where in nervure.toml they go, and load where they are pasted.
 """
 
 import importlib
@@ -216,6 +217,70 @@ def test_data_loads(language: str) -> None:
                 loader_of(language)(block.text)
             except Exception as error:  # each loader has its own
                 faults[f"{page_id(page)}:{block.line}"] = str(error)
+    assert faults == {}
+
+
+HERE = re.compile(r"# nervure\.toml(?:, in the \[\[(channels|suppliers)\]\] with name = \"([a-z]+)\"|: .+)?$")
+MERCHANT = """
+[hub]
+
+[[locations]]
+code = "WAREHOUSE"
+name = "Warehouse"
+kind = "warehouse"
+
+[[locations]]
+code = "STORE"
+name = "Store"
+kind = "store"
+
+[[locations]]
+code = "WHOLESALER"
+name = "Wholesaler"
+kind = "supplier"
+"""
+CHANNEL = """
+[[channels]]
+name = "{name}"
+platform = "prestashop"
+url = "https://shop.example.com"
+key = {{ env = "PRESTASHOP_KEY" }}
+id_shop = 1
+time_zone = "Europe/Paris"
+stock_points = {{ "1" = ["WAREHOUSE"] }}
+"""
+WHOLESALER = """
+[[suppliers]]
+name = "{name}"
+platform = "supplier_feed"
+location = "WHOLESALER"
+ttl_seconds = 3600
+feed.source = "sftp"
+feed.path = "stock.csv"
+feed.format = "csv"
+feed.columns = {{ supplier_sku = "sku", units = "stock" }}
+"""
+
+
+def test_settings_of_guides_can_be_pasted_where_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = importlib.import_module("nervure.settings").load_text
+    for name in ("SHOPIFY_TOKEN", "SHOPIFY_SECRET", "PRESTASHOP_KEY", "MIRAKL_KEY", "SQUARE_TOKEN", "WHOLESALER_SFTP"):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("SQUARE_SIGNATURE_KEY", "secret")
+    faults = {}
+    for page in sorted(ROOT.joinpath("docs", "how-to").glob("*.md")):
+        for block in (one for one in split_page(page)[1] if one.language in {"toml", "ini"}):
+            place = HERE.match(block.text.splitlines()[0])
+            if place is None:
+                faults[f"{page_id(page)}:{block.line}"] = "does not say where in nervure.toml it goes"
+            elif block.language == "ini":
+                section = (CHANNEL if place[1] == "channels" else WHOLESALER).format(name=place[2])
+                head = f'name = "{place[2]}"\n'
+                pasted = section.replace(head, head + block.text) if place[1] else block.text
+                try:
+                    load(MERCHANT + pasted, folder=ROOT)
+                except Exception as error:  # each loader has its own
+                    faults[f"{page_id(page)}:{block.line}"] = str(error)
     assert faults == {}
 
 

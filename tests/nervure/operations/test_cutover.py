@@ -310,7 +310,7 @@ def test_what_a_supplier_may_have_been_asked_for_is_sent_only_if_somebody_says_s
     with pytest.raises(CutoverRefusedError) as refused:
         go(merchant.hub, "boutique")
     assert len(refused.value.unresolved) == 1
-    assert refused.value.unresolved[0].startswith("1 open orders are served by suppliers, first ")
+    assert refused.value.unresolved[0].startswith("1 open order is served by suppliers, first ")
     with sqlite.read() as connection:
         assert World(connection).rows(OUTBOX) == 0
     assert go(merchant.hub, "boutique", suppliers_have_orders=have_them)

@@ -101,11 +101,11 @@ def test_a_document_that_was_booked_before_with_other_units_is_no_repeat(both: D
     for kind, book in movements_by_hand:
         assert [book(1), book(1)] == [True, False]
         before = movements(hub)
-        was, said = ("-1", "-2") if kind == "adjustment" else ("1", "2")
+        was, said = ("-1 units", "-2") if kind == "adjustment" else ("1 unit", "2")
         with pytest.raises(RepeatError) as refused:
             book(2)
         assert str(refused.value) == (
-            f"'{kind}:D' was booked before with {was} units, not with {said}: give this one another name"
+            f"'{kind}:D' was booked before with {was}, not with {said}: give this one another name"
         )
         assert movements(hub) == before
     undo(hub, "receipt:D")

@@ -279,7 +279,7 @@ def test_orders_that_suppliers_must_send_wait_for_a_word_at_the_promotion(sqlite
     with pytest.raises(NotReadyError) as refused:
         promote(merchant.hub, "webshop", anyway=True)
     [doubt] = refused.value.doubts
-    assert doubt.startswith("1 open orders are served by suppliers")
+    assert doubt.startswith("1 open order is served by suppliers")
     assert promote(merchant.hub, "webshop", anyway=True, suppliers_have_orders=False)
     send_messages(merchant.hub)
     assert len(merchant.world.supplier._orders) == 1

@@ -115,7 +115,7 @@ def test_what_scarcity_counted_stands_beside_what_is_paid(hub: Hub, client: Clie
         (
             {"replanned": {"at": "now", "by": "Bo", "orders": 3, "units_gained": 1, "saved": "1.00", "before": "7.00"}},
             "planned anew together with 2 other orders; planned anew now by Bo: saves 1.00 of 7.00 euros, and serves 1"
-            " units more",
+            " unit more",
         ),
     ],
 )
