@@ -34,7 +34,7 @@ def read_sheet(body: bytes, name: str | None) -> list[list[SheetCell]]:
                 raise UnreadableDocumentError(f"the workbook has no sheet {chosen!r}, it has {names[:12]}")
             return workbook.get_sheet_by_name(chosen).to_python(skip_empty_area=False)
     except (CalamineError, OSError) as error:
-        raise UnreadableDocumentError(f"the feed is not a complete XLSX workbook: {error}") from error
+        raise UnreadableDocumentError("the feed is not a complete XLSX workbook") from error
 
 
 def _check_size(body: bytes) -> None:
@@ -48,7 +48,7 @@ def _check_size(body: bytes) -> None:
                 if part.startswith("xl/worksheets/") and part.endswith(".xml"):
                     _check_extent(archive, part)
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
-        raise UnreadableDocumentError(f"the feed is not a complete XLSX workbook: {error}") from error
+        raise UnreadableDocumentError("the feed is not a complete XLSX workbook") from error
 
 
 def _check_extent(archive: zipfile.ZipFile, part: str) -> None:

@@ -155,6 +155,13 @@ def _named(faults: str) -> Sequence[Fault]:
 
 
 def write_json(figures: dict[str, Any], file: Path) -> None:
-    """Writes figures for other programs."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+    """Writes figures for other programs.
+
+    Raises:
+        RehearsalError: the file cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
+    except OSError as error:
+        raise RehearsalError(f"{file} cannot be written: {error.strerror}") from error

@@ -119,7 +119,8 @@ def _raw_rows(path: Path) -> Iterator[dict[str, str]]:
                 raise HistoryError(f"{path.name} has no column {missing[0]!r}: it needs {', '.join(COLUMNS)}")
             yield from reader
     except (OSError, EOFError, zlib.error, csv.Error) as error:
-        raise HistoryError(f"{path.name} cannot be read: {error}") from error
+        cause = (error.strerror if isinstance(error, OSError) else None) or "it is no complete CSV"
+        raise HistoryError(f"{path.name} cannot be read: {cause}") from error
 
 
 def _understood(raw: dict[str, str]) -> Row | str:  # noqa: PLR0911 - each reason is one

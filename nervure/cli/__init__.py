@@ -43,7 +43,7 @@ from nervure.operations.refusals import RefusalError
 from nervure.rehearsals import RehearsalError
 from nervure.service.supervisor import StartError
 from nervure.settings import SettingsError
-from nervure.store.database import DatabaseError
+from nervure.store.database import REFUSALS, DatabaseError, reason_of
 from simulation.history import HistoryError
 
 KNOWN_FAILURES = (
@@ -58,7 +58,11 @@ KNOWN_FAILURES = (
 )
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="One stock, everywhere."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="One stock for tills, web shops, marketplaces and suppliers.",
+    epilog="Begin with `nervure up`, which runs a demo, or with `nervure init` for channels of your own.",
 )
 for commands in (running.app, looking.app, coverage.app, shadow.changes, explain.app, undo.app):
     app.add_typer(commands)
@@ -66,27 +70,34 @@ for more in (purchases, transfers, incoming, reservations, movements, lots):
     stock.app.add_typer(more.app)
 orders.app.add_typer(moving.app)
 GROUPS = {
-    "import": imports,
-    "cutover": cutover,
-    "db": database,
-    "desk": desk,
-    "inbox": inbox,
-    "channels": channels,
-    "shadow": shadow,
-    "stock": stock,
-    "count": counts,
-    "policy": policies,
-    "buffers": buffers,
-    "orders": orders,
-    "route": routing,
-    "shortfalls": shortfalls,
-    "suppliers": suppliers,
-    "tasks": tasks,
-    "serials": serials,
-    "items": items,
+    "Your stock": {
+        "stock": stock,
+        "items": items,
+        "count": counts,
+        "serials": serials,
+        "policy": policies,
+        "buffers": buffers,
+    },
+    "Your orders": {
+        "orders": orders,
+        "route": routing,
+        "shortfalls": shortfalls,
+        "desk": desk,
+        "suppliers": suppliers,
+    },
+    "What needs somebody": {"tasks": tasks, "inbox": inbox},
+    "Set up and connect": {
+        "import": imports,
+        "channels": channels,
+        "cutover": cutover,
+        "shadow": shadow,
+        "db": database,
+    },
 }
-for name, module in GROUPS.items():
-    app.add_typer(module.app, name=name)
+"""Groups of commands by the heading under which `nervure --help` lists them."""
+for heading, groups in GROUPS.items():
+    for name, module in groups.items():
+        app.add_typer(module.app, name=name, rich_help_panel=heading)
 
 
 def main() -> None:
@@ -99,3 +110,5 @@ def main() -> None:
         app()
     except KNOWN_FAILURES as error:
         fail(str(error))
+    except REFUSALS as error:
+        fail(f"the database refused it: {reason_of(error)}; is it the hub's own, and may this user write to it?")

@@ -17,7 +17,7 @@ from nervure.store.drift import DriftStore
 from nervure.store.zeros import HeldZero, ZeroStore
 from schemas.base import counted
 
-app = group("The accounts where we sell.")
+app = group("The accounts where you sell: check, bind, pause, decide on zeros.")
 
 
 @app.command("check")

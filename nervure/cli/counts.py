@@ -11,7 +11,7 @@ from nervure.operations.counts import Entered, LineView
 from schemas.base import MAX_UNITS
 from schemas.stock import AdjustmentReason, Condition
 
-app = group("Cycle counts.")
+app = group("Count what is there, while sales go on.")
 
 
 @app.command("open")

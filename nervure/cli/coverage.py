@@ -15,7 +15,7 @@ from nervure.store.coverage import CoverageStore, CoveredNumber
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel="See how it stands")
 def coverage(
     channels: Annotated[list[str] | None, typer.Argument(help="Channels (default: all that the hub knows).")] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write every number to this file.")] = None,

@@ -13,7 +13,7 @@ from nervure.store.migrations import differences, upgrade
 from nervure.store.restores import Hearing
 from schemas.base import counted
 
-app = group("The hub's database.")
+app = group("The hub's database: upgrade it, check it, come back from a backup.")
 
 
 @app.command("upgrade")

@@ -20,7 +20,7 @@ MAX_ROWS = 20
 """So many movements or claims of one kind are shown, the newest; JSON has all."""
 
 
-@app.command()
+@app.command(rich_help_panel="See how it stands")
 def explain(  # noqa: PLR0917 - a command's arguments are positional
     sku: str,
     location: Annotated[str | None, typer.Option(help="What can be promised at this location.")] = None,

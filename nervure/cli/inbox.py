@@ -8,7 +8,7 @@ from nervure.cli.common import MAX_ID, SettingsOption, fail, group, opened_hub, 
 from nervure.store.inbox import InboxStore
 from schemas.base import counted
 
-app = group("Documents received, and those that could not be understood.")
+app = group("Documents that could not be understood: list them, try them again.")
 
 
 @app.command("list")

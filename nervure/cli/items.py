@@ -9,7 +9,7 @@ from nervure.cli.common import SettingsOption, fail, group, opened_hub
 from nervure.operations.skus import free, look_up, merge, rename, split
 from schemas.base import MAX_UNITS, counted
 
-app = group("What becomes of skus.")
+app = group("Rename, merge and split skus.")
 
 
 @app.command("rename")

@@ -23,7 +23,7 @@ from schemas.base import counted
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel="See how it stands")
 def status(settings: SettingsOption = None) -> None:
     """Show every channel: orders, what it shows, what is wrong."""
     with opened_hub(settings) as hub, hub.database.read() as connection:
@@ -76,7 +76,7 @@ def _clock(measured: Measured | None) -> list[str]:
     return [f"its clock is {abs(measured.ahead):.0f} s {side}, and its times are corrected"]
 
 
-@app.command()
+@app.command(rich_help_panel="See how it stands")
 def check(
     settings: SettingsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each violation.")] = False,
@@ -101,7 +101,7 @@ def _readable(violation: Violation) -> str:
     return f"{violation.rule}: {violation.subject}: {violation.text}{delta}"
 
 
-@app.command()
+@app.command(rich_help_panel="See how it stands")
 def rebuild(settings: SettingsOption = None) -> None:
     """Compute every stock level anew from the ledger and the claims, and put right what differs."""
     with opened_hub(settings) as hub:

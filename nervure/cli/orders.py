@@ -6,7 +6,7 @@ from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_ta
 from nervure.operations.shortfalls import proposals_of
 from nervure.store.order_pages import OrderPageStore
 
-app = group("What was bought.")
+app = group("From where an order is served, and why; give a part of it to another place.")
 
 
 @app.command("explain")

@@ -22,7 +22,7 @@ FolderOption = Annotated[Path, typer.Option("--folder", help="Where everything t
 FOLDER = Path(".nervure")
 
 
-@app.command()
+@app.command(rich_help_panel="Run and rehearse")
 def up(
     settings: SettingsOption = None,
     folder: FolderOption = FOLDER,
@@ -41,7 +41,7 @@ def up(
     )
 
 
-@app.command()
+@app.command(rich_help_panel="Run and rehearse")
 def init(file: Annotated[Path, typer.Argument(help="Where to write.")] = Path(settings_module.FILE_NAME)) -> None:
     """Write a commented settings file to begin with."""
     if file.exists():
@@ -53,7 +53,7 @@ def init(file: Annotated[Path, typer.Argument(help="Where to write.")] = Path(se
     typer.echo(f"wrote {file}: fill in your locations and channels, then run: nervure channels check")
 
 
-@app.command()
+@app.command(rich_help_panel="Run and rehearse")
 def demo(
     orders: Annotated[int, typer.Option(help="How many orders shoppers place.", min=1)] = 300,
     orders_per_second: Annotated[float, typer.Option(help="How fast they come.", min=0.01)] = 5.0,
@@ -66,7 +66,7 @@ def demo(
     _finish(outcome, json_file)
 
 
-@app.command()
+@app.command(rich_help_panel="Run and rehearse")
 def replay(
     files: Annotated[list[Path], typer.Argument(help="Order history: CSV or CSV.GZ with InvoiceNo, StockCode, …")],
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
@@ -81,7 +81,7 @@ def replay(
     _finish(outcome, json_file)
 
 
-@app.command()
+@app.command(rich_help_panel="Run and rehearse")
 def sim(
     *,
     seeds: Annotated[int, typer.Option(help="How many days to play, one seed each.", min=1)] = 100,
@@ -129,7 +129,7 @@ def sim(
     raise typer.Exit(1 if tally.failed else 0)
 
 
-@app.command()
+@app.command(rich_help_panel="Run and rehearse")
 def odds(
     runs: Annotated[int, typer.Option(help="How many runs of an hour, without and with a buffer each.", min=1)] = 3,
     first: Annotated[int, typer.Option(help="The first run's seed.", min=0)] = 1,

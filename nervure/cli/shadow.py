@@ -23,7 +23,7 @@ from schemas.base import counted
 
 SHOWN_DIFFERENCES = 30
 
-app = group("Channels that are read and sent nothing.")
+app = group("Channels that are read and sent nothing: how far their numbers agree.")
 changes = typer.Typer()
 
 
@@ -67,7 +67,7 @@ def _write(path: Path, differences: Iterable[Difference]) -> None:
     write_csv(path, [field.name for field in fields(Difference)], map(astuple, differences))
 
 
-@changes.command("promote")
+@changes.command("promote", rich_help_panel="Set up and connect")
 def promote_channel(
     channel: str,
     *,
@@ -93,7 +93,7 @@ def promote_channel(
     typer.echo(f"{channel}: {'live, once it was heard' if is_new else 'was not in the shadow'}")
 
 
-@changes.command("demote")
+@changes.command("demote", rich_help_panel="Set up and connect")
 def demote_channel(channel: str, settings: SettingsOption = None) -> None:
     """Put a channel into the shadow: it is read, and nothing is sent to it."""
     with opened_hub(settings) as hub:

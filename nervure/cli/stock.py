@@ -13,7 +13,7 @@ from nervure.store.reports import ReportStore
 from schemas.base import MAX_UNITS
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition
 
-app = group("What is where.")
+app = group("What lies where: show it, receive, adjust, transfer, hold, keep back.")
 
 OwnerOption = Annotated[str, typer.Option(help="Whose units; a supplier's lie here on consignment.")]
 ConditionOption = Annotated[Condition, typer.Option(help="In which condition.")]

@@ -8,7 +8,7 @@ from nervure.cli.common import MAX_ID, SettingsOption, fail, group, opened_hub, 
 from nervure.store.reports import ReportStore
 from nervure.store.tasks import TaskStore
 
-app = group("What a person must look at.")
+app = group("What a person must look at: list it, and close what is done.")
 
 
 @app.command("list")

@@ -11,7 +11,7 @@ from nervure.operations.undo import undo as undo_document
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel="Your stock")
 def undo(
     document: Annotated[str, typer.Argument(help="As the ledger calls it, or as you called it when you booked it.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")] = False,

@@ -94,7 +94,7 @@ def _workbook(name: str, body: bytes) -> Sheet:
     try:
         cells = read_sheet(body, None)
     except UnreadableDocumentError as error:
-        raise SheetError(f"{name} cannot be read: {error}") from error
+        raise SheetError(f"{name} cannot be read: {_of_a_file(str(error))}") from error
     heading = [as_text(cell) for cell in cells[0]] if cells else []
     return Sheet(name, _columns(heading), _cells=cells)
 
@@ -102,7 +102,7 @@ def _workbook(name: str, body: bytes) -> Sheet:
 def _csv(name: str, body: bytes) -> Sheet:
     found = decoded(body, None)
     if found.damage is not None:
-        raise SheetError(f"{name} cannot be read: {found.damage}")
+        raise SheetError(f"{name} cannot be read: {_of_a_file(found.damage)}")
     text = found.text.removeprefix("\ufeff")
     if "\x00" in text:
         raise SheetError(f"{name} cannot be read: it is not text")
@@ -111,6 +111,22 @@ def _csv(name: str, body: bytes) -> Sheet:
     delimiter = max(DELIMITERS, key=first.count)
     heading = next(_csv_lines(text, delimiter, name), (1, []))[1]
     return Sheet(name, _columns(heading), found.encoding, text, delimiter)
+
+
+def _of_a_file(text: str) -> str:
+    """What is said of a supplier's feed, said of a file whose name stands before it."""
+    return text.replace("the feed", "it")
+
+
+def _broken(text: str) -> str:
+    """What breaks the form of a CSV, by what the reader says of it."""
+    if text == "unexpected end of data":
+        return "a text in quotes begins here and never ends"
+    if text.startswith("field larger"):
+        return f"a cell has more than {MAX_CELL_CHARACTERS:,} characters"
+    if "expected after" in text:
+        return "a cell goes on after its closing quote: a quote inside of a cell is written twice"
+    return "it is no row of a CSV"
 
 
 def _csv_lines(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -123,7 +139,7 @@ def _csv_lines(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list
         except StopIteration:
             return
         except csv.Error as error:
-            raise SheetError(f"{name}, line {begun}: {error}") from error
+            raise SheetError(f"{name}, line {begun}: {_broken(str(error))}") from error
         if any(cells):
             yield begun, [cell.strip() for cell in cells]
         begun = reader.line_num + 1

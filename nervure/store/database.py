@@ -37,6 +37,16 @@ class DatabaseError(Exception):
     """The database cannot be used: what is wrong and what to do."""
 
 
+REFUSALS = (DBAPIError,)
+"""What the driver raises when the database itself says no; `reason_of` has its words."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a database said no, in its own first line, without the statement and its values."""
+    said = str(getattr(error, "orig", None) or "").strip().splitlines()
+    return said[0] if said else "it gives no reason"
+
+
 class RuleBrokenError(Exception):
     """A constraint of the database refused a row; the message names the constraint."""
 

@@ -2,9 +2,10 @@
 
 import json
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from json import loads
 from pathlib import Path
@@ -182,6 +183,56 @@ def test_a_file_that_is_no_database_is_said_in_one_sentence(shell: Shell) -> Non
     (shell.folder / "nervure.toml").write_text(text, "utf-8")
     assert "letter.db cannot be opened: is its folder there, and is it an SQLite file?" in shell.fails("status")
     assert (shell.folder / "letter.db").read_text("utf-8").startswith("Dear customer")
+
+
+def test_a_database_of_somebody_else_is_said_in_one_sentence(shell: Shell) -> None:
+    with closing(sqlite3.connect(shell.folder / "other.db")) as other:
+        other.execute("CREATE TABLE item (name)")
+    text = SETTINGS.replace("[hub]", '[hub]\ndatabase = "sqlite:///other.db"')
+    (shell.folder / "nervure.toml").write_text(text, "utf-8")
+    assert shell.fails("status") == (
+        "the database refused it: table item already exists; is it the hub's own, and may this user write to it?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "sentence"),
+    [
+        ("a.csv", b'sku,title\n"MUG,Mug\n', "a.csv, line 2: a text in quotes begins here and never ends"),
+        ("a.csv", b'sku,title\n"M"UG,Mug\n', "a.csv, line 2: a cell goes on after its closing quote: a quote inside"),
+        ("a.csv", b"\xff\xfe\x00\x00a", "a.csv cannot be read: wrong encoding: it is not utf-16 (byte at position 4)"),
+        ("a.xlsx", b"x", "a.xlsx cannot be read: it is not a complete XLSX workbook"),
+    ],
+)
+def test_a_file_that_is_no_table_is_said_in_one_sentence(shell: Shell, name: str, body: bytes, sentence: str) -> None:
+    (shell.folder / name).write_bytes(body)
+    assert shell.fails("import", "items", name).startswith(sentence)
+
+
+def test_settings_that_cannot_be_used_are_said_with_their_place(shell: Shell) -> None:
+    path = shell.folder / "nervure.toml"
+    for was, written, sentence in (
+        (
+            "[hub]",
+            "[hub",
+            "nervure.toml is not TOML: Expected ']' at the end of a table declaration (at line 2, column 5)",
+        ),
+        ("[hub]", "[hub]\nprot = 3", "nervure.toml: hub.prot is not known here"),
+        ('name = "Warehouse"\n', "", "nervure.toml: location 'WH': name is missing"),
+        ("id_shop = 1", 'id_shop = "x"', "nervure.toml: channel 'boutique': id_shop must be a whole number"),
+        ('["WH"]', '"WH"', "nervure.toml: channel 'boutique': stock_points.1 must be a list in [ ]"),
+        ('"http"', '"smtp"', "nervure.toml: supplier 'acme': feed.source must be 'http', 'sftp' or 'folder'"),
+    ):
+        path.write_text(SETTINGS.replace(was, written, 1), "utf-8")
+        assert shell.fails("status") == sentence
+    path.write_bytes(b"\xff\xfe\x00x")
+    assert shell.fails("status") == "nervure.toml cannot be read: it is not UTF-8 text"
+    assert shell.fails("status", "--settings", ".") == ". cannot be read: Is a directory"
+
+
+def test_figures_that_cannot_be_written_are_said_in_one_sentence(shell: Shell) -> None:
+    with pytest.raises(RehearsalError, match=r"nervure\.toml/x\.json cannot be written: "):
+        rehearsals.write_json({}, shell.folder / "nervure.toml" / "x.json")
 
 
 def test_status_shows_every_channel_and_what_is_to_do(shell: Shell) -> None:
