@@ -69,7 +69,8 @@ Gtin = Annotated[str, AfterValidator(_to_gtin)]
 Sku = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_unpadded)]
 """Our stock-keeping unit: case-sensitive text."""
 
-Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+CODE = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Code = Annotated[str, Field(min_length=1, max_length=64, pattern=CODE)]
 """A name that settings give to a channel or a location."""
 
 ExternalId = Annotated[str, Field(min_length=1, max_length=255)]

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from schemas.base import CODE
+
 _WORDS: Mapping[str, str] = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
@@ -48,8 +50,15 @@ def first_fault(error: ValidationError) -> tuple[tuple[int | str, ...], str]:
     Never with the value, which may be a secret or personal.
     """
     first = error.errors(include_input=False, include_url=False)[0]
-    words = _WORDS.get(first["type"])
-    if words is None:
-        return first["loc"], f": {str(first['msg']).removeprefix('Value error, ')}"
     context: Mapping[str, Any] = first.get("ctx", {})
-    return first["loc"], f" {words.format(**context)}"
+    match first["type"]:
+        case "string_too_short" if context["min_length"] == 1:
+            words = "must not be empty"
+        case "string_pattern_mismatch" if context["pattern"] == CODE:
+            words = "must be a word of letters, digits, dots, dashes and underscores"
+        case kind if kind in _WORDS:
+            limits = {name: f"{value:g}" if isinstance(value, float) else value for name, value in context.items()}
+            words = _WORDS[kind].format(**limits)
+        case _:
+            return first["loc"], f": {str(first['msg']).removeprefix('Value error, ')}"
+    return first["loc"], f" {words}"

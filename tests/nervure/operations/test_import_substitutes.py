@@ -111,7 +111,7 @@ def test_each_bad_row_is_told_and_nothing_of_its_group_is_taken(caps: Database, 
         (14, "nothing of group 'f' is taken: look at line 13"),
         (15, "group 'g' charges a difference: every member needs a price"),
         (16, "nothing of group 'g' is taken: look at line 15"),
-        (17, "relation: Input should be 'variant' or 'model'"),
+        (17, "relation must be 'variant' or 'model'"),
         (18, "nothing of group 'h' is taken: look at line 17"),
         (19, "group: a substitute needs the name of its group"),
     ]

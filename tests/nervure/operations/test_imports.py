@@ -170,7 +170,7 @@ def test_what_goods_ask_of_a_location_is_a_column_of_items_that_hold_stock(datab
     counts, reasons = take(database, path, ItemLoader())
     assert counts == {"new": 3, "refused": 2}
     assert [line for line, _ in reasons] == [5, 6]
-    assert reasons[0][1].startswith("temperature_class: String should match pattern")
+    assert reasons[0][1].startswith("temperature_class must be a word of letters, digits, ")
     assert "'SET': a kit needs what its parts need: give the class to them" in reasons[1][1]
     later = write(folder / "later.csv", "sku,temperature_class\nICE,\nSOFA,chilled\n")
     assert take(database, later, ItemLoader()) == ({"changed": 2}, [])
@@ -241,7 +241,7 @@ def test_each_bad_item_is_told_and_the_others_are_written(database: Database, fo
         (4, "gtin: '4.00638E+12' was rounded by a spreadsheet"),
         (5, "weight_grams: '1.5' is not a whole number of grams"),
         (6, "title: an item needs one"),
-        (7, "sku: String should have at least 1 character"),
+        (7, "sku must not be empty"),
         (8, "'F' is there more than once: lines 8, 9"),
         (9, "'F' is there more than once: lines 8, 9"),
         (10, "a kit names the part 'NONE', which is not an item"),
