@@ -15,7 +15,18 @@ from starlette.concurrency import run_in_threadpool
 from nervure.operations.hub import Hub
 from nervure.operations.staff import adjust, receive, ship_fulfillment
 from nervure.operations.webhooks import MAX_BODY_BYTES, WebhookRefusedError, take_webhook
-from nervure.service import console, counts, desk, desk_pages, promises, reservations, serials, shortfalls, suppliers
+from nervure.service import (
+    console,
+    counts,
+    desk,
+    desk_pages,
+    desk_steps,
+    promises,
+    reservations,
+    serials,
+    shortfalls,
+    suppliers,
+)
 from nervure.service.hub import REFUSALS, Label, Number, Text, TheHub, has_no_zeros, not_understood, refused
 from nervure.store.reports import ReportStore
 from schemas.base import Canonical, Units
@@ -44,6 +55,7 @@ def create_app(open_hub: OpenHub, *, api_token: str | None) -> FastAPI:
     app.include_router(public)
     app.include_router(staff)
     app.include_router(desk_pages.router)
+    app.include_router(desk_steps.router)
     for error, handler in desk_pages.HANDLERS.items():
         app.add_exception_handler(error, handler)
     app.include_router(shortfalls.public)

@@ -1,23 +1,25 @@
-"""The pages of the store desk: a queue, an order, a slip. Forms that post and redirect; they need no script."""
+"""The pages of the store desk: a queue, an order, a slip. They need no script; with one, only what changes is sent."""
 
+import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
-from nervure.operations import desk, giving_up, offers
-from nervure.operations.desk import DeskRefusedError, UnknownFulfillmentError
 from nervure.operations.desk_users import SignInError, TooManyFailuresError, sign_in, sign_out
 from nervure.service.desk_web import (
     HEADERS,
+    IN_THE_FORM,
+    YEAR_SECONDS,
     AnyVisit,
-    ForeignFormError,
+    DeskRoute,
     Form,
+    Place,
     SignedOutError,
+    UnusableError,
     UserVisit,
     Visit,
     new_token,
@@ -26,16 +28,21 @@ from nervure.service.desk_web import (
 from nervure.service.hub import Number
 from nervure.store.handling import Event, HandlingStore
 from nervure.store.picking import Job, Pick, PickingStore
-from schemas.base import MAX_UNITS
-from schemas.fulfillment import FulfillmentState, Parcel, RejectReason
+from schemas.fulfillment import FulfillmentState, RejectReason
 from schemas.orders import DeliveryMethod
 
-router = APIRouter(prefix="/desk", include_in_schema=False)
-Fields = Mapping[str, str]
+router = APIRouter(prefix="/desk", include_in_schema=False, route_class=DeskRoute)
+STATIC = Path(__file__).parent / "static"
+HTMX = "htmx-2.0.11.min.js"
+"""As it was released. Another version is another name: browsers keep it for a year."""
+
 MAX_TEXT = 255
 NOTES = frozenset({"done", "before", "gone"})
 URGENT_SECONDS = 900
 """What must be accepted within a quarter of an hour is shown in red."""
+QUEUE = Place("#queue", "innerHTML")
+QUEUE_SECONDS = 10
+"""A script asks for the queue again so often; without one the browser does every half minute."""
 GROUPS = (
     "offered",
     "allocated",
@@ -49,14 +56,19 @@ GROUPS = (
 
 
 def to_sign_in(request: Request, _: Exception) -> Response:
-    """Whoever is not signed in, or not any more, is asked to."""
-    return visit(request, request.app.state.hub).go("/desk/sign-in")
-
-
-def foreign_form(request: Request, _: Exception) -> Response:
-    """A form that is too old, or came from elsewhere, does nothing."""
+    """Whoever is not signed in, or not any more, is asked to, on a page of its own."""
     found = visit(request, request.app.state.hub)
-    return found.page("desk_message.html", 403, message=found.text("stale_form"))
+    response = found.go("/desk/sign-in")
+    if found.is_part:
+        response.status_code = 401
+    return response
+
+
+def unusable(request: Request, error: Exception) -> Response:
+    """A form that is too old, too long or came from elsewhere does nothing, nor does an address that cannot be."""
+    assert isinstance(error, UnusableError)
+    found = visit(request, request.app.state.hub)
+    return found.page("desk_message.html", error.status, message=found.text(error.text))
 
 
 def unknown(found: Visit) -> Response:
@@ -70,7 +82,20 @@ def unknown(found: Visit) -> Response:
 @router.get("/desk.css")
 def style() -> Response:
     """How the pages look."""
-    return FileResponse(Path(__file__).parent / "static" / "desk.css", media_type="text/css", headers=HEADERS)
+    return FileResponse(STATIC / "desk.css", media_type="text/css", headers=HEADERS)
+
+
+@router.get("/desk.js")
+def script() -> Response:
+    """What htmx cannot do by itself."""
+    return FileResponse(STATIC / "desk.js", media_type="text/javascript", headers=HEADERS)
+
+
+@router.get(f"/{HTMX}")
+def htmx() -> Response:
+    """Asks for pieces of pages and puts them in their places."""
+    kept = {**HEADERS, "Cache-Control": f"public, max-age={YEAR_SECONDS}, immutable"}
+    return FileResponse(STATIC / HTMX, media_type="text/javascript", headers=kept)
 
 
 @router.get("/sign-in")
@@ -102,17 +127,33 @@ def signs_out(found: UserVisit, fields: Form) -> Response:
 
 
 @router.get("")
-def queue(found: UserVisit) -> Response:
-    """What the location has to do, by urgency; it asks for itself again every half minute."""
-    location = found.actor.location or ""
+def queue(found: UserVisit, seen: str = "", urgent: str = "") -> Response:
+    """What the location has to do, by urgency. A page asks for it again and again.
+
+    `seen`: the mark of the list that the page shows; where it is still that, nothing is touched, not even under a
+    finger. `urgent`: the numbers that it shows in red; what came to them is told.
+    """
+    location, now = found.actor.location or "", found.hub.clock.now()
     with found.hub.database.read() as connection:
-        store = PickingStore(connection, found.hub.clock.now())
+        store = PickingStore(connection, now)
         jobs, back = store.jobs(location), store.to_put_back(location)
     groups: dict[str, list[Job]] = {name: [] for name in GROUPS}
     for job in jobs:
         groups[_group(job)].append(job)
     groups["put_back"] = back
-    return found.page("desk_queue.html", groups=groups, urgent_seconds=URGENT_SECONDS)
+    left = {one.number: (one.accept_by - now).total_seconds() for one in [*jobs, *back] if one.accept_by}
+    soon = [one for one in jobs if one.number in left and left[one.number] < URGENT_SECONDS]
+    late = {number for number, seconds in left.items() if seconds <= 0}
+    shown = repr((found.language, groups, [one.number for one in soon], sorted(late)))
+    mark = hashlib.sha256(shown.encode()).hexdigest()
+    if found.is_part and seen == mark:
+        return found.part(None, IN_THE_FORM)
+    known = urgent.split(",")
+    news = [one for one in soon if str(one.number) not in known]
+    values: dict[str, Any] = {"groups": groups, "soon": soon, "late": late, "mark": mark, "news": news, "now": now}
+    if found.is_part:
+        return found.part("desk_queue_renewed.html", QUEUE, **values)
+    return found.page("desk_queue.html", seconds=QUEUE_SECONDS, **values)
 
 
 def _group(job: Job) -> str:
@@ -124,9 +165,7 @@ def _group(job: Job) -> str:
 @router.get("/orders/{number}")
 def order(number: Number, found: UserVisit, note: str = "", about: str = "") -> Response:
     """One fulfillment order, and what can be done with it now."""
-    text = found.text(f"d_{note}") if note in NOTES else None
-    if note == "picked" and about:
-        text = f"{found.text('d_picked')} {about[:MAX_TEXT]}"
+    text = said_of(found, note, about)
     location = found.actor.location or ""
     with found.hub.database.read() as connection:
         store = PickingStore(connection, found.hub.clock.now())
@@ -135,31 +174,46 @@ def order(number: Number, found: UserVisit, note: str = "", about: str = "") -> 
             return found.go(f"/desk/orders/{instead}" + (f"?note={note}" if text else ""))
         if note == "gone" and store.job_at(number, location) is None:
             return found.page("desk_message.html", message=text, kind="good")
-    return _order(number, found, note=text)
+    return show(number, found, Shown(note=text))
 
 
 @router.get("/orders/{number}/slip")
 def slip(number: Number, found: UserVisit) -> Response:
     """The paper that goes with the goods."""
-    return _order(number, found, template="desk_slip.html")
+    return show(number, found, Shown(template="desk_slip.html"))
 
 
-def _order(
-    number: int,
-    found: Visit,
-    *,
-    note: str | None = None,
-    error: str | None = None,
-    template: str = "desk_order.html",
-) -> Response:
+def said_of(found: Visit, note: str, about: str) -> str | None:
+    """What is said of a step that was taken."""
+    if note == "picked" and about:
+        return f"{found.text('d_picked')} {about[:MAX_TEXT]}"
+    return found.text(f"d_{note}") if note in NOTES else None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How an order is shown: what is said of a step, or why it was refused. `place`: a page of it is there, and goes on
+    showing what nobody has changed; its message belongs here.
+    """
+
+    note: str | None = None
+    error: str | None = None
+    template: str = "desk_order.html"
+    place: Place | None = None
+
+
+def show(number: int, found: Visit, shown: Shown) -> Response:
+    """An order as it stands, or what may have changed of it."""
     now, location = found.hub.clock.now(), found.actor.location or ""
     with found.hub.database.read() as connection:
         store = PickingStore(connection, now)
         job = store.job_at(number, location)
         if job is None:
-            return unknown(found) if error is None else found.page("desk_message.html", 409, message=error)
+            if shown.error is None:
+                return unknown(found)
+            return found.page("desk_message.html", 409, message=shown.error)
         values: dict[str, Any] = {  # what a template shows
-            "here": f"/desk/orders/{number}" + ("/slip" if template == "desk_slip.html" else ""),
+            "here": f"/desk/orders/{number}" + ("/slip" if shown.template == "desk_slip.html" else ""),
             "job": job,
             "picks": _by_item(store.picks(number)),
             "lines": store.lines(number),
@@ -168,9 +222,13 @@ def _order(
             "is_put_back": all(one.number != number for one in store.to_put_back(job.location)),
             "course": _course(job),
             "reasons": list(RejectReason),
+            "note": shown.note,
+            "error": shown.error,
         }
-    page = "desk_offer.html" if job.is_asked else template
-    return found.page(page, 200 if error is None else 409, note=note, error=error, **values)
+    status = 200 if shown.error is None else 409
+    if shown.place is not None and found.is_part:
+        return found.part("desk_said.html" if job.is_asked else "desk_renewed.html", shown.place, status, **values)
+    return found.page("desk_offer.html" if job.is_asked else shown.template, status, **values)
 
 
 def _seen(events: list[Event], job: Job) -> list[Event]:
@@ -202,119 +260,7 @@ def _course(job: Job) -> list[str]:
     return first + (["ready_for_pickup", "handed_over"] if job.delivery is DeliveryMethod.PICKUP else ["shipped"])
 
 
-# -- doing ---------------------------------------------------------------------------------------------------------
-
-
-def _do(number: int, found: Visit, step: Callable[[], bool | str]) -> Response:
-    """Takes a step and shows the order again; what cannot be done is said on the page."""
-    try:
-        done = step()
-    except UnknownFulfillmentError:
-        return unknown(found)
-    except DeskRefusedError as error:
-        return _order(number, found, error=f"{found.text(f'x_{error.kind}')} {error.about[:MAX_TEXT]}".strip())
-    return found.go(f"/desk/orders/{number}?note={done if isinstance(done, str) else 'done' if done else 'before'}")
-
-
-@router.post("/orders/{number}/accept")
-def accepts(number: Number, found: UserVisit, fields: Form) -> Response:
-    """The location will do it."""
-    return _do(number, found, lambda: offers.accept(found.hub, number, found.actor)[0])
-
-
-@router.post("/orders/{number}/picking")
-def picks(number: Number, found: UserVisit, fields: Form) -> Response:
-    """Somebody fetches the goods."""
-    return _do(number, found, lambda: desk.start_picking(found.hub, number, found.actor))
-
-
-@router.post("/orders/{number}/scan")
-def scans(number: Number, found: UserVisit, fields: Form) -> Response:
-    """A scanner typed a code, or somebody pressed a button."""
-    units = -1 if fields.get("take_out") else 1
-
-    def step() -> str:
-        sku = desk.pick(found.hub, number, fields.get("scanned", "")[:MAX_TEXT], found.actor, units=units)
-        return f"picked&about={quote(sku, safe='')}" if units > 0 else "done"
-
-    return _do(number, found, step)
-
-
-@router.post("/orders/{number}/pack")
-def packs(number: Number, found: UserVisit, fields: Form) -> Response:
-    """The goods are in their parcel or bag."""
-    unscanned = bool(fields.get("unscanned"))
-    return _do(number, found, lambda: desk.pack(found.hub, number, found.actor, unscanned=unscanned))
-
-
-@router.post("/orders/{number}/ship")
-def ships(number: Number, found: UserVisit, fields: Form) -> Response:
-    """The parcel has left."""
-    carrier, tracking = (fields.get(name, "").strip()[:MAX_TEXT] for name in ("carrier", "tracking"))
-    parcel = Parcel(carrier=carrier, tracking_number=tracking) if tracking else None
-    return _do(number, found, lambda: desk.send(found.hub, number, found.actor, parcel=parcel))
-
-
-@router.post("/orders/{number}/ready")
-def makes_ready(number: Number, found: UserVisit, fields: Form) -> Response:
-    """It waits for its customer."""
-    return _do(number, found, lambda: desk.make_ready(found.hub, number, found.actor)[0])
-
-
-@router.post("/orders/{number}/told")
-def tells(number: Number, found: UserVisit, fields: Form) -> Response:
-    """The customer knows."""
-    return _do(number, found, lambda: desk.note_told(found.hub, number, found.actor))
-
-
-@router.post("/orders/{number}/hand-over")
-def hands_over(number: Number, found: UserVisit, fields: Form) -> Response:
-    """The customer has taken it, or a part."""
-    only = _units(fields, "takes:")
-    return _do(
-        number,
-        found,
-        lambda: desk.hand_over(found.hub, number, fields.get("code", ""), found.actor, only=only or None)[0],
-    )
-
-
-@router.post("/orders/{number}/return")
-def returns(number: Number, found: UserVisit, fields: Form) -> Response:
-    """Nobody fetches it."""
-    return _do(number, found, lambda: giving_up.return_to_sale(found.hub, number, found.actor))
-
-
-@router.post("/orders/{number}/put-back")
-def puts_back(number: Number, found: UserVisit, fields: Form) -> Response:
-    """The goods of a canceled one lie on their shelf again."""
-    return _do(number, found, lambda: giving_up.put_back(found.hub, number, found.actor))
-
-
-@router.post("/orders/{number}/reject")
-def rejects(number: Number, found: UserVisit, fields: Form) -> Response:
-    """The location does not do it, or not all of it."""
-    if fields.get("reason") not in set(RejectReason):
-        return _order(number, found, error=found.text("x_state"))
-    reason, keeps = RejectReason(fields["reason"]), _units(fields, "keeps:")
-
-    def step() -> bool | str:
-        done = giving_up.reject(found.hub, number, reason, found.actor, keeps=keeps or None)
-        return "gone" if done and not any(keeps.values()) else done
-
-    return _do(number, found, step)
-
-
-def _units(fields: Fields, prefix: str) -> dict[str, int]:
-    """Units by sku of the fields that begin like this; what is no number is none."""
-    found: dict[str, int] = {}
-    for name, value in fields.items():
-        if name.startswith(prefix):
-            is_number = value.isascii() and value.isdigit() and len(value) <= len(str(MAX_UNITS))
-            found[name.removeprefix(prefix)] = int(value) if is_number else 0
-    return found
-
-
 HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
     SignedOutError: to_sign_in,
-    ForeignFormError: foreign_form,
+    UnusableError: unusable,
 }

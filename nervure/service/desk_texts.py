@@ -21,6 +21,21 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
         "This page had been open for too long. Please do it again.",
         "Cette page était ouverte depuis trop longtemps. Veuillez recommencer.",
     ),
+    "too_long": ("That is too long.", "C'est trop long."),
+    "not_understood": ("That is not understood: nothing was done.", "Demande non comprise : rien n'a été fait."),
+    "lost": (
+        "No answer: nobody knows whether this was done. Load the page again before you repeat it.",
+        "Pas de réponse : on ne sait pas si c'est fait. Rechargez la page avant de recommencer.",
+    ),
+    "lost_scan": (
+        "No answer: nobody knows whether this was counted. Load the page again and compare the list:",
+        "Pas de réponse : on ne sait pas si c'est compté. Rechargez la page et comparez la liste :",
+    ),
+    "lost_list": (
+        "No answer: this list may be out of date. It is asked for again by itself.",
+        "Pas de réponse : cette liste n'est peut-être plus à jour. Nouvel essai automatique.",
+    ),
+    "urgent_since": ("Urgent since", "Urgent depuis le"),
     "unknown": ("There is no such order here.", "Cette commande n'existe pas ici."),
     "to_queue": ("All orders", "Toutes les commandes"),
     "nothing": ("Nothing to do. Well done!", "Rien à faire. Bravo !"),

@@ -1,4 +1,7 @@
-"""A real browser without a window, told what to do over its DevTools protocol: navigate, type, press, look."""
+"""A real browser without a window, told what to do over its DevTools protocol: navigate, type, press, look.
+
+An answer is a new page, or new pieces of the same one: whoever waits here waits for either.
+"""
 
 import base64
 import json
@@ -17,6 +20,15 @@ from websockets.sync.connection import Connection
 CHROMIUM = shutil.which("chromium")
 WAIT_SECONDS = 60.0
 SCREENSHOTS = "NERVURE_TEST_SCREENSHOTS"
+MARK = """(() => {
+    if (window.was_here === undefined) document.addEventListener('htmx:afterRequest', ({detail}) => {
+        const goes = detail.xhr.getResponseHeader('HX-Redirect') !== null;
+        if (detail.elt.id !== 'queue' && !goes) window.was_here = false;
+    });
+    window.was_here = true;
+})()"""
+"""A new page does not have the mark. The script takes it away when an answer is in its place."""
+
 CURSOR_IS_SET = """(() => {
     const first = document.querySelector('[autofocus]');
     return !first || document.activeElement === first;
@@ -72,24 +84,33 @@ class Browser:
         self.call("Input.insertText", text=text)
 
     def scan(self, text: str) -> None:
-        """Types where the cursor is and presses Enter, as a scanner does."""
+        """Types where the cursor is and presses Enter, as a scanner does, and waits for the answer."""
         self._mark()
         self.call("Input.insertText", text=text)
-        enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
-        self.call("Input.dispatchKeyEvent", type="keyDown", **enter)
-        self.call("Input.dispatchKeyEvent", type="keyUp", **enter)
+        self.keys("\r")
         self._wait()
 
+    def keys(self, text: str) -> None:
+        """Presses these keys one after the other, wherever the cursor is, and waits for nothing."""
+        for one in text:
+            key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13} if one == "\r" else {"key": one}
+            self.call("Input.dispatchKeyEvent", type="keyDown", text=one, **key)
+            self.call("Input.dispatchKeyEvent", type="keyUp", **key)
+
     def press(self, text: str) -> None:
-        """Clicks the button or link with this text, and waits for the next page."""
+        """Clicks the button or link with this text, and waits for the answer."""
         self._mark()
+        self.click(text)
+        self._wait()
+
+    def click(self, text: str) -> None:
+        """Clicks the button or link with this text, and waits for nothing."""
         found = self.run(
             "(() => { const all = [...document.querySelectorAll('button, a, summary')];"
             f"const one = all.find(e => e.textContent.trim() === {json.dumps(text)} || e.querySelector('b')"
             f"?.textContent === {json.dumps(text)}); if (!one) return false; one.click(); return true; }})()"
         )
         assert found, f"no button {text!r} on: {self.text()}"
-        self._wait()
 
     def text(self) -> str:
         """What a person reads on the page."""
@@ -104,15 +125,19 @@ class Browser:
             Path(folder, f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
     def _mark(self) -> None:
-        self.run("window.was_here = true")
+        self.run(MARK)
 
     def _wait(self) -> None:
+        self.until(f"!window.was_here && document.readyState === 'complete' && {CURSOR_IS_SET}")
+
+    def until(self, script: str) -> None:
+        """Waits until an expression in the page is true."""
         until = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < until:
-            if self.run("!window.was_here && document.readyState === 'complete'") and self.run(CURSOR_IS_SET):
+            if self.run(script):
                 return
             time.sleep(0.05)
-        raise AssertionError(f"no new page came; this is there: {self.text()}")
+        raise AssertionError(f"never came: {script}; this is there: {self.text()}")
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from schemas.orders import Delivery, DeliveryMethod
 from tests.nervure.operations.scripted import hear, looking, order_of
 from tests.nervure.service import test_app
 from tests.nervure.service.browser import CHROMIUM, browser
+from tests.nervure.service.desk_days import served
 from tests.nervure.service.test_app import HOME
-from tests.nervure.service.test_desk_browser import served
 from tests.nervure.world import an_order
 
 hub = test_app.hub

@@ -1,90 +1,30 @@
 """A day at the store desk in a real browser: sign in, pick with a scanner, ship, hand over, in two languages."""
 
-import socket
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from nervure.operations import desk, giving_up, offers
+from nervure.operations import giving_up, offers
 from nervure.operations.desk import Actor
 from nervure.operations.desk_users import add_user
 from nervure.operations.hub import Hub
 from nervure.operations.messages import send_messages
 from nervure.operations.staff import receive
 from nervure.orders.rules import Routing
-from nervure.service.app import create_app
 from nervure.store.catalogue import ITEM
 from nervure.store.orders import LOCATION
 from nervure.store.routing import RoutingStore
 from schemas.locations import Address
-from schemas.orders import Customer, Delivery, DeliveryMethod
+from schemas.orders import Delivery, DeliveryMethod
 from tests.nervure.operations.scripted import hear, looking, order_of
 from tests.nervure.service.browser import CHROMIUM, browser
+from tests.nervure.service.desk_days import BOLT, JANE, NUT, a_day, served, sign_in
 from tests.nervure.service.test_app import hub
 from tests.nervure.world import an_order, must_hold
 
 __all__ = ["hub"]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
-
-JANE = Customer(name="Jane Doe", email="jane@example.com", phone="06 11 22 33 44")
-HOME = Address(country="FR", postal_code="69003", city="Lyon", lines=("1 rue de la Paix",))
-BOLT, NUT = "4006381333931", "3017620422003"
-
-
-@contextmanager
-def served(hub: Hub, *, is_open: bool = False) -> Iterator[str]:
-    """The service on a port of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    app = create_app(lambda: nullcontext(hub), api_token=None if is_open else "the-token")
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", ws="none"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-def a_day(hub: Hub) -> None:
-    """A parcel, a pickup and two orders more for the store in lyon, and Ana who works there."""
-    with hub.database.write() as connection:
-        for sku, gtin, title in (("BOLT", BOLT, "Hex bolt M8 × 40"), ("NUT", NUT, "Lock nut M8, zinc")):
-            connection.execute(ITEM.update().where(ITEM.c.sku == sku).values(gtin=gtin, title=title))
-        connection.execute(
-            LOCATION.update()
-            .where(LOCATION.c.code == "lyon")
-            .values(
-                name="Lyon Bellecour", time_zone="Europe/Paris", accept_seconds=600.0, hold_pickup_seconds=604_800.0
-            )
-        )
-        connection.execute(LOCATION.update().where(LOCATION.c.code == "paris").values(can_ship=False))
-    add_user(hub, "lyon", "Ana", "correct horse")
-    for sku in ("BOLT", "NUT"):
-        receive(hub, sku, "lyon", 20, document="D1")
-    desk.put_shelf(hub, "BOLT", "lyon", "A-12")
-    desk.put_shelf(hub, "NUT", "lyon", "B-03")
-    home = Delivery(method=DeliveryMethod.SHIP, address=HOME)
-    parcel = an_order("1001", {"PAIR": 1, "BOLT": 1}, delivery=home).model_copy(update={"customer": JANE})
-    pickup = an_order(
-        "1002", {"BOLT": 2}, channel="till", delivery=Delivery(method=DeliveryMethod.PICKUP, stock_point="counter")
-    ).model_copy(update={"customer": JANE})
-    hear(hub, "shop", order_of(parcel))
-    hear(hub, "till", order_of(pickup))
-    for name in ("1003", "1004"):
-        hear(hub, "shop", order_of(an_order(name, {"NUT": 3}, delivery=home)))
-    offers.accept(hub, 4, Actor("Ana", "lyon"))
-    giving_up.keep_times(hub)
 
 
 def test_a_day_at_the_desk(hub: Hub, tmp_path: Path) -> None:
@@ -198,10 +138,7 @@ def test_an_offer_goes_to_the_first_of_several_stores(hub: Hub, tmp_path: Path) 
         hear(hub, "shop", order_of(made))
     giving_up.keep_times(hub)
     with served(hub) as url, browser(tmp_path / "profile", width=820, height=1000) as page:
-        page.open(f"{url}/desk?at=lyon")
-        for name, text in (("place", "lyon"), ("name", "Ana"), ("password", "correct horse")):
-            page.type(name, text)
-        page.press("Sign in")
+        sign_in(page, url)
         assert "Offered: first to accept" in page.text()
         assert "one other store has it too" in page.text()
         page.looks("offers")
@@ -236,10 +173,7 @@ def test_an_offer_goes_to_the_first_of_several_stores(hub: Hub, tmp_path: Path) 
 def test_on_a_phone_nothing_is_cut_off(hub: Hub, tmp_path: Path) -> None:
     a_day(hub)
     with served(hub) as url, browser(tmp_path / "profile", width=390, height=844) as page:
-        page.open(f"{url}/desk")
-        for name, text in (("place", "lyon"), ("name", "Ana"), ("password", "correct horse")):
-            page.type(name, text)
-        page.press("Sign in")
+        sign_in(page, url)
         page.press("#1001")
         page.press("Start picking")
         page.looks("phone")
