@@ -101,6 +101,8 @@ def htmx() -> Response:
 @router.get("/sign-in")
 def sign_in_page(found: AnyVisit, at: str = "") -> Response:
     """Asks who somebody is; `at` fills the location in, for a bookmark of its tablet."""
+    if found.is_part:
+        return found.go("/desk/sign-in")
     return found.page("desk_sign_in.html", error=None, place=at, name="")
 
 
@@ -172,8 +174,8 @@ def order(number: Number, found: UserVisit, note: str = "", about: str = "") -> 
         instead = store.instead(number, location)
         if instead is not None:
             return found.go(f"/desk/orders/{instead}" + (f"?note={note}" if text else ""))
-        if note == "gone" and store.job_at(number, location) is None:
-            return found.page("desk_message.html", message=text, kind="good")
+        if note in {"done", "gone"} and store.job_at(number, location) is None:
+            return found.page("desk_message.html", message=found.text("d_gone"), kind="good")
     return show(number, found, Shown(note=text))
 
 

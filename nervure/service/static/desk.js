@@ -1,5 +1,6 @@
-"use strict";
-// What htmx's attributes and the desk's answers cannot do. Every page works without it.
+// What htmx's attributes and the desk's answers cannot do. Every page works without it. It loads htmx by itself: without
+// the lines below, codes that are typed quickly would be lost in htmx's queue, so that there is both or neither.
+import "/desk/htmx-2.0.11.min.js";
 
 // What the desk answers names its place. An error of a proxy does not, nor does a server that is down.
 const isOurs = (xhr) => xhr.getResponseHeader("HX-Retarget") || xhr.getResponseHeader("HX-Redirect");
@@ -30,8 +31,15 @@ document.addEventListener("keydown", (event) => {
   if (isText && !document.activeElement?.matches("input, select")) document.querySelector("main [autofocus]")?.focus();
 });
 
+// What was said of one step is not to be read as the answer to the next.
+document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => {
+  if (elt.id === "scan" || elt.id === "queue") return;
+  document.querySelectorAll("#said .good, form .said .message").forEach((one) => one.remove());
+});
+
 // No answer, or not ours: said in words of the page, where it was asked. A message for each code: none is forgotten.
 document.addEventListener("htmx:afterRequest", ({ detail: { elt, etc, xhr } }) => {
+  if (xhr.status === 409 && elt.id !== "scan") document.activeElement?.select?.(); // is typed over
   if (isOurs(xhr)) return;
   const said = document.createElement("p");
   said.className = "message bad";

@@ -112,6 +112,15 @@ class Browser:
         )
         assert found, f"no button {text!r} on: {self.text()}"
 
+    def answer_dialog(self, kind: str, *, accept: bool) -> None:
+        """Waits for a question of the browser itself, and answers it."""
+        while True:
+            said = json.loads(self._socket.recv(timeout=WAIT_SECONDS))
+            if said.get("method") == "Page.javascriptDialogOpening":
+                assert said["params"]["type"] == kind
+                break
+        self.call("Page.handleJavaScriptDialog", accept=accept)
+
     def text(self) -> str:
         """What a person reads on the page."""
         return str(self.run("document.body.innerText"))
