@@ -123,7 +123,7 @@ class Visit:
         here = moment.astimezone(ZoneInfo(self.user.time_zone if self.user else "UTC"))
         return f"{here.day} {month(self.language, here.month)} {here:%H:%M}"
 
-    def page(self, template: str, status: int = 200, **values: Any) -> Response:  # what a template shows
+    def page(self, template: str, status: int = 200, /, **values: Any) -> Response:  # what a template shows
         """A page as this visitor sees it, or its middle where a script asks."""
         if self.is_part:
             return self.part(template, MIDDLE, status, **values)
@@ -132,7 +132,7 @@ class Visit:
         self._keep(response, LANGUAGE_COOKIE, self.language, seconds=YEAR_SECONDS)
         return response
 
-    def part(self, template: str | None, place: Place, status: int = 200, **values: Any) -> Response:  # as for a page
+    def part(self, template: str | None, place: Place, status: int = 200, /, **values: Any) -> Response:  # as for pages
         """A piece of a page, with its place; None: nothing, which takes away what stands there.
 
         It sets no cookie: an answer that is late would bring back who has signed out meanwhile.
@@ -148,8 +148,9 @@ class Visit:
     def go(self, path: str, *, token: str | None = None) -> Response:
         """Sends the browser to another page, so that going back or loading again sends no form twice."""
         if self.is_part:
-            return Response(headers={**HEADERS, "HX-Redirect": path})
-        response = RedirectResponse(path, 303, headers=HEADERS)
+            response = Response(headers={**HEADERS, "HX-Redirect": path})
+        else:
+            response = RedirectResponse(path, 303, headers=HEADERS)
         if token is not None:
             self._keep(response, TOKEN_COOKIE, token, seconds=SESSION_HOURS * 3600)
         return response

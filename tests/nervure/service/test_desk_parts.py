@@ -134,6 +134,13 @@ def test_the_sign_in_is_never_a_piece(client: Client) -> None:
     stranger.asks = True
     answer = stranger.get("/desk/sign-in")
     assert (answer.status_code, answer.headers["hx-redirect"], answer.text) == (200, "/desk/sign-in", "")
+    stranger.asks = False
+    stranger.get("/desk/sign-in")
+    stranger.asks = True
+    wrong = stranger.post("/desk/sign-in", place="paris", name="Bo", password="correct horsf")
+    assert (wrong.status_code, "correct horsf" in wrong.text) == (403, False)
+    right = stranger.post("/desk/sign-in", place="paris", name="Bo", password="correct horse")
+    assert (right.headers["hx-redirect"], "nervure_desk" in right.cookies) == ("/desk", True)
 
 
 def test_what_a_page_cannot_send_is_refused_in_its_language(hub: Hub, client: Client) -> None:
