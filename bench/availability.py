@@ -20,9 +20,9 @@ from nervure.inventory.ledger import book
 from nervure.inventory.stock import Place
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, Database, open_database
-from nervure.store.orders import POINT
 from nervure.store.salable import SalableStore
 from nervure.store.stock import StockStore
+from nervure.store.tables.channels import POINT
 from schemas.items import Item, ItemKind
 from schemas.locations import Location, LocationKind
 

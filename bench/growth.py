@@ -24,11 +24,12 @@ from nervure.inventory.stock import Against, ClaimKind, Place
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, Database, open_database
 from nervure.store.flights import FlightStore
-from nervure.store.orders import LISTING, POINT
 from nervure.store.publications import PublicationStore
 from nervure.store.salable import SalableStore
 from nervure.store.statements import insert_rows
 from nervure.store.stock import StockStore
+from nervure.store.tables.catalogue import LISTING
+from nervure.store.tables.channels import POINT
 from schemas.items import Item, ItemKind
 from schemas.locations import Location, LocationKind
 

@@ -91,7 +91,6 @@ class Bug(Edit):
 LEDGER_SQL = "nervure/store/ledger.py"
 CLAIMS_SQL = "nervure/store/claims.py"
 STATEMENTS = "nervure/store/statements.py"
-ORDERS = "nervure/store/orders.py"
 NUMBERS = "nervure/store/publications.py"
 SENDING = "nervure/store/flights.py"
 LEAVING = "nervure/store/leaving.py"
@@ -259,8 +258,8 @@ BUGS = (
     Bug(
         "units that were lost become a backorder",
         SETTLE,
-        "desk.orders.allowance(line.id) if is_sale and units > line.units_short else None",
-        "desk.orders.allowance(line.id) if units > line.units_short else None",
+        "desk.shortfalls.allowance(line.id) if is_sale and units > line.units_short else None",
+        "desk.shortfalls.allowance(line.id) if units > line.units_short else None",
         BACKORDERS,
     ),
     Bug(
@@ -432,14 +431,14 @@ BUGS = (
     ),
     Bug(
         "an order is shipped without its lock",
-        ORDERS,
-        "        for order_id in self._connection.execute(order).scalars():\n            self.lock(order_id)\n",
-        "",
+        "nervure/store/fulfillment.py",
+        "OrderStore(self._connection, self._now).lock(order_id)",
+        "pass",
         RACES,
     ),
     Bug(
         "a fulfillment order may leave twice, or after it was canceled",
-        ORDERS,
+        "nervure/store/fulfillment.py",
         """                FULFILLMENT.c.id == fulfillment_order_id,
                 FULFILLMENT.c.state.in_(STILL_HERE),
             )
@@ -500,8 +499,8 @@ BUGS = (
     ),
     Bug(
         "a shortfall of a completed order is served again",
-        ORDERS,
-        "                .where(ORDER.c.state.not_in(_OVER))\n",
+        "nervure/store/shortfalls.py",
+        "                .where(ORDER.c.state.not_in(OVER_STATES))\n",
         "",
         INTAKE,
     ),
@@ -556,7 +555,7 @@ BUGS = (
     ),
     Bug(
         "what is no goods waits for a binding for ever",
-        ORDERS,
+        "nervure/store/bindings.py",
         "missing = sorted(set(missing) - self._not_goods(channel, missing))",
         "pass",
         FACTS,
@@ -1166,7 +1165,7 @@ BUGS = (
     ),
     Bug(
         "desk: who rejected a part of an order is asked again",
-        ORDERS,
+        "nervure/store/candidates.py",
         "return [_as_it_stands(one, standing.get(one.location_id)) for one in few]",
         "return few",
         DESK,

@@ -112,11 +112,11 @@ def rebind(connection: Connection, now: datetime, listing_id: int, before: int |
     concerned = cutover.lines_of(listing_id) if before is not None else {}
     for order_id, line_ids in concerned.items():
         desk.orders.lock(order_id)
-        for one in desk.orders.fulfillment_lines(order_id=order_id):
+        for one in desk.fulfillment.lines(order_id=order_id):
             if one.order_line_id in line_ids and one.state not in AT_LOCATION:
                 return "units of this listing have left as another item: adjust the stock of both items instead"
     for order_id, line_ids in concerned.items():
-        for one in desk.orders.fulfillment_lines(order_id=order_id):
+        for one in desk.fulfillment.lines(order_id=order_id):
             if one.order_line_id in line_ids:
                 release(desk, one, one.units)
         cutover.set_item_of_lines(line_ids, item)

@@ -261,7 +261,7 @@ def hand_over(
         if not hmac.compare_digest(code.strip().encode(), (found.pickup_code or "").encode()):
             store.note(number, StepKind.WRONG_CODE, by=actor.by)
             return f"{code.strip()!r} is not the code of fulfillment order {number}"
-        lines = desk.orders.fulfillment_lines(fulfillment_order_id=number)
+        lines = desk.fulfillment.lines(fulfillment_order_id=number)
         leaving = _leaving(connection, hub.clock.now(), lines, only)
         part = number
         if sum(leaving.values()) < sum(line.units for line in lines):

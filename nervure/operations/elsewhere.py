@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from nervure.operations.hub import Hub
-from nervure.orders.work import Desk
+from nervure.orders.desk import Desk
 from nervure.store.database import Connection
 
 

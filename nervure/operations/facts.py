@@ -94,10 +94,10 @@ def _create_items(connection: Connection, listings: Sequence[ChannelListing], no
 
 def _move(hub: Hub, connection: Connection, fact: ChannelMovement) -> None:
     desk = hub.desk(connection)
-    bound = desk.orders.bind(fact.channel, [fact.listing_external_id]).get(fact.listing_external_id)
+    bound = desk.bindings.listings_of(fact.channel, [fact.listing_external_id]).get(fact.listing_external_id)
     if bound is None:
         return  # no goods
-    location = desk.orders.location_of(fact.channel, fact.stock_point)
+    location = desk.bindings.location_of(fact.channel, fact.stock_point)
     entries = [
         Entry(
             place=Place(part, location),

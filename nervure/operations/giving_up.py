@@ -19,13 +19,15 @@ from nervure.operations.hub import Hub
 from nervure.operations.offers import decline, offer, take_back
 from nervure.operations.searching import NOT_FOUND, ask_for_count
 from nervure.orders.declines import name_of_count
+from nervure.orders.desk import Desk
 from nervure.orders.handling import give_back
 from nervure.orders.settling import cover, what_lacks
-from nervure.orders.work import Desk, FulfillmentLineState
+from nervure.orders.work import FulfillmentLineState
+from nervure.store.candidates import CandidateStore
 from nervure.store.database import Connection
 from nervure.store.handling import HandlingStore
 from nervure.store.offering import OfferingStore
-from nervure.store.orders import OrderStore
+from nervure.store.routing import RoutingStore
 from schemas.fulfillment import FulfillmentState, RejectReason, StepKind
 from schemas.orders import DeliveryMethod
 
@@ -59,7 +61,7 @@ def reject(
         refuse_what_is_over(found)
         if found.state not in AT_WORK:
             raise DeskRefusedError(f"fulfillment order {number} is {said(found)}: give it back to sale instead")
-        lines = desk.orders.fulfillment_lines(fulfillment_order_id=number)
+        lines = desk.fulfillment.lines(fulfillment_order_id=number)
         units = _given_up(connection, now, lines, keeps)
         if not units:
             return False
@@ -109,7 +111,8 @@ def put_back(hub: Hub, number: int, actor: Actor = NOBODY) -> bool:
 def ask_again(hub: Hub) -> int:
     """Asks those again that declined a while ago, for what nobody else has; answers how many orders they serve now."""
     with hub.database.read() as connection:
-        waiting = OrderStore(connection, hub.clock.now()).to_ask_again()
+        now = hub.clock.now()
+        waiting = CandidateStore(connection, now, RoutingStore(connection, now)).to_ask_again()
     return sum(hub.database.run(lambda c: _serve_again(hub, c, order)) for order in waiting)  # noqa: B023 - runs at once
 
 
@@ -118,7 +121,7 @@ def _serve_again(hub: Hub, connection: Connection, order_id: int) -> bool:
     desk.orders.lock(order_id)
     short = [line for line in desk.orders.lines(order_id) if line.units_short]
     _, goods = what_lacks(desk, short, desk.stock.parts_of({line.item_id for line in short}))
-    if not any(one.if_needed is not None for one in desk.orders.candidates(order_id, goods)):
+    if not any(one.if_needed is not None for one in desk.candidates.of_order(order_id, goods)):
         return False
     cover(order_id, desk, short, may_split=True)
     return sum(line.units_short for line in desk.orders.lines(order_id)) < sum(line.units_short for line in short)
@@ -161,7 +164,7 @@ def _time_out(hub: Hub, number: int) -> bool:
             return False
         if found.delivery is DeliveryMethod.PICKUP:
             raise NowhereElseError
-        lines = desk.orders.fulfillment_lines(fulfillment_order_id=number)
+        lines = desk.fulfillment.lines(fulfillment_order_id=number)
         HandlingStore(connection, desk.now).note(number, StepKind.TIMED_OUT)
         with as_a_whole(desk, found.order_id):
             give_back(desk, {line: line.units for line in lines})
@@ -203,7 +206,7 @@ def _unclaimed(hub: Hub, connection: Connection, number: int, actor: Actor, reas
     if found.state is not FulfillmentState.READY_FOR_PICKUP:
         raise DeskRefusedError(f"fulfillment order {number} is {said(found)}, and is not ready for pickup")
     store.note(number, StepKind.UNCLAIMED, by=actor.by, reason=reason)
-    lines = desk.orders.fulfillment_lines(fulfillment_order_id=number)
+    lines = desk.fulfillment.lines(fulfillment_order_id=number)
     give_back(desk, {line: line.units for line in lines})
     text = "nobody fetched it: it is for sale again; cancel and refund it in the channel, or agree on another way"
     desk.tasks.open("unclaimed", f"pickup:fulfillment:{number}", text)

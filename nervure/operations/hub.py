@@ -20,8 +20,8 @@ from connectors.transport import Runtime, Send, cut
 from nervure.clock import Clock
 from nervure.inventory.counts import CountLimits
 from nervure.operations.calls import Guard, shared_credential
+from nervure.orders.desk import Desk
 from nervure.orders.options import ShortfallPolicy
-from nervure.orders.work import Desk
 from nervure.publication.earned import Earning
 from nervure.publication.shadow import Promotion
 from nervure.publication.zero_guard import ZeroGuard

@@ -8,12 +8,12 @@ from nervure.inventory.counts import Basis, Count, take
 from nervure.inventory.stock import Place
 from nervure.operations.hub import Hub
 from nervure.orders.settling import settle
+from nervure.store.bindings import BindingStore
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
 from nervure.store.cutover import CutoverStore
 from nervure.store.database import Connection
 from nervure.store.drift import DriftStore
-from nervure.store.orders import OrderStore
 from nervure.store.publications import Number, PublicationStore
 from nervure.store.readback import ReadBackStore
 from nervure.store.salable import SalableStore
@@ -115,8 +115,10 @@ class _Counting:
         cls, hub: Hub, connection: Connection, channel: str, counts: Mapping[LevelKey, tuple[int, StockObservation]]
     ) -> "_Counting":
         now = hub.clock.now()
-        orders = OrderStore(connection, now)
-        locations = {point: orders.location_of(channel, point) for point in sorted({key.stock_point for key in counts})}
+        bindings = BindingStore(connection)
+        locations = {
+            point: bindings.location_of(channel, point) for point in sorted({key.stock_point for key in counts})
+        }
         places = {key: Place(item_id, locations[key.stock_point]) for key, (item_id, _) in counts.items()}
         stock = StockStore(connection, now)
         # First of all: a sale is in the ledger and off the channel's number, or it is in neither.

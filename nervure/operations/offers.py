@@ -6,11 +6,11 @@ from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, InsufficientStockError, Place, cause_key
 from nervure.operations.desk import NOBODY, Actor, DeskRefusedError, locked, refuse_what_waits, take_on
 from nervure.operations.hub import Hub
+from nervure.orders.desk import Desk
 from nervure.orders.moving import as_taken, move
 from nervure.orders.offering import rivals
 from nervure.orders.reseating import reseat
 from nervure.orders.settling import settle
-from nervure.orders.work import Desk
 from nervure.store.database import Connection
 from nervure.store.handling import Handled, HandlingStore
 from nervure.store.offering import Offer, OfferingStore
@@ -152,7 +152,7 @@ def decline(
     if reason is not RejectReason.NOT_FOUND:
         return event, {}
     desk = hub.desk(connection)
-    lines = desk.orders.fulfillment_lines(fulfillment_order_id=number)
+    lines = desk.fulfillment.lines(fulfillment_order_id=number)
     held = desk.stock.held_for([line.id for line in lines])
     skus = PickingStore(connection, now).skus_of([line.item_id for line in lines])
     left = dict(there or {})

@@ -12,9 +12,9 @@ from nervure.orders.options import Option, in_order, kind_of, price_of, said_due
 from nervure.orders.reservations import Ask
 from nervure.orders.routing import Candidate, Wanted, route
 from nervure.store.backorders import BackorderStore
+from nervure.store.candidates import CandidateStore
 from nervure.store.database import Connection
 from nervure.store.incoming import IncomingStore
-from nervure.store.orders import OrderStore
 from nervure.store.routing import RoutingStore
 from nervure.store.shortfalls import Short, ShortfallStore
 from nervure.store.stock import StockStore
@@ -41,17 +41,18 @@ class _Look:
     connection: Connection
     stock: StockStore
     routing: RoutingStore
-    orders: OrderStore
     parts: Parts
+    eligible: CandidateStore
     candidates: Sequence[Candidate]
 
     @classmethod
     def at(cls, hub: Hub, connection: Connection, short: Short) -> "_Look":
         now = hub.clock.now()
-        orders, stock = OrderStore(connection, now), StockStore(connection, now)
+        stock, routing = StockStore(connection, now), RoutingStore(connection, now)
+        eligible = CandidateStore(connection, now, routing)
         parts = stock.parts_of([short.item_id])[short.item_id]
-        candidates = orders.candidates(short.order_id, orders.goods_of(parts))
-        return cls(short, hub, connection, stock, RoutingStore(connection, now), orders, parts, candidates)
+        candidates = eligible.of_order(short.order_id, routing.goods_of(parts))
+        return cls(short, hub, connection, stock, routing, parts, eligible, candidates)
 
     def there(self, *parts: Parts) -> dict[Place, PlaceStock]:
         return self.stock.at_items({part for one in parts for part in one})
@@ -65,8 +66,8 @@ class _Look:
         listed = ShortfallStore(self.connection, self.hub.clock.now()).listed(self.short.question.channel_id, ids)
         parts_of = self.stock.parts_of(ids)
         parts = {part for made_of in parts_of.values() for part in made_of}
-        known = self.orders.goods_of(parts | ids)
-        candidates = self.orders.candidates(self.short.order_id, {part: known[part] for part in parts})
+        known = self.routing.goods_of(parts | ids)
+        candidates = self.eligible.of_order(self.short.order_id, {part: known[part] for part in parts})
         there = self.there(*parts_of.values())
         for one in siblings:
             if one.item_id in listed:
@@ -84,8 +85,8 @@ class _Look:
         goal = self.short.goal
         free = {place: stock.available_to_promise for place, stock in there.items()}
         may_split = goal.method is DeliveryMethod.SHIP
-        prices = self.orders.prices({place.item_id for place in there})
-        plan = route([wanted], candidates, free, may_split=may_split, costs=self.orders.costs(), prices=prices)
+        prices = self.routing.prices({place.item_id for place in there})
+        plan = route([wanted], candidates, free, may_split=may_split, costs=self.routing.costs(), prices=prices)
         if plan.missing:
             return None
         by_id = {candidate.location_id: candidate for candidate in candidates}
@@ -108,9 +109,9 @@ class _Look:
         is_pickup = short.goal.method is DeliveryMethod.PICKUP
         near = self.candidates[0].location_id if is_pickup and self.candidates else None
         parts = self.parts
-        there, standing = self.there(parts), self.orders.standings(short.order_id)
+        there, standing = self.there(parts), self.eligible.standings(short.order_id)
         declined = {place for place, one in standing.items() if one.out or one.barred.keys() & parts.keys()}
-        goal = replace(short.goal, goods=self.orders.goods_of(parts))
+        goal = replace(short.goal, goods=self.routing.goods_of(parts))
         for one in self.routing.pickup_places(goal, near):
             if one.location_id in declined or one.terms.barred.keys() & parts.keys():
                 continue

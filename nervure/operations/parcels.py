@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
+from nervure.orders.desk import Desk
 from nervure.orders.shipping import ship
-from nervure.orders.work import Desk
 from nervure.store.database import Connection
 from nervure.store.messages import MessageStore
 from schemas.fulfillment import Parcel

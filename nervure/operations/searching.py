@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from nervure.operations.hub import Hub
-from nervure.orders.work import Desk
+from nervure.orders.desk import Desk
 from nervure.store.cycle_counts import CycleCountStore, Sought
 from nervure.store.database import Connection
 from schemas.stock import OUR_OWN, Condition

@@ -8,7 +8,7 @@ from nervure.operations.asking import REPLIES_PERIOD_SECONDS, take_slot
 from nervure.operations.elsewhere import NowhereElseError, as_a_whole, move_or_wait
 from nervure.operations.hub import Hub
 from nervure.operations.suppliers import give_up, pull_replies
-from nervure.orders.work import Desk
+from nervure.orders.desk import Desk
 from nervure.store.channels import PULL_REPLIES, REPLIES_HEARD, ChannelStore
 from nervure.store.database import Connection
 from nervure.store.inbox import InboxStore
@@ -66,8 +66,8 @@ def _break_one(hub: Hub, number: int, asked: dict[str, bool]) -> bool:
         if not is_heard or not _is_void_if_silent(connection, desk.now, number, code):
             raise NowhereElseError
         [order_id] = MessageStore(connection, desk.now).order_of(number)
-        lines = desk.orders.fulfillment_lines(fulfillment_order_id=number)
-        desk.orders.note_step(number, StepKind.TIMED_OUT)
+        lines = desk.fulfillment.lines(fulfillment_order_id=number)
+        desk.fulfillment.note_step(number, StepKind.TIMED_OUT)
         with as_a_whole(desk, order_id):
             give_up(desk, number, {line.id: 0 for line in lines})
         _tell(desk, supplier, number, "it is served from elsewhere now")

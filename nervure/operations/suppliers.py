@@ -16,8 +16,8 @@ from nervure.inventory.ledger import count_difference
 from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.hub import Hub
 from nervure.operations.parcels import send_off
+from nervure.orders.desk import Desk
 from nervure.orders.settling import cover, release, serve_shortfalls, settle
-from nervure.orders.work import Desk
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import REPLIES_HEARD, ChannelStore
 from nervure.store.database import Connection
@@ -224,7 +224,7 @@ def _mark_sent(hub: Hub, connection: Connection, fulfillment_order_id: int) -> H
 def take_refusal(hub: Hub, connection: Connection, fulfillment_order_id: int) -> None:
     """The supplier refused a whole order when it was handed over: all of it is served from elsewhere."""
     desk = hub.desk(connection)
-    lines = desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
+    lines = desk.fulfillment.lines(fulfillment_order_id=fulfillment_order_id)
     for order_id in sorted({line.order_id for line in lines}):
         desk.orders.lock(order_id)
     RequestStore(connection, desk.now).refuse(fulfillment_order_id)
@@ -312,7 +312,7 @@ def _kept(desk: Desk, messages: MessageStore, fulfillment_order_id: int, reply: 
             (_confirmed(reply, name, units) * line.units // units for name, units in asked[line.id].items()),
             default=line.units,
         )
-        for line in desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
+        for line in desk.fulfillment.lines(fulfillment_order_id=fulfillment_order_id)
     }
 
 
@@ -324,7 +324,7 @@ def give_up(desk: Desk, fulfillment_order_id: int, kept: Mapping[int, int]) -> s
     lost: dict[int, int] = {}
     places: set[Place] = set()
     avoid: set[int] = set()
-    for line in desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id):
+    for line in desk.fulfillment.lines(fulfillment_order_id=fulfillment_order_id):
         if line.state not in {FulfillmentState.ALLOCATED, FulfillmentState.SENT_TO_SUPPLIER}:
             continue
         units = line.units - kept.get(line.id, line.units)

@@ -7,10 +7,11 @@ from typing import Protocol
 from nervure.inventory.claims import claim, sum_demand
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Against, ClaimKind, Entry, HeldClaim, Place, cause_key
+from nervure.orders.desk import Desk
 from nervure.orders.reseating import reseat
 from nervure.orders.routing import Pick, Wanted
 from nervure.orders.settling import cover, deal, release, serve_shortfalls, settle
-from nervure.orders.work import Desk, FulfillmentLineState
+from nervure.orders.work import FulfillmentLineState
 from schemas.stock import AdjustmentReason, MovementKind
 
 

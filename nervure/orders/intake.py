@@ -12,12 +12,13 @@ from nervure.inventory.counts import PART_OF_KIT
 from nervure.inventory.ledger import book
 from nervure.inventory.lots import draw
 from nervure.inventory.stock import Entry, Place, cause_key
+from nervure.orders.desk import Desk
 from nervure.orders.reseating import reseat
 from nervure.orders.reservations import take_over
 from nervure.orders.returns import check_units
 from nervure.orders.settling import cover, note_shortfall, rebalance, serve_shortfalls, uncover
 from nervure.orders.shipping import ship
-from nervure.orders.work import BoundListing, Desk, KnownOrder, LineState, order_document
+from nervure.orders.work import BoundListing, KnownOrder, LineState, order_document
 from schemas.base import counted
 from schemas.capabilities import Capabilities, DecrementMoment
 from schemas.fulfillment import FulfillmentState
@@ -32,7 +33,7 @@ def take_in(order: Order, capabilities: Capabilities, desk: Desk) -> bool:
         UnboundListingError: a line's listing is not bound; nothing was written.
     """
     named = [line.listing_external_id for line in order.lines if line.listing_external_id is not None]
-    bound = desk.orders.bind(order.channel, named)
+    bound = desk.bindings.listings_of(order.channel, named)
     known = desk.orders.upsert(order)
     if known is None:
         return False
@@ -198,7 +199,7 @@ def _count(order_id: int, order: Order, capabilities: Capabilities, desk: Desk, 
         # Units that were canceled while a supplier had them are none of those of which the channel says that they
         # left: they are the supplier's until it answers.
         canceled = {line.id for line in stated if line.external_id in too_late}
-        served = desk.orders.fulfillment_lines(order_id=order_id)
+        served = desk.fulfillment.lines(order_id=order_id)
         with_supplier = {
             line.fulfillment_order_id
             for line in served
@@ -256,10 +257,8 @@ class Gone(NamedTuple):
 
 def _book_gone(order_id: int, order: Order, desk: Desk, units: Mapping[LineState, int], how: Gone) -> None:
     """Books units of order lines as gone from the place of the channel's stock point, though it may owe them then."""
-    location = desk.orders.location_of(order.channel, order.delivery.stock_point)
-    written = desk.orders.add_fulfillment(
-        order_id, location, how.state, {line.id: count for line, count in units.items()}
-    )
+    location = desk.bindings.location_of(order.channel, order.delivery.stock_point)
+    written = desk.fulfillment.add(order_id, location, how.state, {line.id: count for line, count in units.items()})
     parts_of = desk.stock.parts_of({line.item_id for line in units})
     wanted = [
         (

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from nervure.inventory.claims import claim, sum_demand
 from nervure.inventory.stock import Against, ClaimKind, HeldClaim, Place
+from nervure.orders.desk import Desk
 from nervure.orders.routing import Pick, Wanted
 from nervure.orders.settling import deal, release, serve_shortfalls
-from nervure.orders.work import Desk, FulfillmentLineState
+from nervure.orders.work import FulfillmentLineState
 from schemas.fulfillment import FulfillmentState
 
 
@@ -20,7 +21,7 @@ def move(fulfillment_order_id: int, location_id: int, desk: Desk) -> int:
     Raises:
         InsufficientStockError: the new location lacks something; nothing was changed.
     """
-    lines = desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
+    lines = desk.fulfillment.lines(fulfillment_order_id=fulfillment_order_id)
     held = desk.stock.held_for([line.id for line in lines])
     wanted = {line.order_line_id: as_taken(line, held) for line in lines}
     demand = sum_demand(
@@ -30,15 +31,15 @@ def move(fulfillment_order_id: int, location_id: int, desk: Desk) -> int:
     desk.stock.lock_sellable(demand.keys() | {one.place for one in held})
     takes = claim(desk.stock, demand, kind=ClaimKind.ALLOCATION, against=Against.CLAIMABLE)
     order_id = lines[0].order_id
-    written = desk.orders.add_fulfillment(
+    written = desk.fulfillment.add(
         order_id, location_id, FulfillmentState.ALLOCATED, {line.order_line_id: line.units for line in lines}
     )
     picks = [Pick(line.order_line_id, location_id, line.units) for line in lines]
     desk.stock.allocate(deal(takes, picks, wanted, written))
     for line in lines:
         release(desk, line, line.units)
-    [number] = {line.fulfillment_order_id for line in desk.orders.fulfillment_lines(line_ids=list(written.values()))}
-    desk.orders.moved(fulfillment_order_id, number)
+    [number] = {line.fulfillment_order_id for line in desk.fulfillment.lines(line_ids=list(written.values()))}
+    desk.fulfillment.moved(fulfillment_order_id, number)
     desk.outbox.order_drop_ships(order_id)
     serve_shortfalls({one.place.item_id for one in held}, desk)
     return number

@@ -3,9 +3,9 @@
 from collections import Counter
 
 from nervure.inventory.stock import Place
+from nervure.orders.desk import Desk
 from nervure.orders.moving import as_taken
 from nervure.orders.routing import by_preference
-from nervure.orders.work import Desk
 from schemas.routing import RoutingMethod
 
 
@@ -14,17 +14,17 @@ def rivals(fulfillment_order_id: int, desk: Desk, most: int) -> list[int]:
 
     Who calls holds the order's lock. Nothing is taken there: whether it is there still is seen when one accepts.
     """
-    lines = desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
+    lines = desk.fulfillment.lines(fulfillment_order_id=fulfillment_order_id)
     if not lines or most < 1:
         return []
     [here] = {line.location_id for line in lines}
     held = desk.stock.held_for([line.id for line in lines])
     parts = {one.place.item_id for one in held}
-    known = desk.orders.goods_of(parts | {line.item_id for line in lines})
+    known = desk.routing.goods_of(parts | {line.item_id for line in lines})
     wanted = [as_taken(line, held, known[line.item_id].grams) for line in lines]
     candidates = [
         one
-        for one in desk.orders.candidates(lines[0].order_id, {part: known[part] for part in parts})
+        for one in desk.candidates.of_order(lines[0].order_id, {part: known[part] for part in parts})
         if one.must_accept and one.location_id != here and one.terms.dropped is None
     ]
     demand: Counter[int] = Counter()
@@ -33,7 +33,7 @@ def rivals(fulfillment_order_id: int, desk: Desk, most: int) -> list[int]:
     there: Counter[Place] = Counter()
     for level in desk.stock.lock_sellable({Place(part, one.location_id) for part in demand for one in candidates}):
         there[level.place] += level.claimable
-    costs, prices = desk.orders.costs(), desk.orders.prices(demand)
+    costs, prices = desk.routing.costs(), desk.routing.prices(demand)
     by_method = by_preference(costs)
     grams = sum(line.units * line.grams for line in wanted)
     ranked: list[tuple[int, tuple[float, int], int]] = []

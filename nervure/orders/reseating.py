@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 from nervure.inventory.stock import Place
+from nervure.orders.desk import Desk
 from nervure.orders.settling import cover, release
-from nervure.orders.work import Desk
 from schemas.fulfillment import MAY_MOVE
 
 
@@ -29,10 +29,10 @@ def serve_again(fulfillment_line_ids: Iterable[int], desk: Desk) -> None:
     """Gives up what these lines hold and serves their orders again, from any place."""
     again: dict[int, set[int]] = defaultdict(set)
     for line_id in dict.fromkeys(fulfillment_line_ids):
-        for found in desk.orders.fulfillment_lines(line_ids=[line_id]):
+        for found in desk.fulfillment.lines(line_ids=[line_id]):
             desk.orders.lock(found.order_id)
         # Read again under the lock: meanwhile it may have left, or been canceled.
-        for found in desk.orders.fulfillment_lines(line_ids=[line_id]):
+        for found in desk.fulfillment.lines(line_ids=[line_id]):
             if found.state in MAY_MOVE:
                 release(desk, found, found.units)
                 again[found.order_id].add(found.order_line_id)

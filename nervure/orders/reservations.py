@@ -8,10 +8,11 @@ from nervure.inventory.availability import Parts
 from nervure.inventory.claims import lock_shelves, sum_demand
 from nervure.inventory.stock import Against, Place, Take
 from nervure.orders.costs import AS_EVER, Costs
+from nervure.orders.desk import ClaimRepository, Desk
 from nervure.orders.reseating import reseat
 from nervure.orders.routing import Candidate, Pick, Plan, Wanted, route
 from nervure.orders.settling import plan_within_days, rebalance, what_lacks
-from nervure.orders.work import ClaimRepository, Desk, Hold, LineState
+from nervure.orders.work import Hold, LineState
 from schemas.fulfillment import FulfillmentState
 
 
@@ -144,7 +145,7 @@ def take_over(
         return set()
     wanted, goods = what_lacks(desk, lines, desk.stock.parts_of({line.item_id for line in lines}))
     shares, chosen = allot(
-        order_id, desk, wanted if may_allocate else [], holds, lambda: desk.orders.candidates(order_id, goods)
+        order_id, desk, wanted if may_allocate else [], holds, lambda: desk.candidates.of_order(order_id, goods)
     )
     used: Counter[int] = Counter()
     for hold, _, units in shares:
@@ -185,7 +186,7 @@ def allot(
             for one in few
             if any(place.location_id == one.location_id for place in held)
         ]
-        return route(wanted, usable, held, costs=desk.orders.costs())
+        return route(wanted, usable, held, costs=desk.routing.costs())
 
     chosen = plan_within_days(desk, plan_for(pool), lambda: plan_for(read()))
     shares = _share_out(order_id, desk, chosen.picks, {line.line_id: line for line in wanted}, fit)
@@ -203,7 +204,7 @@ def _share_out(
     left = {hold.claim_id: hold.units for hold in holds}
     shares: list[tuple[Hold, int, int]] = []
     for location, here in sorted(by_location.items()):
-        written = desk.orders.add_fulfillment(
+        written = desk.fulfillment.add(
             order_id, location, FulfillmentState.ALLOCATED, {pick.line_id: pick.units for pick in here}
         )
         for pick in here:

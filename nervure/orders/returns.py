@@ -11,8 +11,9 @@ from datetime import datetime
 
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place, cause_key
+from nervure.orders.desk import Desk
 from nervure.orders.settling import settle
-from nervure.orders.work import BoundListing, Desk, ReturnState
+from nervure.orders.work import BoundListing, ReturnState
 from schemas.base import counted
 from schemas.orders import Return, ReturnLine
 from schemas.stock import AdjustmentReason, Condition, MovementKind
@@ -38,7 +39,7 @@ def take_back(goods: Return, desk: Desk) -> bool:
         if listing is None:
             continue  # no goods of ours: its money is in the refund
         was_added, state = desk.returns.line(return_id, line, listing.item_id)
-        location = desk.orders.location_of(goods.channel, line.stock_point) if line.restocked else None
+        location = desk.bindings.location_of(goods.channel, line.stock_point) if line.restocked else None
         stated = hear(state, line, location, goods.stated_at)
         is_new = is_new or was_added or stated != state
         if stated == state:
@@ -138,7 +139,7 @@ def _of_part(entry: Entry, part: int, per: int) -> Entry:
 def _listings(goods: Return, desk: Desk) -> dict[str, BoundListing]:
     """What came back, by the return's line: by its listing, else as its order line was bound when it was sold."""
     named = [line.listing_external_id for line in goods.lines if line.listing_external_id is not None]
-    bound = desk.orders.bind(goods.channel, named)
+    bound = desk.bindings.listings_of(goods.channel, named)
     found = {line.external_id: bound[name] for line in goods.lines if (name := line.listing_external_id or "") in bound}
     if len(found) < len(goods.lines) and goods.order is not None:
         sold = {line.external_id: line for line in desk.orders.lines_of(goods.channel, goods.order)}

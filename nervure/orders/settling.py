@@ -9,9 +9,10 @@ from nervure.inventory.claims import claim, sum_demand
 from nervure.inventory.policies import backordered
 from nervure.inventory.stock import Against, ClaimKind, Entry, HeldClaim, Place, Take
 from nervure.orders.declines import ASKED_AGAIN, ELSEWHERE
+from nervure.orders.desk import Desk
 from nervure.orders.routing import Candidate, Pick, Plan, Wanted, route
 from nervure.orders.rules import Goods
-from nervure.orders.work import Desk, FulfillmentLineState, LineState
+from nervure.orders.work import FulfillmentLineState, LineState
 from schemas.base import counted
 from schemas.fulfillment import AT_LOCATION, MAY_MOVE, FulfillmentState, StepKind
 
@@ -37,7 +38,7 @@ def cover(
     if wanted:
 
         def read() -> list[Candidate]:
-            return [c for c in desk.orders.candidates(order_id, goods) if c.location_id not in avoid]
+            return [c for c in desk.candidates.of_order(order_id, goods) if c.location_id not in avoid]
 
         candidates = read()
         fit = [c for c in candidates if c.terms.dropped is None or c.if_needed is not None]
@@ -45,8 +46,8 @@ def cover(
         claimable: dict[Place, int] = defaultdict(int)
         for level in desk.stock.lock_sellable(places):
             claimable[level.place] += level.claimable
-        prices = desk.orders.prices({place.item_id for place in places})
-        costs = desk.orders.costs()
+        prices = desk.routing.prices({place.item_id for place in places})
+        costs = desk.routing.costs()
 
         def plan_with(few: Sequence[Candidate]) -> Plan:
             return route(wanted, few, claimable, may_split=may_split, costs=costs, prices=prices)
@@ -78,7 +79,7 @@ def plan_within_days(desk: Desk, plan: Plan, plan_anew: Callable[[], Plan]) -> P
     """
     locked: set[int] = set()
     while used := {pick.location_id for pick in plan.picks} - locked:
-        if not desk.orders.lock_days(used):
+        if not desk.routing.lock_days(used):
             break
         locked |= used
         plan = plan_anew()
@@ -91,7 +92,7 @@ def what_lacks(
     """What is not served yet, and the goods that it is made of, by item."""
     short = [line for line in lines if line.units_open > line.units_served]
     parts = {part for line in short for part in parts_of[line.item_id]}
-    known = desk.orders.goods_of(parts | {line.item_id for line in short}) if short else {}
+    known = desk.routing.goods_of(parts | {line.item_id for line in short}) if short else {}
     wanted = [
         Wanted(line.id, line.units_open - line.units_served, parts_of[line.item_id], known[line.item_id].grams)
         for line in short
@@ -139,7 +140,7 @@ def carry_out(order_id: int, desk: Desk, chosen: Sequence[Pick], wanted: Mapping
             for part, per in wanted[pick.line_id].parts.items()
         )
         takes = claim(desk.stock, demand, kind=ClaimKind.ALLOCATION, against=Against.CLAIMABLE)
-        written = desk.orders.add_fulfillment(
+        written = desk.fulfillment.add(
             order_id, location, FulfillmentState.ALLOCATED, {pick.line_id: pick.units for pick in picks}
         )
         desk.stock.allocate(deal(takes, picks, wanted, written))
@@ -176,9 +177,9 @@ def note_shortfall(desk: Desk, line: LineState, units: int, *, is_sale: bool = F
     """
     if units == line.units_short:
         return
-    allowance = desk.orders.allowance(line.id) if is_sale and units > line.units_short else None
+    allowance = desk.shortfalls.allowance(line.id) if is_sale and units > line.units_short else None
     promised = backordered(units, line.units_short, line.units_backordered, allowance)
-    desk.orders.set_shortfall(line.id, units, NOT_HERE, (promised, allowance.promised_on if allowance else None))
+    desk.shortfalls.put(line.id, units, NOT_HERE, (promised, allowance.promised_on if allowance else None))
     tell_unplanned(desk, line, units if line.is_overdue else units - promised)
 
 
@@ -197,7 +198,7 @@ def tell_unplanned(desk: Desk, line: LineState, units: int) -> None:
 def uncover(order_id: int, desk: Desk, lines: Sequence[LineState]) -> dict[str, int]:
     """Gives back what was canceled, the newest fulfillment order first; answers what had left already, by line."""
     too_late: dict[str, int] = {}
-    served = desk.orders.fulfillment_lines(order_id=order_id)
+    served = desk.fulfillment.lines(order_id=order_id)
     for line in lines:
         surplus = line.units_served - line.units_open
         if surplus <= 0:
@@ -207,7 +208,7 @@ def uncover(order_id: int, desk: Desk, lines: Sequence[LineState]) -> dict[str, 
             units = min(surplus, fulfillment.units)
             if fulfillment.state not in MAY_MOVE:
                 # Somebody holds the goods in their hands: they must see that it is less now.
-                desk.orders.note_step(fulfillment.fulfillment_order_id, StepKind.REDUCED, reason=str(units))
+                desk.fulfillment.note_step(fulfillment.fulfillment_order_id, StepKind.REDUCED, reason=str(units))
             release(desk, fulfillment, units)
             surplus -= units
         if surplus:
@@ -227,7 +228,7 @@ def release(desk: Desk, fulfillment: FulfillmentLineState, units: int) -> None:
     shares = {part: total * units // fulfillment.units for part, total in held.items()}
     desk.stock.release_units(fulfillment.id, shares)
     desk.stock.release_serials(fulfillment.id)
-    desk.orders.shrink(fulfillment.id, units)
+    desk.fulfillment.shrink(fulfillment.id, units)
 
 
 def rebalance(places: Collection[Place], desk: Desk) -> None:
@@ -253,10 +254,10 @@ def _give_up(place: Place, deficit: int, claims: Sequence[HeldClaim], desk: Desk
     for line_id in dict.fromkeys(held.fulfillment_line_id for held in claims):
         if missing <= 0:
             break
-        for found in desk.orders.fulfillment_lines(line_ids=[line_id]):
+        for found in desk.fulfillment.lines(line_ids=[line_id]):
             desk.orders.lock(found.order_id)
         # Read again under the lock: meanwhile it may have left, or been canceled.
-        for fulfillment in desk.orders.fulfillment_lines(line_ids=[line_id]):
+        for fulfillment in desk.fulfillment.lines(line_ids=[line_id]):
             if fulfillment.state in MAY_MOVE:
                 here = sum(held.units for held in desk.stock.held_for([line_id]) if held.place == place)
                 per = here // fulfillment.units
@@ -269,7 +270,7 @@ def _give_up(place: Place, deficit: int, claims: Sequence[HeldClaim], desk: Desk
 
 def serve_shortfalls(item_ids: Collection[int], desk: Desk) -> None:
     """Units came in or were given back: who waits longest for these items is served first."""
-    for order_id, line_ids in desk.orders.short_lines(item_ids).items():
+    for order_id, line_ids in desk.shortfalls.lines_waiting_for(item_ids).items():
         desk.orders.lock(order_id)
         again = [line for line in desk.orders.lines(order_id) if line.id in line_ids]
         cover(order_id, desk, again, may_split=True)

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, cause_key
-from nervure.orders.work import Desk, order_document
+from nervure.orders.desk import Desk
+from nervure.orders.work import order_document
 from schemas.fulfillment import FulfillmentState
 from schemas.stock import MovementKind
 
@@ -19,14 +20,14 @@ def ship(
     state: FulfillmentState = FulfillmentState.SHIPPED,
 ) -> bool:
     """Books that a fulfillment order has left (or was handed over), by whom; False: it had left, or is canceled."""
-    if not desk.orders.end_fulfillment(fulfillment_order_id, state, shipped_at, by=by):
+    if not desk.fulfillment.end(fulfillment_order_id, state, shipped_at, by=by):
         return False
-    lines = desk.orders.fulfillment_lines(fulfillment_order_id=fulfillment_order_id)
+    lines = desk.fulfillment.lines(fulfillment_order_id=fulfillment_order_id)
     held = desk.stock.held_for([line.id for line in lines])
     owners_and_lots = desk.stock.owners_and_lots({claim.level_id for claim in held})
     desk.stock.end_claims([claim.id for claim in held], "consumed", at=shipped_at)
     desk.stock.serials_leave([line.id for line in lines], shipped_at)
-    document = order_document(*desk.orders.name_of(fulfillment_order_id))
+    document = order_document(*desk.fulfillment.name_of(fulfillment_order_id))
     book(
         desk.stock,
         [

@@ -8,11 +8,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Protocol
 
+from nervure.orders.desk import Desk
 from nervure.orders.reseating import reseat
 from nervure.orders.reservations import allot
 from nervure.orders.routing import Candidate, Wanted
 from nervure.orders.settling import cover, note_shortfall, rebalance, tell_unplanned
-from nervure.orders.work import Desk, Hold, LineState
+from nervure.orders.work import Hold, LineState
 from schemas.substitution import SUBSTITUTES, OptionKind
 
 SUBSTITUTED = "substituted"
@@ -109,7 +110,7 @@ def _serve(desk: Desk, chosen: Chosen, line: LineState) -> list[int]:
     # Facts may have taken what was held: then the newest promise there is served elsewhere, which may be this one.
     rebalance(places, desk)
     reseat(places, desk)
-    served = desk.orders.fulfillment_lines(line_ids={number for _, number, _ in shares})
+    served = desk.fulfillment.lines(line_ids={number for _, number, _ in shares})
     if sum(one.units for one in served) != chosen.units:
         raise OptionGoneError
     # Nothing is left to be covered: what a supplier sends of it is told to it.

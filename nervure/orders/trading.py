@@ -6,11 +6,12 @@ from typing import Any
 
 from nervure.inventory.stock import InsufficientStockError, Place
 from nervure.orders.costs import Terms, euros
+from nervure.orders.desk import Desk
 from nervure.orders.replanning import Move, OpenOrder, OutdatedPlanError
 from nervure.orders.routing import Pick
 from nervure.orders.settling import carry_out, note_shortfall, release, serve_shortfalls
 from nervure.orders.ways import ROOM
-from nervure.orders.work import Desk, FulfillmentLineState
+from nervure.orders.work import FulfillmentLineState
 from schemas.base import counted
 from schemas.fulfillment import FulfillmentState, StepKind
 
@@ -29,7 +30,7 @@ def carry_out_together(moves: Sequence[Move], desk: Desk, *, by: str = "") -> No
     # Old and new levels in one go, so that nobody comes between.
     places = {place for move in moves for place in (*move.uses, *move.order.places()) if place.item_id != ROOM}
     before = _claimable(places, desk)
-    desk.orders.lock_days({location for move in moves for location in _gaining(move)})
+    desk.routing.lock_days({location for move in moves for location in _gaining(move)})
     for move in moves:
         _refuse_what_is_ruled_out(move, desk)
     gone: dict[int, list[FulfillmentLineState]] = {}
@@ -55,15 +56,15 @@ def carry_out_together(moves: Sequence[Move], desk: Desk, *, by: str = "") -> No
 def _refuse_what_changed(order: OpenOrder, desk: Desk) -> None:
     if desk.orders.lines(order.id) != list(order.lines):
         raise OutdatedPlanError(f"the lines of order {order.id} have changed")
-    served = desk.orders.fulfillment_lines(order_id=order.id)
+    served = desk.fulfillment.lines(order_id=order.id)
     if served != list(order.served) or any(one.state is not FulfillmentState.ALLOCATED for one in served):
         raise OutdatedPlanError(f"order {order.id} is served in another way by now")
 
 
 def _refuse_what_is_ruled_out(move: Move, desk: Desk) -> None:
     """The rules of the locations that get more of it are those of the plan, and so is what is left of their day."""
-    goods = desk.orders.goods_of(move.order.items())
-    now = {one.location_id: one.terms for one in desk.orders.candidates(move.order.id, goods, anew=True)}
+    goods = desk.routing.goods_of(move.order.items())
+    now = {one.location_id: one.terms for one in desk.candidates.of_order(move.order.id, goods, anew=True)}
     then = {one.location_id: one.terms for one in move.order.candidates}
     for location in _gaining(move):
         if location not in now or _rules(now[location]) != _rules(then[location]):
@@ -113,20 +114,20 @@ def _note(
 ) -> None:
     """Says what became of each part of an order, and why."""
     by, together = who
-    lines = desk.orders.fulfillment_lines(line_ids=[line for written in made.values() for line in written])
+    lines = desk.fulfillment.lines(line_ids=[line for written in made.values() for line in written])
     reason = f"saves {euros(move.saved)} euros"
     if move.spared:
         reason += f", leaves what is worth {euros(move.spared)} euros more to later orders"
     if move.units_gained:
         reason += f", serves {counted(move.units_gained, 'unit')} more"
     for number in sorted({one.fulfillment_order_id for one in gone}):
-        desk.orders.note_step(number, StepKind.REPLANNED, by=by, reason=reason)
+        desk.fulfillment.note_step(number, StepKind.REPLANNED, by=by, reason=reason)
         mine = Counter({one.order_line_id: one.units for one in gone if one.fulfillment_order_id == number})
         shares: Counter[int] = Counter()
         for one in lines:
             shares[one.fulfillment_order_id] += min(one.units, mine[one.order_line_id])
         if shares:
-            desk.orders.moved(number, max(shares, key=lambda to: (shares[to], -to)))
+            desk.fulfillment.moved(number, max(shares, key=lambda to: (shares[to], -to)))
     for line in move.order.lines:
         note_shortfall(desk, line, move.plan.missing.get(line.id, 0))
     desk.orders.explain(

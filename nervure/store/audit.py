@@ -10,24 +10,16 @@ import sqlalchemy as sa
 from nervure.orders.declines import DECLINES
 from nervure.store.audit_claims import ClaimAuditStore
 from nervure.store.audit_related import RelatedAuditStore
-from nervure.store.catalogue import ITEM
-from nervure.store.orders import (
-    CHANNEL,
-    FULFILLMENT,
-    FULFILLMENT_EVENT,
-    FULFILLMENT_LINE,
-    IS_NAMED,
-    LINE,
-    LISTING,
-    LOCATION,
-    ORDER,
-    POINT,
-    SHORTFALL,
-    OrderStore,
-)
+from nervure.store.candidates import CandidateStore
+from nervure.store.channels import IS_NAMED
 from nervure.store.publications import PUBLICATION
 from nervure.store.purchases import receipts
+from nervure.store.routing import RoutingStore
 from nervure.store.statements import CLAIM, KIT, LEVEL, MOVEMENT
+from nervure.store.tables.catalogue import ITEM, LISTING, LOCATION
+from nervure.store.tables.channels import CHANNEL, POINT
+from nervure.store.tables.desk import FULFILLMENT_EVENT
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, ORDER, SHORTFALL
 from nervure.store.tasks import TASK
 from nervure.store.transfers import in_transit
 from schemas.publications import PublicationState
@@ -247,9 +239,9 @@ class AuditStore(ClaimAuditStore, RelatedAuditStore):
         )
         places = {row.id: row.code for row in self._connection.execute(sa.select(LOCATION.c.id, LOCATION.c.code))}
         skus = {row.id: row.sku for row in self._connection.execute(sa.select(ITEM.c.id, ITEM.c.sku))}
-        orders = OrderStore(self._connection, now)
+        candidates = CandidateStore(self._connection, now, RoutingStore(self._connection, now))
         for row in self._connection.execute(query).all():
-            for location, standing in sorted(orders.standings(row.id).items()):
+            for location, standing in sorted(candidates.standings(row.id).items()):
                 is_out = standing.out is not None and not standing.again
                 for sku in [""] if is_out else [skus[item] for item in standing.barred]:
                     yield row.name, row.external_id, places[location], sku

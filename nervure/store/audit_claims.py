@@ -9,10 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from nervure.store.audit_rows import RowAudit, RowAuditStore, as_row, with_names_of_level
-from nervure.store.catalogue import ITEM
 from nervure.store.holds import RESERVATION, RESERVATION_LINE
-from nervure.store.orders import CHANNEL, FULFILLMENT, FULFILLMENT_LINE, LINE, LOCATION, ORDER
 from nervure.store.statements import CLAIM, LEVEL, MOVEMENT
+from nervure.store.tables.catalogue import ITEM, LOCATION
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, ORDER
 
 _LEFT = ("shipped", "handed_over")
 

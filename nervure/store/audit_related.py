@@ -7,13 +7,14 @@ import sqlalchemy as sa
 
 from nervure.store import tables
 from nervure.store.audit_rows import KEY, RowAudit, RowAuditStore, as_row, with_names_of_level
-from nervure.store.catalogue import ITEM
 from nervure.store.holds import RESERVATION
-from nervure.store.orders import CUT, FULFILLMENT, FULFILLMENT_LINE, LINE, LISTING, LOCATION, ORDER, SHORTFALL
 from nervure.store.proposals import OPTION
 from nervure.store.serial_claims import SERIAL, SERIAL_CLAIM
 from nervure.store.shortfalls import PROPOSAL
 from nervure.store.statements import KIT, LEVEL, MOVEMENT, OBSERVATION
+from nervure.store.tables.catalogue import ITEM, LISTING, LOCATION
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, ORDER, SHORTFALL
+from nervure.store.tables.substitution import CUT
 from nervure.store.tasks import TASK
 from nervure.store.transfers import TRANSFER, TRANSFER_LINE
 from schemas.substitution import OptionKind

@@ -10,7 +10,6 @@ from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
 from nervure.store import tables
-from nervure.store.catalogue import ITEM
 from nervure.store.digests import (
     SEALED_CLAIM,
     SEALED_MOVEMENT,
@@ -19,8 +18,8 @@ from nervure.store.digests import (
     ended_claim_digest,
     movement_digest,
 )
-from nervure.store.orders import LOCATION
 from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, OBSERVATION
+from nervure.store.tables.catalogue import ITEM, LOCATION
 
 KEY = ("item_id", "location_id", "owner", "condition", "lot")
 ROWS_AT_ONCE = 5_000

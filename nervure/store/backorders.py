@@ -11,15 +11,13 @@ from nervure.inventory.availability import Parts
 from nervure.inventory.policies import Allowance, Policy, beyond, left_of
 from nervure.inventory.undo import UNDO
 from nervure.store import tables
-from nervure.store.statements import CHANGE, KIT, LEVEL, MOVEMENT, chunks, insert_new
+from nervure.store.statements import CHANGE, KIT, LEVEL, MOVEMENT, chunks
+from nervure.store.tables.orders import LINE, ORDER, SHORTFALL
 from schemas.policies import BEYOND, PolicyKind
 from schemas.stock import MovementKind
 
 POLICY = tables.of(tables.PolicyRow)
 BACKORDER_CHANGE = tables.of(tables.BackorderChangeRow)
-SHORTFALL = tables.of(tables.ShortfallRow)
-LINE = tables.of(tables.OrderLineRow)
-ORDER = tables.of(tables.SalesOrderRow)
 
 _BEYOND = [kind.value for kind in BEYOND]
 
@@ -111,57 +109,8 @@ class BackorderStore:
         sold = self.sold([line.item_id]).get(line.item_id, {})
         return Allowance(left_of(found, sold), found.promised_on)
 
-    def set_shortfall(self, order_line_id: int, units: int, reason: str, backorder: tuple[int, date | None]) -> None:
-        """Writes how many units of a line are missing, and how many of them were sold beyond: (units, promised on)."""
-        insert_new(
-            self._connection,
-            SHORTFALL,
-            [{"order_line_id": order_line_id, "units": 0, "reason": reason, "created_at": self._now}],
-        )
-        known = self._connection.execute(
-            sa.select(SHORTFALL.c.backorder_units, SHORTFALL.c.promised_on, SHORTFALL.c.is_overdue)
-            .where(SHORTFALL.c.order_line_id == order_line_id)
-            .with_for_update()
-        ).one()
-        sold, promised_on = backorder[0], known.promised_on or backorder[1]
-        self._connection.execute(
-            SHORTFALL.update()
-            .where(SHORTFALL.c.order_line_id == order_line_id)
-            .values(
-                units=units,
-                reason=reason,
-                backorder_units=sold,
-                promised_on=promised_on if sold else None,
-                is_overdue=known.is_overdue and sold > 0,
-            )
-        )
-        if sold != known.backorder_units:
-            self._log(order_line_id, sold - known.backorder_units, promised_on)
-
-    def agree_on(self, order_line_id: int, units: int, day: date) -> int:
-        """The customer waits for so many more units of a line until the end of this day (UTC): they are a backorder.
-
-        A day that has passed binds nobody any more; one that has not stays where it is the later one: a line has one
-        day. Answers how many missing units of the line nobody planned.
-        """
-        known = self._connection.execute(
-            sa.select(SHORTFALL.c.units, SHORTFALL.c.backorder_units, SHORTFALL.c.promised_on, SHORTFALL.c.is_overdue)
-            .where(SHORTFALL.c.order_line_id == order_line_id)
-            .with_for_update()
-        ).one()
-        stands = 0 if known.is_overdue else known.backorder_units
-        sold = min(stands + units, known.units)
-        on = max(day, known.promised_on) if stands and known.promised_on else day
-        self._connection.execute(
-            SHORTFALL.update()
-            .where(SHORTFALL.c.order_line_id == order_line_id)
-            .values(backorder_units=sold, promised_on=on, is_overdue=False)
-        )
-        if sold != known.backorder_units:
-            self._log(order_line_id, sold - known.backorder_units, on)
-        return int(known.units - sold)
-
-    def _log(self, order_line_id: int, units: int, promised_on: date | None) -> None:
+    def log(self, order_line_id: int, units: int, promised_on: date | None) -> None:
+        """So many more units of a line, or fewer, are sold beyond from now on."""
         line = self._connection.execute(
             sa.select(LINE.c.item_id, ORDER.c.channel_id)
             .join(ORDER, ORDER.c.id == LINE.c.order_id)

@@ -1,4 +1,7 @@
-"""Bindings: which item a listing sells. Bound by sku, else by GTIN, never by title; a binding once made is kept."""
+"""Bindings: which item a listing sells, and which location a stock point stands for.
+
+A listing is bound by sku, else by GTIN, never by title; a binding once made is kept.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -6,14 +9,13 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store import tables
+from nervure.orders.work import BoundListing, UnboundListingError
 from nervure.store.inbox import InboxStore
-from nervure.store.orders import CHANNEL, LISTING
 from nervure.store.publications import PublicationStore
 from nervure.store.statements import chunks
-
-ITEM = tables.of(tables.ItemRow)
-ALIAS = tables.of(tables.ItemAliasRow)
+from nervure.store.tables.catalogue import ITEM, LISTING
+from nervure.store.tables.channels import CHANNEL, POINT, POINT_LOCATION
+from nervure.store.tables.skus import ALIAS
 
 NO_GOODS = "it is no goods: it moves money only"
 
@@ -105,3 +107,57 @@ def _bind(connection: Connection, now: datetime, where: Sequence[sa.ColumnElemen
 def replay_unbound(connection: Connection, now: datetime, channel: str) -> int:
     """Puts back the documents that waited for a binding of this channel."""
     return InboxStore(connection, now).replay(reason_like=f"of channel {channel!r} is not bound")
+
+
+class BindingStore:
+    """What a channel's own names stand for with us, in one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def listings_of(self, channel: str, listing_external_ids: Collection[str]) -> dict[str, BoundListing]:
+        found: dict[str, BoundListing] = {}
+        for batch in chunks(sorted(set(listing_external_ids))):
+            query = (
+                sa.select(LISTING.c.external_id, LISTING.c.id, LISTING.c.item_id)
+                .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+                .where(CHANNEL.c.name == channel, LISTING.c.external_id.in_(batch), LISTING.c.item_id.is_not(None))
+            )
+            found.update(
+                (row.external_id, BoundListing(row.id, row.item_id)) for row in self._connection.execute(query)
+            )
+        missing = sorted(set(listing_external_ids) - found.keys())
+        if missing:
+            missing = sorted(set(missing) - self._not_goods(channel, missing))
+        if missing:
+            raise UnboundListingError(
+                f"listing {', '.join(repr(one) for one in missing[:5])} of channel {channel!r} is not bound to an item"
+            )
+        return found
+
+    def _not_goods(self, channel: str, listing_external_ids: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for batch in chunks(listing_external_ids):
+            query = (
+                sa.select(LISTING.c.external_id)
+                .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+                .where(CHANNEL.c.name == channel, LISTING.c.external_id.in_(batch), LISTING.c.is_goods.is_(False))
+            )
+            found.update(self._connection.execute(query).scalars())
+        return found
+
+    def location_of(self, channel: str, stock_point: str | None) -> int:
+        query = (
+            sa.select(POINT_LOCATION.c.location_id)
+            .join(POINT, POINT.c.id == POINT_LOCATION.c.stock_point_id)
+            .join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)
+            .where(CHANNEL.c.name == channel)
+            .order_by(POINT_LOCATION.c.rank, POINT.c.id)
+            .limit(1)
+        )
+        if stock_point is not None:
+            query = query.where(POINT.c.external_id == stock_point)
+        found = self._connection.execute(query).scalar_one_or_none()
+        if found is None:
+            raise UnboundListingError(f"stock point {stock_point!r} of channel {channel!r} stands for no location")
+        return int(found)

@@ -7,19 +7,18 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store import bindings, tables
-from nervure.store.orders import CHANNEL, LISTING, LOCATION, POINT, POINT_LOCATION
+from nervure.store import bindings
 from nervure.store.policy_log import Change, freshness, log, made_of
 from nervure.store.statements import CHANGE, KIT, SAFETY, chunks, insert_new
+from nervure.store.tables.catalogue import ITEM, LISTING, LOCATION
+from nervure.store.tables.channels import CHANNEL, POINT, POINT_LOCATION
+from nervure.store.tables.movements import RECIPE
+from nervure.store.tables.skus import ALIAS
 from schemas.items import Item
 from schemas.levels import LevelKey
 from schemas.locations import Location
 from schemas.policies import Logged, PolicyKind
 from schemas.publications import ChannelListing
-
-ITEM = bindings.ITEM
-ALIAS = bindings.ALIAS
-RECIPE = tables.of(tables.RecipePartRow)
 
 
 class CatalogueStore:

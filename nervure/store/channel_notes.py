@@ -6,8 +6,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.orders import IS_NAMED, ORDER, POINT, channel_id_of
+from nervure.store.channels import IS_NAMED, channel_id_of
 from nervure.store.statements import CHANGE
+from nervure.store.tables.channels import POINT
+from nervure.store.tables.orders import ORDER
 from schemas.base import MAX_UNITS
 
 

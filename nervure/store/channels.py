@@ -7,11 +7,22 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.orders import CHANNEL, IS_NAMED, POINT
 from nervure.store.statements import insert_new
+from nervure.store.tables.channels import CHANNEL, POINT, POINT_LOCATION
 
 CEILING = tables.of(tables.CallCeilingRow)
 FEED = tables.of(tables.SupplierFeedRow)
+
+IS_NAMED = (
+    sa.select(POINT_LOCATION.c.location_id)
+    .where(POINT_LOCATION.c.stock_point_id == POINT.c.id)
+    .correlate(POINT)
+    .exists()
+)
+"""The settings name this stock point: it stands for some location."""
+
+IS_SERVED = sa.and_(CHANNEL.c.is_gated.is_(False), CHANNEL.c.is_shadow.is_(False))
+"""The hub serves this channel. One that is not live yet, or is in the shadow, is served by others."""
 
 CHECK_CONFIRMED = "check confirmed"
 PULL_REPLIES = "pull replies"
@@ -192,3 +203,8 @@ class ChannelStore:
     def feed_held(self, supplier: str, reason: str) -> None:
         """The newest feed is held back; the last one taken stays in force."""
         self._connection.execute(FEED.update().where(FEED.c.supplier == supplier).values(held_reason=reason))
+
+
+def channel_id_of(connection: Connection, name: str) -> int:
+    """The id of a channel by its name."""
+    return int(connection.execute(sa.select(CHANNEL.c.id).where(CHANNEL.c.name == name)).scalar_one())

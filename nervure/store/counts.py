@@ -11,15 +11,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nervure.inventory.counts import PART_OF_KIT, Basis, Count
 from nervure.inventory.stock import Place
-from nervure.store import tables
 from nervure.store.digests import count_digest
 from nervure.store.expiries import make_levels
 from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, OBSERVATION, StockTransaction, are_among, as_rows, chunks
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE
 from schemas.fulfillment import FulfillmentState
 from schemas.stock import Condition, MovementKind
-
-FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
-FULFILLMENT_LINE = tables.of(tables.FulfillmentLineRow)
 
 
 class CountStore(StockTransaction):

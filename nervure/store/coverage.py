@@ -11,11 +11,11 @@ from sqlalchemy.engine import Connection
 
 from nervure.publication.coverage import GROUPS, HELD_ZERO, MISSING, NOT_LISTED, UNBOUND, Coverage, Group, Reason
 from nervure.store.bindings import IS_AMBIGUOUS
-from nervure.store.catalogue import ITEM
 from nervure.store.falls import HELD
-from nervure.store.orders import CHANNEL, LISTING, POINT
 from nervure.store.publications import PUBLICATION
 from nervure.store.restores import RestoreStore
+from nervure.store.tables.catalogue import ITEM, LISTING
+from nervure.store.tables.channels import CHANNEL, POINT
 from schemas.publications import PublicationState
 
 AMBIGUOUS_TEXT = "its GTIN belongs to several items"

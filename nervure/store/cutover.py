@@ -9,21 +9,12 @@ from sqlalchemy.engine import Connection
 
 from nervure.publication.cutover import Decision, Listed
 from nervure.store import tables
-from nervure.store.catalogue import ITEM
 from nervure.store.inbox import INBOX
-from nervure.store.orders import (
-    CHANNEL,
-    FULFILLMENT,
-    FULFILLMENT_LINE,
-    LINE,
-    LISTING,
-    LOCATION,
-    ORDER,
-    POINT,
-    POINT_LOCATION,
-)
 from nervure.store.publications import DECISION, PUBLICATION
 from nervure.store.statements import CHANGE, KIT, insert_new
+from nervure.store.tables.catalogue import ITEM, LISTING, LOCATION
+from nervure.store.tables.channels import CHANNEL, POINT, POINT_LOCATION
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, ORDER
 from schemas.fulfillment import FulfillmentState
 from schemas.locations import LocationKind
 from schemas.orders import OrderState

@@ -10,12 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.catalogue import ITEM
+from nervure.store.channels import IS_SERVED
 from nervure.store.offers import OFFER
-from nervure.store.orders import CHANNEL, IS_SERVED, LOCATION, ORDER, POINT, POINT_LOCATION, SHORTFALL
-from nervure.store.orders import LINE as ORDER_LINE
 from nervure.store.shortfalls import UNPLANNED
 from nervure.store.statements import KIT, LEVEL, MOVEMENT, OBSERVATION, chunks, insert_new
+from nervure.store.tables.catalogue import ITEM, LOCATION
+from nervure.store.tables.channels import CHANNEL, POINT, POINT_LOCATION
+from nervure.store.tables.orders import LINE as ORDER_LINE
+from nervure.store.tables.orders import ORDER, SHORTFALL
 from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod, OrderState
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition

@@ -13,21 +13,19 @@ from nervure.inventory.counts import Basis
 from nervure.orders.declines import ABOUT_GOODS, DECLINES, MAY_PASS, Decline, name_of_count
 from nervure.store import tables
 from nervure.store.statements import KIT, OBSERVATION
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.desk import FULFILLMENT_EVENT
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE
 from schemas.fulfillment import RejectReason, StepKind
 from schemas.locations import LocationKind
 from schemas.stock import Condition
 
-LOCATION = tables.of(tables.LocationRow)
-LINE = tables.of(tables.OrderLineRow)
-FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
-FULFILLMENT_LINE = tables.of(tables.FulfillmentLineRow)
-EVENT = tables.of(tables.FulfillmentEventRow)
 COUNT = tables.of(tables.CycleCountRow)
 COUNT_LINE = tables.of(tables.CycleCountLineRow)
 
 MAY_PASS_BY = sa.or_(
-    EVENT.c.kind == StepKind.TIMED_OUT.value,
-    sa.and_(EVENT.c.kind == StepKind.REJECTED.value, EVENT.c.reason.in_(sorted(MAY_PASS))),
+    FULFILLMENT_EVENT.c.kind == StepKind.TIMED_OUT.value,
+    sa.and_(FULFILLMENT_EVENT.c.kind == StepKind.REJECTED.value, FULFILLMENT_EVENT.c.reason.in_(sorted(MAY_PASS))),
 )
 """Whether a step was a decline for what may pass."""
 
@@ -45,11 +43,13 @@ class DeclineStore:
     def of_order(self, order_id: int) -> list[Decline]:
         """Every decline of a part of an order, in the order of their times."""
         query = (
-            sa.select(EVENT, FULFILLMENT.c.location_id.label("here"), LOCATION.c.kind.label("place"))
-            .join(FULFILLMENT, EVENT.c.fulfillment_order_id == FULFILLMENT.c.id)
-            .join(LOCATION, LOCATION.c.id == sa.func.coalesce(EVENT.c.location_id, FULFILLMENT.c.location_id))
-            .where(FULFILLMENT.c.order_id == order_id, EVENT.c.kind.in_(sorted(DECLINES)))
-            .order_by(EVENT.c.recorded_at, EVENT.c.id)
+            sa.select(FULFILLMENT_EVENT, FULFILLMENT.c.location_id.label("here"), LOCATION.c.kind.label("place"))
+            .join(FULFILLMENT, FULFILLMENT_EVENT.c.fulfillment_order_id == FULFILLMENT.c.id)
+            .join(
+                LOCATION, LOCATION.c.id == sa.func.coalesce(FULFILLMENT_EVENT.c.location_id, FULFILLMENT.c.location_id)
+            )
+            .where(FULFILLMENT.c.order_id == order_id, FULFILLMENT_EVENT.c.kind.in_(sorted(DECLINES)))
+            .order_by(FULFILLMENT_EVENT.c.recorded_at, FULFILLMENT_EVENT.c.id)
         )
         rows = self._connection.execute(query).all()
         declines = [

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.orders import LOCATION
 from nervure.store.statements import insert_new
+from nervure.store.tables.catalogue import LOCATION
 
 USER = tables.of(tables.DeskUserRow)
 SESSION = tables.of(tables.DeskSessionRow)

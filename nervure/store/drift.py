@@ -11,10 +11,11 @@ from sqlalchemy.engine import Connection
 
 from nervure.publication.risk import risk_rank
 from nervure.store.leaving import HAS_HEARD_ORDERS
-from nervure.store.orders import CHANNEL, LISTING, POINT
 from nervure.store.pace import PaceStore
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import insert_new
+from nervure.store.tables.catalogue import LISTING
+from nervure.store.tables.channels import CHANNEL, POINT
 from nervure.store.tasks import TASK
 from schemas.publications import DriftPolicy, PublicationState
 

@@ -13,11 +13,13 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.policies import Policy
 from nervure.store.backorders import POLICY
 from nervure.store.history import ANSWER
-from nervure.store.orders import CHANNEL, LINE, LISTING, ORDER, POINT, POINT_LOCATION
 from nervure.store.policies import policy_scope
 from nervure.store.policy_log import Change, log
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import CHANGE, KIT, as_one, chunks, is_among
+from nervure.store.tables.catalogue import LISTING
+from nervure.store.tables.channels import CHANNEL, POINT, POINT_LOCATION
+from nervure.store.tables.orders import LINE, ORDER
 from schemas.policies import PolicyKind
 
 LOOK_BACK_DAYS = 14

@@ -9,9 +9,9 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.lots import expires_at
 from nervure.store import tables
 from nervure.store.statements import LEVEL, are_among, as_rows, chunks, insert_new
+from nervure.store.tables.catalogue import LOCATION
 
 LOT = tables.of(tables.LotRow)
-LOCATION = tables.of(tables.LocationRow)
 
 LotPlace = tuple[int, int, str]
 """Item, location and lot."""

@@ -16,13 +16,14 @@ from nervure.inventory.stock import ClaimKind, Place
 from nervure.orders.work import order_document
 from nervure.publication.earned import sentence
 from nervure.store.backorders import BACKORDER_CHANGE, BackorderStore
-from nervure.store.catalogue import ITEM
 from nervure.store.history import Answer, HistoryStore
-from nervure.store.orders import CHANNEL, FULFILLMENT_LINE, LINE, LISTING, LOCATION, ORDER, POINT
 from nervure.store.policy_log import POLICY_CHANGE, Change, held_at, of_items
 from nervure.store.publications import PUBLICATION
 from nervure.store.routing import is_fresh
 from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, chunks
+from nervure.store.tables.catalogue import ITEM, LISTING, LOCATION
+from nervure.store.tables.channels import CHANNEL, POINT
+from nervure.store.tables.orders import FULFILLMENT_LINE, LINE, ORDER
 from schemas.locations import LocationKind
 from schemas.policies import Logged, PolicyKind
 from schemas.publications import PublicationState

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.orders import LISTING
 from nervure.store.statements import chunks, insert_new
+from nervure.store.tables.catalogue import LISTING
 from schemas.publications import PublicationState
 
 FALL = tables.of(tables.ZeroFallRow)

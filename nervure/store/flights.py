@@ -10,12 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.publication.answers import Landing
+from nervure.store.channels import IS_NAMED, IS_SERVED
 from nervure.store.history import HistoryStore
 from nervure.store.leaving import may_leave
-from nervure.store.orders import CHANNEL, IS_NAMED, IS_SERVED, LISTING, POINT
 from nervure.store.parts import PartStore
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import chunks
+from nervure.store.tables.catalogue import LISTING
+from nervure.store.tables.channels import CHANNEL, POINT
 from schemas.levels import LevelKey
 from schemas.publications import PublicationState
 

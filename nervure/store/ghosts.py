@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.orders import CHANNEL, LINE, LISTING, ORDER, POINT
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import insert_new
+from nervure.store.tables.catalogue import LISTING
+from nervure.store.tables.channels import CHANNEL, POINT
+from nervure.store.tables.orders import LINE, ORDER
 from nervure.store.tasks import TASK
 from schemas.orders import DeliveryMethod
 

@@ -9,19 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.orders import (
-    CHANNEL,
-    DELIVERY,
-    FULFILLMENT,
-    FULFILLMENT_EVENT,
-    FULFILLMENT_LINE,
-    IS_SERVED,
-    LOCATION,
-    ORDER,
-    RELEASED_STATES,
-    OrderStore,
-)
+from nervure.store.channels import IS_SERVED
+from nervure.store.fulfillment import DELIVERY
+from nervure.store.orders import RELEASED_STATES, OrderStore
 from nervure.store.statements import CLAIM, LEVEL, insert_new
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.desk import FULFILLMENT_EVENT
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, ORDER
 from schemas.fulfillment import AT_LOCATION, FulfillmentState, StepKind
 from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store.inbox import INBOX
-from nervure.store.orders import CHANNEL, ORDER
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import ORDER
 from schemas.documents import Heard
 
 LOOK_BACK_DAYS = 7

@@ -17,8 +17,8 @@ from nervure.store.claims import ClaimStore
 from nervure.store.columns import Utc
 from nervure.store.digests import claim_digest, digest_when_ended
 from nervure.store.statements import CLAIM, LEVEL, chunks
+from nervure.store.tables.orders import ORDER
 
-ORDER = tables.of(tables.SalesOrderRow)
 RESERVATION = tables.of(tables.ReservationRow)
 RESERVATION_LINE = tables.of(tables.ReservationLineRow)
 

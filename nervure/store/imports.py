@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.stock import Place
-from nervure.store.bindings import ALIAS
-from nervure.store.catalogue import ITEM, RECIPE, item_row
-from nervure.store.orders import LOCATION
+from nervure.store.catalogue import item_row
 from nervure.store.statements import KIT, LEVEL, MOVEMENT, OBSERVATION, are_among, as_rows, chunks, insert_new
+from nervure.store.tables.catalogue import ITEM, LOCATION
+from nervure.store.tables.movements import RECIPE
+from nervure.store.tables.skus import ALIAS
 from schemas.items import Item, LotTracking
 from schemas.stock import OUR_OWN, Condition
 

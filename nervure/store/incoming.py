@@ -8,10 +8,12 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.incoming import Incoming, is_overdue
 from nervure.inventory.stock import Place
-from nervure.store.orders import LINE, LOCATION, ORDER, POINT, POINT_LOCATION, SHORTFALL
 from nervure.store.purchases import PURCHASE, PURCHASE_LINE, UNITS_RECEIVED
 from nervure.store.routing import is_fresh
 from nervure.store.statements import KIT, chunks
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.channels import POINT, POINT_LOCATION
+from nervure.store.tables.orders import LINE, ORDER, SHORTFALL
 from nervure.store.transfers import IS_UNDER_WAY, TRANSFER, TRANSFER_LINE, UNITS_UNDER_WAY
 from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from nervure.store.falls import HELD_BACK
 from nervure.store.inbox import INBOX
-from nervure.store.orders import CHANNEL
 from nervure.store.publications import PUBLICATION
+from nervure.store.tables.channels import CHANNEL
 from schemas.publications import PublicationState
 
 # What the pull stored must be understood too; what came after it need not be waited for.

@@ -8,7 +8,6 @@ from typing import TypeAlias
 import sqlalchemy as sa
 
 from nervure.inventory.stock import Entry, ImpossibleLevelError, KitStockError, Place
-from nervure.store import tables
 from nervure.store.digests import SEALED_MOVEMENT, StockKey, movement_digest
 from nervure.store.expiries import make_levels
 from nervure.store.statements import (
@@ -25,6 +24,7 @@ from nervure.store.statements import (
     chunks,
     insert_rows,
 )
+from nervure.store.tables.catalogue import ITEM, LOCATION
 from schemas.base import MAX_UNITS
 
 _MOVE_LEVEL = (
@@ -54,8 +54,6 @@ _LEVELS = {
     ).where(are_among((LEVEL.c.item_id, LEVEL.c.location_id), dialect))
     for dialect in ("sqlite", "postgresql")
 }
-ITEM = tables.of(tables.ItemRow)
-LOCATION = tables.of(tables.LocationRow)
 _MOVEMENT = ("stock_level_id", *SEALED_MOVEMENT, "digest")
 _Numbered: TypeAlias = tuple[Entry, StockKey, int, int]
 """An entry with its stock key, the id of its level, and its number there."""

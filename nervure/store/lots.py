@@ -9,10 +9,9 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.movements import Key
 from nervure.inventory.stock import Place
-from nervure.store.catalogue import ITEM
 from nervure.store.expiries import LOT, expiries_of
-from nervure.store.orders import LOCATION
 from nervure.store.statements import CHANGE, CLAIM, LEVEL, insert_new
+from nervure.store.tables.catalogue import ITEM, LOCATION
 from schemas.items import LotTracking
 from schemas.stock import Condition
 

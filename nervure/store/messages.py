@@ -8,11 +8,15 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.orders import CHANNEL, CUT, FULFILLMENT, FULFILLMENT_LINE, IS_SERVED, LINE, LOCATION, ORDER, PERSON
+from nervure.store.channels import IS_SERVED
 from nervure.store.outbox import OUTBOX, TOLD_OF, OutboxStore
 from nervure.store.restores import MAY_BE_WITH_SUPPLIER
 from nervure.store.statements import CLAIM, LEVEL
 from nervure.store.tables import SupplierOfferRow, of
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, ORDER, PERSON
+from nervure.store.tables.substitution import CUT
 from schemas.fulfillment import FulfillmentLine, FulfillmentState, Parcel, ReadyNotice, Shipment
 
 OFFER = of(SupplierOfferRow)

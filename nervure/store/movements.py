@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from nervure.inventory.movements import Key, Occasion
 from nervure.inventory.stock import Place
 from nervure.inventory.undo import INSTEAD, KINDS_BY_HAND, UNDO, Booked
-from nervure.store.catalogue import ITEM, RECIPE
-from nervure.store.orders import LOCATION
 from nervure.store.statements import LEVEL, MOVEMENT, chunks
 from nervure.store.stock import StockStore
+from nervure.store.tables.catalogue import ITEM, LOCATION
+from nervure.store.tables.movements import RECIPE
 from schemas.stock import AdjustmentReason, Condition, MovementKind
 
 _USED = (

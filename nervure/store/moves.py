@@ -6,8 +6,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.orders import DELIVERY, FULFILLMENT, LOCATION, ORDER
+from nervure.store.fulfillment import DELIVERY
 from nervure.store.routing import is_fresh
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.orders import FULFILLMENT, ORDER
 from schemas.fulfillment import FulfillmentState
 from schemas.orders import DeliveryMethod
 

@@ -11,10 +11,14 @@ from sqlalchemy.engine import Connection
 from nervure.orders.hours import open_until
 from nervure.orders.rules import EVERYWHERE
 from nervure.store import tables
+from nervure.store.channels import IS_SERVED
 from nervure.store.handling import HandlingStore
-from nervure.store.orders import CHANNEL, FULFILLMENT, IS_SERVED, LOCATION, ORDER, RELEASED_STATES
+from nervure.store.orders import RELEASED_STATES
 from nervure.store.routing import RoutingStore
 from nervure.store.statements import insert_new
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import FULFILLMENT, ORDER
 from schemas.fulfillment import FulfillmentState, OfferState, StepKind
 from schemas.locations import LocationKind
 

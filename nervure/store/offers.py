@@ -8,9 +8,9 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.counts import Count
 from nervure.store.counts import count_row, was_held, with_supplier
-from nervure.store.orders import LOCATION
 from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, OBSERVATION, chunks, insert_new
 from nervure.store.tables import SupplierOfferRow, of
+from nervure.store.tables.catalogue import LOCATION
 from schemas.stock import Condition, SupplierOffer
 
 OFFER = of(SupplierOfferRow)

@@ -10,17 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.orders.declines import ASKED_AGAIN
-from nervure.store.catalogue import ITEM
-from nervure.store.orders import (
-    CHANNEL,
-    FULFILLMENT,
-    FULFILLMENT_EVENT,
-    FULFILLMENT_LINE,
-    LINE,
-    LOCATION,
-    ORDER,
-    SHORTFALL,
-)
+from nervure.store.tables.catalogue import ITEM, LOCATION
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.desk import FULFILLMENT_EVENT
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, ORDER, SHORTFALL
 from schemas.base import counted
 from schemas.fulfillment import FulfillmentState, StepKind
 from schemas.routing import RoutingMethod

@@ -8,19 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.orders import (
-    CHANNEL,
-    FULFILLMENT,
-    IS_SERVED,
-    LEFT,
-    LINE,
-    LOCATION,
-    ORDER,
-    RELEASED_STATES,
-    SHORTFALL,
-    STILL_HERE,
-)
+from nervure.store.channels import IS_SERVED
+from nervure.store.fulfillment import LEFT, STILL_HERE
+from nervure.store.orders import RELEASED_STATES
 from nervure.store.statements import insert_new
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import FULFILLMENT, LINE, ORDER, SHORTFALL
 from schemas.fulfillment import FulfillmentState
 from schemas.locations import LocationKind
 

@@ -14,10 +14,11 @@ from nervure.inventory.policies import Policy, buffer_of
 from nervure.store.backorders import BACKORDER_CHANGE
 from nervure.store.earned import heard_since
 from nervure.store.history import ANSWER
-from nervure.store.orders import CHANNEL, LINE, ORDER, SHORTFALL
 from nervure.store.policy_log import POLICY_CHANGE
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import as_one, is_among
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import LINE, ORDER, SHORTFALL
 from schemas.orders import DeliveryMethod
 from schemas.policies import PolicyKind
 from schemas.publications import PublicationState

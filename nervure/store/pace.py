@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.orders import LINE, ORDER
 from nervure.store.statements import KIT, as_one, chunks, insert_new, is_among
+from nervure.store.tables.orders import LINE, ORDER
 
 PACE = tables.of(tables.SalesPaceRow)
 

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store.leaving import may_leave
-from nervure.store.orders import CHANNEL, POINT
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import chunks
+from nervure.store.tables.channels import CHANNEL, POINT
 from schemas.publications import PublicationState
 
 

@@ -9,23 +9,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.catalogue import ITEM
+from nervure.store.channels import IS_SERVED
+from nervure.store.fulfillment import DELIVERY
 from nervure.store.handling import IS_TO_BE_DONE, PICK
 from nervure.store.offering import OFFER
-from nervure.store.orders import (
-    CHANNEL,
-    DELIVERY,
-    FULFILLMENT,
-    FULFILLMENT_EVENT,
-    FULFILLMENT_LINE,
-    IS_SERVED,
-    LINE,
-    LOCATION,
-    ORDER,
-    PERSON,
-    RELEASED_STATES,
-)
+from nervure.store.orders import RELEASED_STATES
 from nervure.store.statements import CLAIM, LEVEL, chunks, insert_new
+from nervure.store.tables.catalogue import ITEM, LOCATION
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.desk import FULFILLMENT_EVENT
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, ORDER, PERSON
 from schemas.fulfillment import FulfillmentState, OfferState, StepKind
 from schemas.locations import LocationKind
 from schemas.orders import DeliveryMethod

@@ -12,14 +12,14 @@ from nervure.orders.costs import micros
 from nervure.orders.rules import Goods
 from nervure.store import tables
 from nervure.store.statements import LEVEL, MOVEMENT, chunks
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.desk import FULFILLMENT_EVENT
+from nervure.store.tables.orders import FULFILLMENT
 from schemas.fulfillment import FulfillmentState, RejectReason, StepKind
 from schemas.locations import LocationKind
 from schemas.routing import Markdown, RoutingSettings
 from schemas.stock import Condition, MovementKind
 
-FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
-FULFILLMENT_EVENT = tables.of(tables.FulfillmentEventRow)
-LOCATION = tables.of(tables.LocationRow)
 NOT_FOUND = tables.of(tables.NotFoundRow)
 OFFER = tables.of(tables.SupplierOfferRow)
 REQUEST = tables.of(tables.SupplierRequestRow)

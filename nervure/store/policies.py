@@ -11,17 +11,18 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.availability import PLAIN, Terms
 from nervure.inventory.policies import Policy, terms_of, used_of
-from nervure.store import tables
 from nervure.store.backorders import POLICY, BackorderStore, policy_of
-from nervure.store.orders import CHANNEL, LINE, LISTING, POINT, SHORTFALL, OrderStore
+from nervure.store.orders import OrderStore
 from nervure.store.policy_log import Change, log
 from nervure.store.statements import CHANGE, as_one, insert_new, is_among
 from nervure.store.stock import StockStore
+from nervure.store.tables.catalogue import ITEM, LISTING
+from nervure.store.tables.channels import CHANNEL, POINT
+from nervure.store.tables.orders import LINE, SHORTFALL
 from nervure.store.tasks import TaskStore
 from schemas.base import counted
 from schemas.policies import BEYOND, PolicyKind
 
-ITEM = tables.of(tables.ItemRow)
 _OF_ITEMS = {
     dialect: sa.select(POLICY).where(is_among(POLICY.c.item_id, dialect)) for dialect in ("sqlite", "postgresql")
 }

@@ -11,13 +11,14 @@ from sqlalchemy.engine import Connection
 from nervure.orders.options import Option, Paid
 from nervure.orders.substituting import Chosen
 from nervure.store import tables
-from nervure.store.backorders import BackorderStore
-from nervure.store.catalogue import ITEM
 from nervure.store.holds import RESERVATION, RESERVATION_LINE
-from nervure.store.orders import CHANNEL, CUT, FULFILLMENT, FULFILLMENT_LINE, LINE, LOCATION, ORDER, SHORTFALL
 from nervure.store.outbox import OutboxStore
-from nervure.store.shortfalls import PROPOSAL, UNPLANNED, paid_for
+from nervure.store.shortfalls import PROPOSAL, UNPLANNED, ShortfallStore, paid_for
 from nervure.store.statements import insert_new
+from nervure.store.tables.catalogue import ITEM, LOCATION
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, ORDER, SHORTFALL
+from nervure.store.tables.substitution import CUT
 from schemas.orders import DeliveryMethod, OrderState
 from schemas.substitution import OptionKind
 
@@ -265,7 +266,7 @@ class ProposalStore:
         self._connection.execute(CUT.insert().values(**row))
 
     def agree_on(self, chosen: Chosen, day: date) -> int:
-        return BackorderStore(self._connection, self._now).agree_on(chosen.line_id, chosen.units, day)
+        return ShortfallStore(self._connection, self._now).agree_on(chosen.line_id, chosen.units, day)
 
     def fetched_at(self, fulfillment_line_ids: list[int]) -> None:
         numbers = sa.select(FULFILLMENT_LINE.c.fulfillment_order_id).where(

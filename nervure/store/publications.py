@@ -11,12 +11,14 @@ from sqlalchemy.engine import Connection
 
 from nervure.publication.risk import risk_rank
 from nervure.store import tables
+from nervure.store.channels import IS_NAMED
 from nervure.store.falls import HELD, Computed, note_zeros
-from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT
 from nervure.store.pace import PaceStore
 from nervure.store.routing import is_fresh
 from nervure.store.salable import SalableStore
 from nervure.store.statements import CHANGE, KIT, LEVEL, are_among, as_rows, chunks
+from nervure.store.tables.catalogue import LISTING, LOCATION
+from nervure.store.tables.channels import CHANNEL, POINT
 from schemas.levels import LevelKey
 from schemas.publications import PublicationState
 

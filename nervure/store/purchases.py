@@ -9,9 +9,8 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.purchases import Purchase, PurchaseLine
 from nervure.inventory.stock import Place
 from nervure.store import tables
-from nervure.store.catalogue import ITEM
-from nervure.store.orders import LOCATION
 from nervure.store.statements import LEVEL, MOVEMENT, insert_new
+from nervure.store.tables.catalogue import ITEM, LOCATION
 
 PURCHASE = tables.of(tables.PurchaseRow)
 PURCHASE_LINE = tables.of(tables.PurchaseLineRow)

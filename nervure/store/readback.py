@@ -9,10 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from nervure.store.channels import IS_NAMED
 from nervure.store.drift import DriftStore, is_dropped
-from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, POINT
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import chunks
+from nervure.store.tables.catalogue import LISTING
+from nervure.store.tables.channels import CHANNEL, POINT
 from schemas.levels import LevelKey
 from schemas.publications import DriftPolicy, PublicationState
 

@@ -8,10 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.stock import ClaimKind, Place
-from nervure.store.catalogue import ITEM
-from nervure.store.orders import LOCATION
 from nervure.store.statements import CLAIM, LEVEL, MOVEMENT, chunks
 from nervure.store.stock import StockStore
+from nervure.store.tables.catalogue import ITEM, LOCATION
 
 NUMBERS = ("on_hand", "sequence", "reserved", "allocated")
 

@@ -11,16 +11,20 @@ from nervure.inventory.stock import Place
 from nervure.orders.replanning import OpenOrder, may_be_planned
 from nervure.orders.routing import Wanted
 from nervure.orders.work import FulfillmentLineState, LineState
+from nervure.store.candidates import CandidateStore
+from nervure.store.channels import IS_SERVED
+from nervure.store.fulfillment import FulfillmentStore
 from nervure.store.handling import SERIAL_CLAIM
-from nervure.store.orders import CHANNEL, FULFILLMENT, FULFILLMENT_LINE, IS_SERVED, LINE, ORDER, SHORTFALL, OrderStore
+from nervure.store.orders import OVER_STATES, OrderStore
+from nervure.store.routing import RoutingStore
 from nervure.store.shortfalls import PROPOSAL
 from nervure.store.statements import KIT, LEVEL, chunks
 from nervure.store.stock import StockStore
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, ORDER, SHORTFALL
 from schemas.fulfillment import FulfillmentState
-from schemas.orders import OrderState
 from schemas.stock import Condition
 
-_OVER = (OrderState.COMPLETED.value, OrderState.CANCELED.value)
 _WAITING = (FulfillmentState.ALLOCATED.value, FulfillmentState.CANCELED.value)
 
 
@@ -31,6 +35,9 @@ class ReplanStore:
         self._connection = connection
         self._now = now
         self._orders = OrderStore(connection, now)
+        self._fulfillment = FulfillmentStore(connection, now)
+        self._routing = RoutingStore(connection, now)
+        self._candidates = CandidateStore(connection, now, self._routing)
         self._stock = StockStore(connection, now)
 
     def count_open(self) -> int:
@@ -78,14 +85,14 @@ class ReplanStore:
     def _order(self, order_id: int) -> OpenOrder | None:
         stated = self._orders.lines(order_id)
         lines = [line for line in stated if line.units_open]
-        served = self._orders.fulfillment_lines(order_id=order_id)
+        served = self._fulfillment.lines(order_id=order_id)
         parts = self._parts(lines, served)
         if parts is None or any(line.units_open != line.units_served + line.units_short for line in lines):
             return None
         made_of = {part for one in parts.values() for part in one}
-        known = self._orders.goods_of(made_of | {line.item_id for line in lines})
+        known = self._routing.goods_of(made_of | {line.item_id for line in lines})
         wanted = [Wanted(line.id, line.units_open, parts[line.id], known[line.item_id].grams) for line in lines]
-        candidates = self._orders.candidates(order_id, {part: known[part] for part in made_of}, anew=True)
+        candidates = self._candidates.of_order(order_id, {part: known[part] for part in made_of}, anew=True)
         return OpenOrder(order_id, stated, served, wanted, candidates)
 
     def _parts(
@@ -142,7 +149,7 @@ def _open_ids() -> sa.Select[tuple[int]]:
         sa.select(ORDER.c.id)
         .join(CHANNEL, CHANNEL.c.id == ORDER.c.channel_id)
         .where(
-            ORDER.c.state.not_in(_OVER),
+            ORDER.c.state.not_in(OVER_STATES),
             ORDER.c.is_counted.is_(True),
             IS_SERVED,
             waits | short,

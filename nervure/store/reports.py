@@ -9,29 +9,20 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.availability import available_at
 from nervure.publication.coverage import Coverage, Group
-from nervure.store.catalogue import ITEM
+from nervure.store.channels import IS_NAMED, IS_SERVED
 from nervure.store.coverage import CoverageStore
 from nervure.store.handling import IS_TO_BE_DONE
 from nervure.store.inbox import INBOX
-from nervure.store.orders import (
-    CHANNEL,
-    FULFILLMENT,
-    FULFILLMENT_LINE,
-    IS_NAMED,
-    IS_SERVED,
-    LINE,
-    LISTING,
-    LOCATION,
-    ORDER,
-    POINT,
-    RELEASED_STATES,
-)
+from nervure.store.orders import RELEASED_STATES
 from nervure.store.outbox import OUTBOX
 from nervure.store.publications import PUBLICATION, PublicationStore
 from nervure.store.purchases import PURCHASE, PURCHASE_LINE
 from nervure.store.restores import RestoreStore
 from nervure.store.salable import SalableStore
 from nervure.store.stock import StockStore
+from nervure.store.tables.catalogue import ITEM, LISTING, LOCATION
+from nervure.store.tables.channels import CHANNEL, POINT
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, ORDER
 from nervure.store.tasks import TASK
 from nervure.store.zeros import ZeroStore
 from schemas.fulfillment import AT_LOCATION, FulfillmentState

@@ -11,11 +11,13 @@ from sqlalchemy.engine import Connection
 
 from nervure.orders.hours import open_until
 from nervure.store.messages import OPEN
-from nervure.store.orders import FULFILLMENT, FULFILLMENT_EVENT, LOCATION
 from nervure.store.outbox import OUTBOX
 from nervure.store.places import OFFER, REQUEST
 from nervure.store.policy_log import POLICY_CHANGE
 from nervure.store.statements import insert_new
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.desk import FULFILLMENT_EVENT
+from nervure.store.tables.orders import FULFILLMENT
 from nervure.store.tasks import TASK
 from schemas.dropship import SupplierReply
 from schemas.fulfillment import FulfillmentState, StepKind

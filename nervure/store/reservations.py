@@ -12,11 +12,12 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.claims import must_be_taken
 from nervure.inventory.stock import Take
 from nervure.orders.reservations import Ask
-from nervure.store.catalogue import ITEM
 from nervure.store.holds import RESERVATION, RESERVATION_LINE, claim_reference
-from nervure.store.orders import CHANNEL, LOCATION, ORDER
 from nervure.store.statements import CLAIM, LEVEL, Row, chunks, insert_rows
 from nervure.store.stock import StockStore
+from nervure.store.tables.catalogue import ITEM, LOCATION
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import ORDER
 from schemas.orders import DeliveryMethod
 
 _OPEN = {

@@ -8,10 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
+from nervure.store.channels import IS_NAMED
 from nervure.store.inbox import INBOX
-from nervure.store.orders import CHANNEL, FULFILLMENT, IS_NAMED, LINE, ORDER, POINT, POINT_LOCATION, SHORTFALL
 from nervure.store.outbox import OUTBOX, TOLD_OF
 from nervure.store.statements import CHANGE, insert_new
+from nervure.store.tables.channels import CHANNEL, POINT, POINT_LOCATION
+from nervure.store.tables.orders import FULFILLMENT, LINE, ORDER, SHORTFALL
 from nervure.store.tables.reservations import ReservationRow
 from nervure.store.tasks import TaskStore
 

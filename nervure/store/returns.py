@@ -7,8 +7,10 @@ from sqlalchemy.engine import Connection
 
 from nervure.orders.work import ReturnState
 from nervure.store import tables
-from nervure.store.orders import CHANNEL, LINE, ORDER, channel_id_of
+from nervure.store.channels import channel_id_of
 from nervure.store.statements import insert_new
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import LINE, ORDER
 from schemas.orders import Return, ReturnLine
 from schemas.stock import Condition
 

@@ -22,19 +22,15 @@ from nervure.orders.rules import Goal, Goods, Journey, Routing, Site, journey, t
 from nervure.store import tables
 from nervure.store.places import HistoryOfPlaces
 from nervure.store.statements import chunks
+from nervure.store.tables.catalogue import ITEM, LOCATION
+from nervure.store.tables.channels import CHANNEL, POINT, POINT_LOCATION
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE
 from schemas.locations import Coordinates, LocationKind
 from schemas.orders import DeliveryMethod
 from schemas.routing import LocationRouting, RoutingSettings
 
 SETTING = tables.of(tables.RoutingSettingRow)
-CHANNEL = tables.of(tables.ChannelRow)
-LOCATION = tables.of(tables.LocationRow)
-POINT = tables.of(tables.StockPointRow)
-POINT_LOCATION = tables.of(tables.StockPointLocationRow)
-FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
-FULFILLMENT_LINE = tables.of(tables.FulfillmentLineRow)
 PRICE = tables.of(tables.ScarcityPriceRow)
-ITEM = tables.of(tables.ItemRow)
 
 _SITE = (
     LOCATION.c.id,

@@ -10,10 +10,11 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.availability import Terms, salable_quantity, shown_of
 from nervure.store.availability import Wanted, pooled
 from nervure.store.falls import PUBLICATION
-from nervure.store.orders import LISTING, LOCATION, POINT, POINT_LOCATION
 from nervure.store.policies import PolicyStore
 from nervure.store.routing import is_fresh
 from nervure.store.stock import StockStore
+from nervure.store.tables.catalogue import LISTING, LOCATION
+from nervure.store.tables.channels import POINT, POINT_LOCATION
 
 _AGING = sa.select(LOCATION.c.id, LOCATION.c.as_of, LOCATION.c.ttl_seconds).where(LOCATION.c.ttl_seconds.is_not(None))
 _CHANNELS = sa.select(POINT.c.id, POINT.c.channel_id).where(POINT.c.id.in_(sa.bindparam("points", expanding=True)))

@@ -14,10 +14,12 @@ from nervure.inventory.stock import Place
 from nervure.orders.replays import Arrival
 from nervure.orders.rules import Goal
 from nervure.store.expiries import is_promised
-from nervure.store.orders import CHANNEL, LINE, ORDER
-from nervure.store.routing import ITEM, PRICE
+from nervure.store.routing import PRICE
 from nervure.store.statements import LEVEL, MOVEMENT, as_one, chunks, is_among
 from nervure.store.stock import StockStore
+from nervure.store.tables.catalogue import ITEM
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import LINE, ORDER
 from schemas.orders import DeliveryMethod, OrderState
 from schemas.stock import Condition, MovementKind
 

@@ -9,10 +9,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from nervure.store.orders import CHANNEL, IS_NAMED, LISTING, LOCATION, POINT, POINT_LOCATION
+from nervure.store.channels import IS_NAMED
 from nervure.store.policy_log import Change, freshness, log
 from nervure.store.publications import NOT_NAMED, PUBLICATION, PublicationStore
 from nervure.store.statements import CHANGE, chunks
+from nervure.store.tables.catalogue import LISTING, LOCATION
+from nervure.store.tables.channels import CHANNEL, POINT, POINT_LOCATION
 from schemas.policies import Logged
 from schemas.publications import PublicationState
 

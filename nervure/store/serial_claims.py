@@ -8,11 +8,9 @@ import sqlalchemy as sa
 from nervure.inventory.stock import Entry
 from nervure.store import tables
 from nervure.store.statements import CLAIM, LEVEL, StockTransaction, chunks, insert_new
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, ORDER
 
-CHANNEL = tables.of(tables.ChannelRow)
-ORDER = tables.of(tables.SalesOrderRow)
-FULFILLMENT = tables.of(tables.FulfillmentOrderRow)
-FULFILLMENT_LINE = tables.of(tables.FulfillmentLineRow)
 SERIAL = tables.of(tables.SerialRow)
 SERIAL_CLAIM = tables.of(tables.SerialClaimRow)
 

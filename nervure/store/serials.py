@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.inventory.stock import Place
-from nervure.store.catalogue import ITEM
-from nervure.store.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, LOCATION
 from nervure.store.serial_claims import SERIAL, SERIAL_CLAIM
 from nervure.store.statements import CLAIM, KIT, LEVEL, chunks, insert_new
+from nervure.store.tables.catalogue import ITEM, LOCATION
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE
 from schemas.stock import Condition
 
 

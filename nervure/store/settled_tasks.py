@@ -9,10 +9,11 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.stock import Place
 from nervure.store.falls import FALL, MINE, PUBLICATION, WAITS
-from nervure.store.orders import CHANNEL, FULFILLMENT, ORDER
 from nervure.store.outbox import OUTBOX
 from nervure.store.statements import are_among, as_rows, chunks
 from nervure.store.stock import StockStore
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import FULFILLMENT, ORDER
 from nervure.store.tasks import TASK
 from nervure.store.zeros import MASS_ZERO
 from schemas.fulfillment import FulfillmentState

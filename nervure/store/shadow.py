@@ -8,11 +8,11 @@ from sqlalchemy.engine import Connection
 
 from nervure.publication.shadow import ShadowDay
 from nervure.store import tables
-from nervure.store.catalogue import ITEM
 from nervure.store.inbox import INBOX
-from nervure.store.orders import CHANNEL, LISTING, POINT
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import insert_new
+from nervure.store.tables.catalogue import ITEM, LISTING
+from nervure.store.tables.channels import CHANNEL, POINT
 from schemas.publications import PublicationState
 
 DAY = tables.of(tables.ShadowDayRow)

@@ -1,5 +1,6 @@
-"""Lines with units that cannot be served, in SQL."""
+"""Lines with units that cannot be served, in SQL: written, looked for again, offered something else."""
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -7,12 +8,18 @@ from datetime import date, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from nervure.inventory.policies import Allowance
 from nervure.orders.options import Paid
 from nervure.orders.rules import Goal
 from nervure.store import tables
-from nervure.store.catalogue import ITEM
-from nervure.store.orders import CHANNEL, IS_SERVED, LINE, LISTING, ORDER, SHORTFALL
+from nervure.store.backorders import BackorderStore
+from nervure.store.channels import IS_SERVED
+from nervure.store.orders import OVER_STATES
 from nervure.store.routing import Question
+from nervure.store.statements import KIT, chunks, insert_new
+from nervure.store.tables.catalogue import ITEM, LISTING
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import LINE, ORDER, SHORTFALL
 from schemas.orders import DeliveryMethod, OrderState
 
 PROPOSAL = tables.of(tables.ProposalRow)
@@ -53,6 +60,75 @@ class ShortfallStore:
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
+        self._backorders = BackorderStore(connection, now)
+
+    def allowance(self, line_id: int) -> Allowance | None:
+        return self._backorders.allowance(line_id)
+
+    def put(self, line_id: int, units: int, reason: str, backorder: tuple[int, date | None]) -> None:
+        insert_new(
+            self._connection,
+            SHORTFALL,
+            [{"order_line_id": line_id, "units": 0, "reason": reason, "created_at": self._now}],
+        )
+        known = self._connection.execute(
+            sa.select(SHORTFALL.c.backorder_units, SHORTFALL.c.promised_on, SHORTFALL.c.is_overdue)
+            .where(SHORTFALL.c.order_line_id == line_id)
+            .with_for_update()
+        ).one()
+        sold, promised_on = backorder[0], known.promised_on or backorder[1]
+        self._connection.execute(
+            SHORTFALL.update()
+            .where(SHORTFALL.c.order_line_id == line_id)
+            .values(
+                units=units,
+                reason=reason,
+                backorder_units=sold,
+                promised_on=promised_on if sold else None,
+                is_overdue=known.is_overdue and sold > 0,
+            )
+        )
+        if sold != known.backorder_units:
+            self._backorders.log(line_id, sold - known.backorder_units, promised_on)
+
+    def agree_on(self, line_id: int, units: int, day: date) -> int:
+        """The customer waits for so many more units of a line until the end of this day (UTC): they are a backorder.
+
+        A day that has passed binds nobody any more; one that has not stays where it is the later one: a line has one
+        day. Answers how many missing units of the line nobody planned.
+        """
+        known = self._connection.execute(
+            sa.select(SHORTFALL.c.units, SHORTFALL.c.backorder_units, SHORTFALL.c.promised_on, SHORTFALL.c.is_overdue)
+            .where(SHORTFALL.c.order_line_id == line_id)
+            .with_for_update()
+        ).one()
+        stands = 0 if known.is_overdue else known.backorder_units
+        sold = min(stands + units, known.units)
+        on = max(day, known.promised_on) if stands and known.promised_on else day
+        self._connection.execute(
+            SHORTFALL.update()
+            .where(SHORTFALL.c.order_line_id == line_id)
+            .values(backorder_units=sold, promised_on=on, is_overdue=False)
+        )
+        if sold != known.backorder_units:
+            self._backorders.log(line_id, sold - known.backorder_units, on)
+        return int(known.units - sold)
+
+    def lines_waiting_for(self, item_ids: Collection[int]) -> dict[int, set[int]]:
+        found: dict[int, set[int]] = defaultdict(set)
+        for batch in chunks(sorted(item_ids)):
+            kits = sa.select(KIT.c.kit_id).where(KIT.c.part_id.in_(batch))
+            query = (
+                sa.select(LINE.c.order_id, LINE.c.id)
+                .join(SHORTFALL, SHORTFALL.c.order_line_id == LINE.c.id)
+                .join(ORDER, ORDER.c.id == LINE.c.order_id)
+                .where(ORDER.c.state.not_in(OVER_STATES))
+                .where(SHORTFALL.c.units > 0, LINE.c.item_id.in_(batch) | LINE.c.item_id.in_(kits))
+                .order_by(LINE.c.order_id)
+            )
+            for order_id, line_id in self._connection.execute(query):
+                found[order_id].add(line_id)
+        return dict(sorted(found.items()))
 
     def due(self, channels: Collection[str], limit: int = 100) -> list[int]:
         """Lines of these channels that it is time to look at, whose orders came first; without a lock."""

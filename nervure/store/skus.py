@@ -9,13 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.catalogue import ALIAS, ITEM, RECIPE
 from nervure.store.expiries import LOT
 from nervure.store.offers import OFFER
-from nervure.store.orders import LISTING
 from nervure.store.policy_log import log_recipes
 from nervure.store.serial_claims import SERIAL
 from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL
+from nervure.store.tables.catalogue import ITEM, LISTING
+from nervure.store.tables.movements import RECIPE
+from nervure.store.tables.skus import ALIAS
 
 EVENT = tables.of(tables.ItemEventRow)
 MEMBER = tables.of(tables.SubstitutionMemberRow)

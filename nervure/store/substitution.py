@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store import tables
-from nervure.store.catalogue import ITEM
 from nervure.store.statements import chunks, insert_new
+from nervure.store.tables.catalogue import ITEM
 from schemas.substitution import Member, PriceRule, Relation, SubstitutionGroup
 
 GROUP = tables.of(tables.SubstitutionGroupRow)

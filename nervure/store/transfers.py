@@ -9,9 +9,9 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.stock import Place, cause_key
 from nervure.inventory.transfers import IN_TRANSIT, Choice, Route, Sent, Shelf, UnderWay
 from nervure.store import tables
-from nervure.store.catalogue import ITEM, CatalogueStore
-from nervure.store.orders import LOCATION
+from nervure.store.catalogue import CatalogueStore
 from nervure.store.statements import LEVEL, insert_new
+from nervure.store.tables.catalogue import ITEM, LOCATION
 from schemas.locations import Location, LocationKind
 from schemas.stock import OUR_OWN, Condition
 

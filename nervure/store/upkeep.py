@@ -13,11 +13,13 @@ from nervure.store.flights import FLIGHT_SECONDS
 from nervure.store.inbox import INBOX
 from nervure.store.leaving import HAS_HEARD_ORDERS
 from nervure.store.offering import OFFER
-from nervure.store.orders import CHANNEL, FULFILLMENT, LOCATION, PERSON, POINT, SHORTFALL
 from nervure.store.outbox import OUTBOX
 from nervure.store.places import REQUEST
 from nervure.store.publications import PUBLICATION
 from nervure.store.shortfalls import PROPOSAL
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.channels import CHANNEL, POINT
+from nervure.store.tables.orders import FULFILLMENT, PERSON, SHORTFALL
 from schemas.fulfillment import FulfillmentState, OfferState
 from schemas.publications import PublicationState
 

@@ -14,16 +14,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.publication.zero_guard import Fall, OnMassZero, ZeroGuard, is_sold
-from nervure.store import tables
 from nervure.store.falls import DECIDED, FALL, MINE, PUBLICATION, WAITS
-from nervure.store.orders import CHANNEL, LINE, LISTING, ORDER, POINT, SHORTFALL
 from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL, MOVEMENT, chunks
+from nervure.store.tables.catalogue import ITEM, LISTING
+from nervure.store.tables.channels import CHANNEL, POINT
+from nervure.store.tables.orders import LINE, ORDER, SHORTFALL
 from nervure.store.tasks import TaskStore
 from schemas.base import counted
 from schemas.publications import PublicationState
 from schemas.stock import MovementKind
-
-ITEM = tables.of(tables.ItemRow)
 
 MASS_ZERO = "mass_zero"
 """The task of a person who must say whether the zeroes of a channel are meant."""

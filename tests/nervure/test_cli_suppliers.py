@@ -20,7 +20,7 @@ def answered(shell: Shell) -> None:
         world.list_on("boutique", "MUG")
         world.take_in(an_order("1", {"MUG": 3}, channel="boutique"))
         [line] = world.orders.lines(world.order_id("1"))
-        world.orders.add_fulfillment(world.order_id("1"), place, FulfillmentState.SENT_TO_SUPPLIER, {line.id: 3})
+        world.fulfillment.add(world.order_id("1"), place, FulfillmentState.SENT_TO_SUPPLIER, {line.id: 3})
         connection.execute(
             REQUEST.insert().values(
                 supplier="acme",

@@ -23,27 +23,19 @@ from nervure.inventory.counts import Count, take
 from nervure.inventory.ledger import book
 from nervure.inventory.policies import Policy
 from nervure.inventory.stock import Entry, Place
+from nervure.orders.desk import Desk
 from nervure.orders.intake import take_in
 from nervure.orders.returns import take_back
 from nervure.orders.settling import rebalance, serve_shortfalls
 from nervure.orders.shipping import ship
-from nervure.orders.work import Desk
+from nervure.store.bindings import BindingStore
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Database, open_database
 from nervure.store.desk import desk_of
 from nervure.store.flights import FlightStore
+from nervure.store.fulfillment import FulfillmentStore
 from nervure.store.migrations import upgrade
-from nervure.store.orders import (
-    CHANNEL,
-    FULFILLMENT,
-    FULFILLMENT_LINE,
-    LINE,
-    LOCATION,
-    ORDER,
-    POINT,
-    SHORTFALL,
-    OrderStore,
-)
+from nervure.store.orders import OrderStore
 from nervure.store.outbox import OutboxStore
 from nervure.store.policies import PolicyStore
 from nervure.store.publications import PUBLICATION, PublicationStore
@@ -51,6 +43,9 @@ from nervure.store.rebuild import find_differences
 from nervure.store.salable import SalableStore
 from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL, MOVEMENT
 from nervure.store.stock import StockStore
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.channels import CHANNEL, POINT
+from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, ORDER, SHORTFALL
 from nervure.store.tasks import TASK, TaskStore
 from schemas.capabilities import Capabilities, Confirmation, DecrementMoment, StockMeaning, WriteMode
 from schemas.fulfillment import AT_LOCATION
@@ -191,7 +186,9 @@ class World:
         self.now = now
         self.catalogue = CatalogueStore(connection, self.now)
         self.stock = StockStore(connection, now)
+        self.bindings = BindingStore(connection)
         self.orders = OrderStore(connection, now)
+        self.fulfillment = FulfillmentStore(connection, now)
         self.outbox = OutboxStore(connection, now)
         self.tasks = TaskStore(connection, now)
         self.publications = PublicationStore(connection, now)

@@ -10,8 +10,10 @@ import pytest
 from nervure.operations.buffers import earn_buffers
 from nervure.operations.oversells import BufferReport, report_buffers
 from nervure.publication.earned import Earning
-from nervure.store.orders import CHANNEL, LINE, LISTING, ORDER
 from nervure.store.statements import chunks
+from nervure.store.tables.catalogue import LISTING
+from nervure.store.tables.channels import CHANNEL
+from nervure.store.tables.orders import LINE, ORDER
 from simulation.agenda import Agenda
 from simulation.odds import CHANNELS, SHOPPERS_PER_HOUR, Market, play
 from simulation.process import HubProcess

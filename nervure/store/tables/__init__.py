@@ -1,5 +1,7 @@
 """The tables, one module a subject. CHECK and UNIQUE constraints carry the rules; nothing here has behavior.
 
+A plain table that many stores read is named beside its row.
+
 Times are UTC. Units are ints. Amounts are exact text with the currency beside them.
 """
 

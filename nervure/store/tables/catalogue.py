@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from nervure.store.columns import BigId
-from nervure.store.tables.fields import json, own_id, ref, time
+from nervure.store.tables.fields import json, of, own_id, ref, time
 
 
 class ItemRow(SQLModel, table=True):
@@ -103,3 +103,8 @@ class ListingRow(SQLModel, table=True):
     title: str = ""
     is_goods: bool = True
     unbound_reason: str | None = None
+
+
+ITEM = of(ItemRow)
+LISTING = of(ListingRow)
+LOCATION = of(LocationRow)

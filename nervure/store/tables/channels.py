@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from nervure.store.columns import BigId
-from nervure.store.tables.fields import own_id, ref, time
+from nervure.store.tables.fields import of, own_id, ref, time
 
 
 class ChannelRow(SQLModel, table=True):
@@ -123,3 +123,8 @@ class PlatformClockRow(SQLModel, table=True):
     answers: int
     since: datetime = time()
     ahead_seconds: float = 0.0
+
+
+CHANNEL = of(ChannelRow)
+POINT = of(StockPointRow)
+POINT_LOCATION = of(StockPointLocationRow)

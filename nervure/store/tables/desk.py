@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import SQLModel
 
-from nervure.store.tables.fields import own_id, ref, time
+from nervure.store.tables.fields import of, own_id, ref, time
 
 
 class FulfillmentEventRow(SQLModel, table=True):
@@ -132,3 +132,6 @@ class DeskSignInRow(SQLModel, table=True):
     name: str
     succeeded: bool
     recorded_at: datetime = time()
+
+
+FULFILLMENT_EVENT = of(FulfillmentEventRow)

@@ -4,7 +4,7 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey
 from sqlmodel import Field, SQLModel
 
 from nervure.store.columns import BigId
-from nervure.store.tables.fields import ref
+from nervure.store.tables.fields import of, ref
 
 
 class RecipePartRow(SQLModel, table=True):
@@ -19,3 +19,6 @@ class RecipePartRow(SQLModel, table=True):
     product_id: int = ref("item", primary_key=True)
     part_id: int = Field(sa_column=Column(BigId, ForeignKey("item.id"), primary_key=True, index=True))
     units: int
+
+
+RECIPE = of(RecipePartRow)

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Column, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from nervure.store.columns import ExactDecimal
-from nervure.store.tables.fields import amount, json, own_id, ref, time
+from nervure.store.tables.fields import amount, json, of, own_id, ref, time
 
 
 class SalesOrderRow(SQLModel, table=True):
@@ -217,3 +217,11 @@ class GoodsReturnLineRow(SQLModel, table=True):
     location_id: int | None = ref("location", nullable=True)
     stated_at: datetime = time()
     steps: int = 0
+
+
+ORDER = of(SalesOrderRow)
+PERSON = of(OrderPersonRow)
+LINE = of(OrderLineRow)
+FULFILLMENT = of(FulfillmentOrderRow)
+FULFILLMENT_LINE = of(FulfillmentLineRow)
+SHORTFALL = of(ShortfallRow)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from nervure.store.tables.fields import json, own_id, ref, time
+from nervure.store.tables.fields import json, of, own_id, ref, time
 
 
 class ItemEventRow(SQLModel, table=True):
@@ -53,3 +53,6 @@ class ItemAliasRow(SQLModel, table=True):
     is_merged: bool = False
     until: datetime = time()
     freed_at: datetime | None = time(nullable=True)
+
+
+ALIAS = of(ItemAliasRow)

@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, Column, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from nervure.store.columns import ExactDecimal
-from nervure.store.tables.fields import own_id, ref, time
+from nervure.store.tables.fields import of, own_id, ref, time
 
 
 class SubstitutionGroupRow(SQLModel, table=True):
@@ -128,3 +128,6 @@ class LineCutRow(SQLModel, table=True):
     substitute_line_id: int | None = ref("order_line", nullable=True)
     cut_at: datetime = time()
     known_at: datetime | None = time(nullable=True)
+
+
+CUT = of(LineCutRow)

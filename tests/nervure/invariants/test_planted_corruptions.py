@@ -13,12 +13,12 @@ from sqlmodel import SQLModel
 from nervure.invariants import Violation, check_all
 from nervure.store import tables
 from nervure.store.audit import AuditStore
-from nervure.store.catalogue import ITEM
 from nervure.store.columns import Utc
 from nervure.store.database import Database
-from nervure.store.orders import FULFILLMENT_LINE, LINE
 from nervure.store.serial_claims import SERIAL_CLAIM
 from nervure.store.statements import CLAIM
+from nervure.store.tables.catalogue import ITEM
+from nervure.store.tables.orders import FULFILLMENT_LINE, LINE
 from tests.nervure.invariants.rich import fill, without_rules
 from tests.nervure.invariants.test_rules import PLANTED
 

@@ -12,10 +12,11 @@ from nervure.inventory.purchases import Receipt, receipt_entry, receive
 from nervure.inventory.stock import ClaimKind, Take
 from nervure.inventory.transfers import Sent, sent_entries
 from nervure.store.audit import AuditStore
-from nervure.store.orders import FULFILLMENT_LINE, LINE, POINT_LOCATION, SHORTFALL
 from nervure.store.publications import PUBLICATION
 from nervure.store.purchases import PURCHASE_RECEIPT, PurchaseStore
 from nervure.store.statements import CLAIM, LEVEL, MOVEMENT
+from nervure.store.tables.channels import POINT_LOCATION
+from nervure.store.tables.orders import FULFILLMENT_LINE, LINE, SHORTFALL
 from nervure.store.tasks import TASK
 from nervure.store.transfers import TRANSFER_LINE, TransferStore
 from schemas.orders import OrderState

@@ -15,8 +15,9 @@ from nervure.operations.staff import adjust, receive
 from nervure.orders.declines import AskAgain
 from nervure.orders.rules import Routing
 from nervure.store.database import Database
-from nervure.store.orders import FULFILLMENT, LOCATION, ORDER
 from nervure.store.routing import RoutingStore
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.orders import FULFILLMENT, ORDER
 from nervure.store.tasks import TASK
 from schemas.fulfillment import RejectReason
 from schemas.locations import LocationKind

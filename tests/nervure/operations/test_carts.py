@@ -17,9 +17,9 @@ from nervure.operations.staff import adjust
 from nervure.orders.reservations import Ask, LackingError, plan
 from nervure.orders.rules import Routing
 from nervure.store.database import Database
-from nervure.store.orders import FULFILLMENT, ORDER
 from nervure.store.routing import RoutingStore
 from nervure.store.scarcity import ScarcityStore
+from nervure.store.tables.orders import FULFILLMENT, ORDER
 from schemas.items import Item
 from schemas.locations import Address, LocationKind
 from schemas.orders import Delivery, DeliveryMethod

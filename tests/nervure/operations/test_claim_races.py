@@ -25,7 +25,6 @@ from nervure.operations.skus import SkuError, merge, rename
 from nervure.operations.staff import ship_fulfillment
 from nervure.orders.intake import take_in
 from nervure.orders.rules import Routing
-from nervure.store.catalogue import ITEM
 from nervure.store.database import Database
 from nervure.store.holds import RESERVATION
 from nervure.store.reservations import ReservationStore
@@ -34,6 +33,7 @@ from nervure.store.serial_claims import SERIAL_CLAIM
 from nervure.store.serials import SerialStore
 from nervure.store.skus import SkuStore
 from nervure.store.statements import CLAIM
+from nervure.store.tables.catalogue import ITEM
 from schemas.items import Item
 from schemas.orders import Order, OrderState
 from schemas.routing import LocationRouting

@@ -15,9 +15,9 @@ from nervure.operations.staff import adjust, receive, ship_fulfillment
 from nervure.operations.suppliers import pull_offers
 from nervure.operations.windows import Window
 from nervure.store.database import Database
-from nervure.store.orders import FULFILLMENT
 from nervure.store.outbox import OUTBOX
 from nervure.store.statements import MOVEMENT
+from nervure.store.tables.orders import FULFILLMENT
 from schemas.stock import AdjustmentReason
 from simulation.accounts import SUPPLIER_NAME
 from simulation.catalogue import SUPPLIER

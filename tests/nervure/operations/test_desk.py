@@ -17,9 +17,11 @@ from nervure.operations.staff import receive
 from nervure.store.audit import AuditStore
 from nervure.store.database import Database
 from nervure.store.handling import HandlingStore
-from nervure.store.orders import FULFILLMENT, FULFILLMENT_EVENT, LOCATION
 from nervure.store.picking import PickingStore
 from nervure.store.statements import CLAIM, MOVEMENT
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.desk import FULFILLMENT_EVENT
+from nervure.store.tables.orders import FULFILLMENT
 from schemas.fulfillment import Parcel, RejectReason
 from schemas.orders import OrderState
 from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub, tasks
@@ -119,7 +121,7 @@ def test_a_parcel_goes_through_every_step_once_and_each_names_who_did_it(both: D
 def test_each_scan_counts_one_unit_until_all_are_there(both: Database) -> None:
     hub = hub_on(both)
     with hub.database.write() as connection:
-        from nervure.store.catalogue import ITEM
+        from nervure.store.tables.catalogue import ITEM
 
         connection.execute(ITEM.update().where(ITEM.c.sku == "NUT").values(gtin="03017620422003"))
         world = World(connection)

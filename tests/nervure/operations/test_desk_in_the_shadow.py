@@ -11,9 +11,9 @@ from nervure.operations.hub import Hub
 from nervure.operations.shadow import demote, promote
 from nervure.store.cutover import CutoverStore
 from nervure.store.database import Database
-from nervure.store.orders import CHANNEL
 from nervure.store.picking import PickingStore
 from nervure.store.reports import ReportStore
+from nervure.store.tables.channels import CHANNEL
 from schemas.fulfillment import RejectReason
 from tests.nervure.operations.scripted import advance, looking
 from tests.nervure.operations.test_desk import all_holds, hub_on, limits, ordered, ready, state_of, steps, to_pick_up

@@ -18,8 +18,10 @@ from nervure.orders.rules import Routing
 from nervure.store.audit import AuditStore
 from nervure.store.database import Database, open_database
 from nervure.store.offering import OFFER
-from nervure.store.orders import FULFILLMENT, FULFILLMENT_EVENT, LOCATION
 from nervure.store.routing import RoutingStore
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.desk import FULFILLMENT_EVENT
+from nervure.store.tables.orders import FULFILLMENT
 from schemas.fulfillment import RejectReason
 from schemas.locations import LocationKind
 from schemas.orders import OrderState

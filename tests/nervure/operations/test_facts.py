@@ -10,12 +10,13 @@ from nervure.operations.hub import Hub
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import store
 from nervure.operations.staff import receive
-from nervure.store.bindings import ITEM, bind_channel
+from nervure.store.bindings import bind_channel
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
-from nervure.store.orders import ORDER
 from nervure.store.publications import PUBLICATION
 from nervure.store.scope import ScopeStore
+from nervure.store.tables.catalogue import ITEM
+from nervure.store.tables.orders import ORDER
 from schemas.documents import RawDocument
 from schemas.items import Item
 from schemas.orders import OrderState

@@ -17,9 +17,9 @@ from nervure.operations.imports import Listener, Loader, Outcome, Verdict, load,
 from nervure.operations.sheets import SheetError, read_table
 from nervure.store.database import Database
 from nervure.store.imports import ImportStore, StoredItem
-from nervure.store.orders import LOCATION
 from nervure.store.skus import SkuStore
 from nervure.store.statements import CHANGE, LEVEL, MOVEMENT
+from nervure.store.tables.catalogue import LOCATION
 from schemas.stock import Condition
 from tests.nervure.operations.scripted import ScriptedShop, hear, looking, order_of, scripted_hub
 from tests.nervure.world import START, World, an_order, at_once, must_hold

@@ -24,8 +24,8 @@ from nervure.operations.undo import undo
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Database
 from nervure.store.movements import Used
-from nervure.store.orders import LOCATION
 from nervure.store.statements import LEVEL, MOVEMENT
+from nervure.store.tables.catalogue import LOCATION
 from schemas.items import Item, KitComponent
 from schemas.stock import AdjustmentReason, Condition
 from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub

@@ -7,9 +7,9 @@ from nervure.operations.messages import send_messages
 from nervure.operations.moving import MoveRefusedError, move_fulfillment
 from nervure.operations.staff import UnknownStockError, receive, ship_fulfillment
 from nervure.store.database import Database
-from nervure.store.orders import FULFILLMENT
 from nervure.store.outbox import OUTBOX
 from nervure.store.statements import CLAIM
+from nervure.store.tables.orders import FULFILLMENT
 from schemas.locations import LocationKind
 from schemas.orders import OrderState
 from tests.nervure.operations.scripted import (

@@ -16,12 +16,13 @@ from nervure.orders.rules import Routing
 from nervure.store.database import Database
 from nervure.store.handling import HandlingStore
 from nervure.store.offering import OFFER, OfferingStore
-from nervure.store.orders import FULFILLMENT, LOCATION
 from nervure.store.picking import PickingStore
 from nervure.store.places import HistoryOfPlaces
 from nervure.store.routing import RoutingStore
 from nervure.store.scarcity import ScarcityStore
 from nervure.store.statements import CLAIM, MOVEMENT
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.orders import FULFILLMENT
 from schemas.fulfillment import RejectReason
 from schemas.locations import LocationKind
 from schemas.orders import OrderState

@@ -22,9 +22,9 @@ from nervure.operations.results import percentile
 from nervure.operations.staff import receive
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Connection, Database
-from nervure.store.orders import LISTING
 from nervure.store.publications import PUBLICATION
 from nervure.store.stock import StockStore
+from nervure.store.tables.catalogue import LISTING
 from schemas.levels import LevelAnswer, LevelKey, LevelWrite, WriteOutcome
 from schemas.stock import MovementKind
 from tests.nervure.operations.scripted import (

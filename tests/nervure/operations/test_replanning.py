@@ -21,10 +21,12 @@ from nervure.store.database import Database
 from nervure.store.handling import HandlingStore
 from nervure.store.offering import OFFER
 from nervure.store.order_pages import OrderPageStore
-from nervure.store.orders import FULFILLMENT, FULFILLMENT_EVENT, LOCATION
 from nervure.store.routing import RoutingStore
 from nervure.store.scarcity import ScarcityStore
 from nervure.store.statements import CLAIM
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.desk import FULFILLMENT_EVENT
+from nervure.store.tables.orders import FULFILLMENT
 from schemas.fulfillment import RejectReason
 from schemas.items import Item
 from schemas.locations import Address

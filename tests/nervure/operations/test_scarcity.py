@@ -13,9 +13,9 @@ from nervure.operations.scarcity import learn_scarcity
 from nervure.orders.costs import EURO
 from nervure.orders.rules import Routing
 from nervure.store.database import Database
-from nervure.store.orders import ORDER
 from nervure.store.routing import PRICE, RoutingStore
 from nervure.store.scarcity import ScarcityStore
+from nervure.store.tables.orders import ORDER
 from schemas.locations import Address
 from schemas.orders import Delivery, DeliveryMethod
 from schemas.routing import LocationRouting, RoutingSettings, ScarcitySettings

@@ -12,10 +12,10 @@ from nervure.operations.messages import send_messages
 from nervure.operations.scorecards import Scorecard, score, scorecards
 from nervure.orders.rules import Routing
 from nervure.store.database import Database
-from nervure.store.orders import LOCATION
 from nervure.store.places import REQUEST
 from nervure.store.requests import Freshness, RequestedLine, RequestStore
 from nervure.store.routing import RoutingStore
+from nervure.store.tables.catalogue import LOCATION
 from schemas.locations import Location, LocationKind
 from schemas.routing import LocationRouting, Weekday
 from tests.nervure.operations.scripted import (

@@ -13,7 +13,7 @@ from nervure.operations.searching import search
 from nervure.operations.staff import adjust
 from nervure.store.cycle_counts import COUNT
 from nervure.store.database import Database
-from nervure.store.orders import LOCATION
+from nervure.store.tables.catalogue import LOCATION
 from schemas.fulfillment import RejectReason
 from schemas.stock import AdjustmentReason
 from tests.nervure.operations.fake_shops import fill

@@ -33,11 +33,11 @@ from nervure.orders.rules import Routing
 from nervure.store.audit import AuditStore
 from nervure.store.database import Database
 from nervure.store.holds import RESERVATION
-from nervure.store.orders import LISTING
 from nervure.store.picking import PickingStore
 from nervure.store.policies import PolicyStore
 from nervure.store.proposals import ProposalSeen
 from nervure.store.routing import RoutingStore
+from nervure.store.tables.catalogue import LISTING
 from schemas.items import Item
 from schemas.orders import DeliveryMethod, Order, OrderState
 from schemas.policies import PolicyKind

@@ -17,13 +17,13 @@ from nervure.operations.scorecards import scorecards
 from nervure.operations.silence import break_silence
 from nervure.operations.staff import adjust
 from nervure.operations.suppliers import give_up, pull_replies
+from nervure.orders.desk import Desk
 from nervure.orders.rules import Routing
-from nervure.orders.work import Desk
 from nervure.store.channels import PULL_REPLIES
 from nervure.store.database import Database
-from nervure.store.orders import LOCATION
 from nervure.store.places import REQUEST
 from nervure.store.routing import RoutingStore
+from nervure.store.tables.catalogue import LOCATION
 from nervure.store.tasks import TASK
 from schemas.dropship import SupplierReply
 from schemas.orders import OrderState

@@ -10,12 +10,13 @@ from nervure.operations.skus import SkuError, free, look_up, merge, rename, spli
 from nervure.operations.staff import UnknownStockError, receive, ship_fulfillment
 from nervure.operations.transfers import Dispatch, dispatch
 from nervure.operations.undo import UndoError, undo
-from nervure.store.catalogue import ITEM, CatalogueStore
+from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Database
 from nervure.store.lots import LotStore
 from nervure.store.policy_log import POLICY_CHANGE
 from nervure.store.skus import EVENT
 from nervure.store.statements import MOVEMENT
+from nervure.store.tables.catalogue import ITEM
 from schemas.items import Item, ItemKind, KitComponent
 from schemas.publications import ChannelListing
 from tests.nervure.operations.scripted import (

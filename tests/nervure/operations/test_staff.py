@@ -9,8 +9,8 @@ from nervure.operations.hub import Hub
 from nervure.operations.names import UnusableNameError
 from nervure.operations.staff import UnknownStockError, adjust, receive, ship_fulfillment
 from nervure.store.database import Database
-from nervure.store.orders import FULFILLMENT, ORDER
 from nervure.store.statements import MOVEMENT
+from nervure.store.tables.orders import FULFILLMENT, ORDER
 from schemas.fulfillment import Parcel
 from schemas.orders import OrderState
 from schemas.stock import AdjustmentReason

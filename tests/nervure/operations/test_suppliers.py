@@ -18,10 +18,10 @@ from nervure.store.channels import FEED, ChannelStore
 from nervure.store.database import Database
 from nervure.store.inbox import InboxStore
 from nervure.store.offers import OFFER
-from nervure.store.orders import FULFILLMENT
 from nervure.store.outbox import OUTBOX
 from nervure.store.publications import PublicationStore
 from nervure.store.statements import OBSERVATION
+from nervure.store.tables.orders import FULFILLMENT
 from nervure.store.tasks import TASK
 from schemas.capabilities import DecrementMoment
 from schemas.documents import RawDocument
@@ -99,7 +99,7 @@ def the_order(hub: Hub, order: str = "1") -> tuple[int, str]:
     """Number and first line of an order's newest fulfillment order at the supplier."""
     with looking(hub) as world:
         number = world.fulfillment_numbers(order)[-1]
-        [line] = world.orders.fulfillment_lines(fulfillment_order_id=number)
+        [line] = world.fulfillment.lines(fulfillment_order_id=number)
         return number, str(line.id)
 
 

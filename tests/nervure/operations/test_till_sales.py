@@ -11,7 +11,7 @@ from connectors.transport import HttpRequest
 from nervure.operations.hub import Hub
 from nervure.operations.publish import publish
 from nervure.store.database import Database
-from nervure.store.orders import LOCATION
+from nervure.store.tables.catalogue import LOCATION
 from schemas.capabilities import Capabilities, DecrementMoment
 from schemas.documents import RawDocument
 from schemas.orders import OrderState

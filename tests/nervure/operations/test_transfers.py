@@ -12,8 +12,8 @@ from nervure.operations.purchases import ExpectedLine, PurchaseError, expect
 from nervure.operations.staff import RepeatError, UnknownStockError, adjust, receive
 from nervure.operations.transfers import Arrival, Arrived, Dispatch, TransferError, arrive, cancel, dispatch
 from nervure.store.database import Database
-from nervure.store.orders import LOCATION
 from nervure.store.statements import LEVEL, MOVEMENT
+from nervure.store.tables.catalogue import LOCATION
 from nervure.store.transfers import ARRIVAL, TRANSFER, TRANSFER_LINE
 from schemas.locations import LocationKind
 from schemas.stock import AdjustmentReason, Condition

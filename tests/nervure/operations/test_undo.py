@@ -9,8 +9,8 @@ from nervure.operations.staff import adjust, receive
 from nervure.operations.transfers import Dispatch, dispatch
 from nervure.operations.undo import Compensation, UndoError, Undone, preview, undo
 from nervure.store.database import Database
-from nervure.store.orders import LOCATION
 from nervure.store.statements import MOVEMENT
+from nervure.store.tables.catalogue import LOCATION
 from schemas.policies import PolicyKind
 from schemas.stock import AdjustmentReason, Condition, MovementKind
 from tests.nervure.operations.scripted import ScriptedShop, advance, hear, looking, order_of, scripted_hub

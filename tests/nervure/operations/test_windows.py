@@ -21,9 +21,9 @@ from nervure.operations.windows import Loops, Window
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
 from nervure.store.inbox import BODY, InboxStore
-from nervure.store.orders import ORDER, PERSON
 from nervure.store.outbox import OUTBOX
 from nervure.store.statements import CLAIM
+from nervure.store.tables.orders import ORDER, PERSON
 from tests.nervure.operations.fake_shops import FakeShop, broken_document, fake_hub, fill, order_document
 from tests.nervure.world import START, World, a_till_sale, an_order, at, fresh_sqlite
 

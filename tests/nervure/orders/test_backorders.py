@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 from nervure.invariants import check_all
 from nervure.store.audit import AuditStore
 from nervure.store.database import Database
-from nervure.store.orders import SHORTFALL
 from nervure.store.outbox import OUTBOX
+from nervure.store.tables.orders import SHORTFALL
 from schemas.capabilities import DecrementMoment
 from schemas.orders import OrderState
 from schemas.policies import PolicyKind

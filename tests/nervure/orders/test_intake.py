@@ -3,9 +3,9 @@ import sqlalchemy as sa
 
 from nervure.orders.intake import channels_own_moves, counts
 from nervure.orders.work import LineState, UnboundListingError
-from nervure.store.orders import FULFILLMENT, LINE, ORDER, PERSON
 from nervure.store.outbox import OUTBOX
 from nervure.store.statements import CHANGE, CLAIM
+from nervure.store.tables.orders import FULFILLMENT, LINE, ORDER, PERSON
 from schemas.base import MAX_UNITS
 from schemas.capabilities import DecrementMoment
 from schemas.locations import Address

@@ -5,8 +5,9 @@ import sqlalchemy as sa
 
 from nervure.orders.offering import rivals
 from nervure.orders.rules import Routing
-from nervure.store.orders import FULFILLMENT, LOCATION
 from nervure.store.routing import RoutingStore
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.orders import FULFILLMENT
 from schemas.locations import LocationKind
 from schemas.routing import LocationRouting, RoutingSettings
 from tests.nervure.world import World, an_order, at, merchant

@@ -15,9 +15,9 @@ from nervure.orders.rules import Routing
 from nervure.orders.settling import serve_shortfalls
 from nervure.orders.shipping import ship
 from nervure.store.database import Database
-from nervure.store.orders import ORDER
 from nervure.store.routing import RoutingStore
 from nervure.store.stock import StockStore
+from nervure.store.tables.orders import ORDER
 from schemas.orders import OrderState
 from schemas.routing import Contract, LocationRouting
 from tests.nervure.world import (

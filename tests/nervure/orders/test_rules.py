@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 from nervure.orders.costs import EURO, Limits
 from nervure.orders.parcels import FREE
 from nervure.orders.rules import Goal, Goods, Journey, Routing, Site, journey, terms
-from nervure.store.orders import ORDER
 from nervure.store.routing import RoutingStore
+from nervure.store.tables.orders import ORDER
 from schemas.locations import Address, LocationKind
 from schemas.orders import Delivery, DeliveryMethod
 from schemas.routing import (

@@ -261,7 +261,7 @@ def test_nothing_is_released_twice(world: World) -> None:
     merchant(world, bolt_paris=2)
     world.take_in(an_order("1", {"BOLT": 2}))
     [number] = world.fulfillment_numbers("1")
-    [held] = world.orders.fulfillment_lines(fulfillment_order_id=number)
+    [held] = world.fulfillment.lines(fulfillment_order_id=number)
     release(world.desk(), held, 1)
     release(world.desk(), held, 0)
     with pytest.raises(ValueError, match=rf"^line {held.id} does not hold 1 more units of item {held.item_id}$"):

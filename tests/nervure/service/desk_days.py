@@ -17,8 +17,7 @@ from nervure.operations.desk_users import add_user
 from nervure.operations.hub import Hub
 from nervure.operations.staff import receive
 from nervure.service.app import create_app
-from nervure.store.catalogue import ITEM
-from nervure.store.orders import LOCATION
+from nervure.store.tables.catalogue import ITEM, LOCATION
 from schemas.locations import Address
 from schemas.orders import Customer, Delivery, DeliveryMethod
 from tests.nervure.operations.scripted import hear, order_of

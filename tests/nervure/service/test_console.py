@@ -12,9 +12,10 @@ from nervure.operations.desk import Actor
 from nervure.operations.hub import Hub
 from nervure.orders.rules import Routing
 from nervure.store.order_pages import OrderPageStore
-from nervure.store.orders import LOCATION, OrderStore
+from nervure.store.orders import OrderStore
 from nervure.store.routing import RoutingStore
 from nervure.store.scarcity import ScarcityStore
+from nervure.store.tables.catalogue import LOCATION
 from schemas.locations import Address
 from schemas.orders import Delivery, DeliveryMethod
 from schemas.routing import LocationRouting, RoutingSettings, ScarcitySettings

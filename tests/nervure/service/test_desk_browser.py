@@ -11,9 +11,8 @@ from nervure.operations.hub import Hub
 from nervure.operations.messages import send_messages
 from nervure.operations.staff import receive
 from nervure.orders.rules import Routing
-from nervure.store.catalogue import ITEM
-from nervure.store.orders import LOCATION
 from nervure.store.routing import RoutingStore
+from nervure.store.tables.catalogue import ITEM, LOCATION
 from schemas.locations import Address
 from schemas.orders import Delivery, DeliveryMethod
 from tests.nervure.operations.scripted import hear, looking, order_of

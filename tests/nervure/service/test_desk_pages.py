@@ -17,8 +17,9 @@ from nervure.orders.rules import Routing
 from nervure.service.desk_pages import GROUPS, NOTES
 from nervure.service.desk_texts import TEXTS, wanted
 from nervure.store.handling import HandlingStore
-from nervure.store.orders import FULFILLMENT_EVENT, LOCATION
 from nervure.store.routing import RoutingStore
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.desk import FULFILLMENT_EVENT
 from schemas.fulfillment import FulfillmentState, RejectReason, StepKind
 from schemas.locations import Address
 from schemas.orders import Customer, Delivery, DeliveryMethod

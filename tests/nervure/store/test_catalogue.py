@@ -1,7 +1,8 @@
 import pytest
 
-from nervure.store.orders import CHANNEL, LISTING
 from nervure.store.statements import KIT
+from nervure.store.tables.catalogue import LISTING
+from nervure.store.tables.channels import CHANNEL
 from schemas.items import Item, ItemKind, KitComponent
 from schemas.levels import LevelKey
 from schemas.publications import ChannelListing
@@ -70,7 +71,7 @@ def test_a_listing_is_bound_by_sku_then_by_gtin_and_never_by_title(world: World)
     ]
     assert world.catalogue.put_listings("shop", said) == (2, 2)
     ids = world.catalogue.item_ids(["BOLT", "NUT"])
-    assert {name: found.item_id for name, found in world.orders.bind("shop", ["1", "2"]).items()} == {
+    assert {name: found.item_id for name, found in world.bindings.listings_of("shop", ["1", "2"]).items()} == {
         "1": ids["BOLT"],
         "2": ids["NUT"],
     }
@@ -96,7 +97,7 @@ def test_a_binding_once_made_is_kept_and_one_that_was_missing_is_made(world: Wor
     world.items("CLAMP")
     world.catalogue.put_listings("shop", [listing("1", sku="NUT"), listing("2", sku="CLAMP")])
     ids = world.catalogue.item_ids(["BOLT", "CLAMP"])
-    bound = world.orders.bind("shop", ["1", "2"])
+    bound = world.bindings.listings_of("shop", ["1", "2"])
     assert (bound["1"].item_id, bound["2"].item_id) == (ids["BOLT"], ids["CLAMP"])
     assert world.rows(LISTING) == 2
     assert world.catalogue.listing_items("shop", ["1", "9"])["1"] == (ids["BOLT"], LevelKey("S", ""))
@@ -108,7 +109,7 @@ def test_a_location_and_a_channel_are_written_again_under_their_own_names(world:
     world.location("paris", master="till")
     world.channel("shop", {"web": ["lyon"]}, buffer_units=2)
     assert world.catalogue.location_ids() == before
-    assert world.orders.location_of("shop", "web") == before["lyon"]
+    assert world.bindings.location_of("shop", "web") == before["lyon"]
     assert world.rows(CHANNEL) == 3
     assert world.catalogue.supplier_location("till") == before["paris"]
     assert world.catalogue.supplier_location("acme") is None

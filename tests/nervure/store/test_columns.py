@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy.exc import StatementError
 
-from nervure.store.orders import ORDER
+from nervure.store.tables.orders import ORDER
 from nervure.store.tasks import TASK
 from tests.nervure.world import World, an_order, merchant
 

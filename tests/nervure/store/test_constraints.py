@@ -17,11 +17,11 @@ from nervure.store import tables
 from nervure.store.clocks import ClockStore
 from nervure.store.inbox import InboxStore
 from nervure.store.lots import LotStore
-from nervure.store.orders import FULFILLMENT_LINE
 from nervure.store.reservations import NewReservation, ReservationStore
 from nervure.store.serials import SerialStore
 from nervure.store.skus import SkuStore
 from nervure.store.tables import SupplierOfferRow, of
+from nervure.store.tables.orders import FULFILLMENT_LINE
 from schemas.documents import Heard, RawDocument
 from schemas.items import Item, KitComponent
 from schemas.policies import PolicyKind

@@ -6,12 +6,12 @@ import sqlalchemy as sa
 from nervure.publication.answers import Landing
 from nervure.publication.coverage import GROUPS, HELD_ZERO, MISSING, NOT_LISTED, UNBOUND, Group
 from nervure.publication.cutover import Decision
-from nervure.store.catalogue import ITEM
 from nervure.store.channels import ChannelStore
 from nervure.store.coverage import AMBIGUOUS_TEXT, MISSING_TEXT, NOT_LISTED_TEXT, CoverageStore
 from nervure.store.cutover import CutoverStore
-from nervure.store.orders import CHANNEL, LISTING, POINT
 from nervure.store.publications import PUBLICATION
+from nervure.store.tables.catalogue import ITEM, LISTING
+from nervure.store.tables.channels import CHANNEL, POINT
 from schemas.publications import ChannelListing, PublicationState
 from tests.nervure.world import World, merchant
 

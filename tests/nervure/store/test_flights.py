@@ -10,7 +10,7 @@ from nervure.store.database import Database
 from nervure.store.drift import DriftStore
 from nervure.store.flights import FLIGHT_SECONDS, Flight
 from nervure.store.inbox import InboxStore
-from nervure.store.orders import CHANNEL
+from nervure.store.tables.channels import CHANNEL
 from schemas.documents import Heard, RawDocument
 from schemas.levels import LevelKey
 from schemas.publications import DriftPolicy, PublicationState

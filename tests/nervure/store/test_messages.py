@@ -157,7 +157,7 @@ def test_a_supplier_is_asked_for_what_is_claimed_there_in_its_own_skus(world: Wo
     order = an_order("1", {"PAIR": 2}, delivery=Delivery(method=DeliveryMethod.SHIP, address=home))
     world.take_in(order.model_copy(update={"customer": Customer(name="A. Martin", phone="0612345678")}))
     [number] = world.fulfillment_numbers("1")
-    [line] = world.orders.fulfillment_lines(fulfillment_order_id=number)
+    [line] = world.fulfillment.lines(fulfillment_order_id=number)
     assert messages(world).drop_ship(number) == Handover(
         START,
         {

@@ -13,9 +13,9 @@ from nervure.store import migrations
 from nervure.store.audit import AuditStore
 from nervure.store.database import Database, DatabaseError, open_database
 from nervure.store.migrations import differences, upgrade
-from nervure.store.orders import FULFILLMENT_LINE
 from nervure.store.policy_log import POLICY_CHANGE
 from nervure.store.returns import RETURN_LINE
+from nervure.store.tables.orders import FULFILLMENT_LINE
 from schemas.locations import LocationKind
 from tests.nervure.derive import derive
 from tests.nervure.invariants.rich import fill

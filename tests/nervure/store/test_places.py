@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from nervure.orders.costs import EURO
 from nervure.orders.rules import Goods, Routing
 from nervure.store.offers import OfferStore
-from nervure.store.orders import FULFILLMENT, ORDER
 from nervure.store.places import NOT_FOUND, NOT_FOUND_DAYS, REQUEST, HistoryOfPlaces
 from nervure.store.routing import RoutingStore
+from nervure.store.tables.orders import FULFILLMENT, ORDER
 from schemas.base import Money
 from schemas.fulfillment import FulfillmentState, RejectReason, StepKind
 from schemas.items import Item
@@ -37,10 +37,10 @@ def handled(world: World, location: str, state: FulfillmentState, reason: Reject
     [order] = world.orders.lines(world.order_id("1"))
     assert order.external_id == line
     place = world.catalogue.location_ids()[location]
-    world.orders.add_fulfillment(world.order_id("1"), place, state, {order.id: 1})
+    world.fulfillment.add(world.order_id("1"), place, state, {order.id: 1})
     number = int(world.connection.execute(sa.select(sa.func.max(FULFILLMENT.c.id))).scalar_one())
     if reason is not None:
-        world.orders.note_step(number, StepKind.REJECTED, reason=reason.value)
+        world.fulfillment.note_step(number, StepKind.REJECTED, reason=reason.value)
     return number
 
 
@@ -53,7 +53,7 @@ def test_what_a_store_did_not_find_counts_and_what_it_refused_for_another_reason
     handled(world, "paris", FulfillmentState.PACKED)
     handled(world, "paris", FulfillmentState.CANCELED, RejectReason.NOT_FOUND)
     both = handled(world, "paris", FulfillmentState.SHIPPED, RejectReason.NOT_FOUND)
-    world.orders.note_step(both, StepKind.REJECTED, reason=RejectReason.NOT_FOUND.value)
+    world.fulfillment.note_step(both, StepKind.REJECTED, reason=RejectReason.NOT_FOUND.value)
     for state, reason in (
         (FulfillmentState.CANCELED, RejectReason.NO_TIME),
         (FulfillmentState.CANCELED, None),

@@ -110,7 +110,7 @@ def test_work_is_done_in_portions(world: World) -> None:
 def test_a_channel_that_sold_by_itself_is_sent_the_number_even_if_ours_did_not_move(world: World) -> None:
     settled(world, bolt_paris=5)
     before = revisions(world)
-    listing = world.orders.bind("shop", ["L-BOLT"])["L-BOLT"].listing_id
+    listing = world.bindings.listings_of("shop", ["L-BOLT"])["L-BOLT"].listing_id
     world.desk().channel_notes.may_have_restocked("shop", {listing})
     world.refresh()
     assert raised(before, revisions(world)) == {("shop", "BOLT")}
@@ -186,7 +186,7 @@ def test_every_reader_gives_one_value(
 
 
 def _points(world: World) -> dict[int, tuple[str, str]]:
-    from nervure.store.orders import CHANNEL, POINT
+    from nervure.store.tables.channels import CHANNEL, POINT
 
     rows = world.connection.execute(
         POINT.join(CHANNEL, CHANNEL.c.id == POINT.c.channel_id)

@@ -8,10 +8,10 @@ from nervure.publication.answers import Landing
 from nervure.store.audit import AuditStore
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
-from nervure.store.orders import CHANNEL
 from nervure.store.publications import NOT_NAMED, PUBLICATION
 from nervure.store.reports import ReportStore
 from nervure.store.scope import CHANNEL_NOT_NAMED, ScopeStore
+from nervure.store.tables.channels import CHANNEL
 from schemas.locations import LocationKind
 from schemas.publications import PublicationState
 from tests.nervure.world import START, World, an_order, at, merchant, overtaken

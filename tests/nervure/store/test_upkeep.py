@@ -11,11 +11,12 @@ from nervure.store.inbox import LEASE_SECONDS, InboxStore
 from nervure.store.messages import LEASE_SECONDS as MESSAGE_LEASE
 from nervure.store.messages import MessageStore
 from nervure.store.offering import OfferingStore
-from nervure.store.orders import FULFILLMENT, LINE, LOCATION
 from nervure.store.outbox import OUTBOX
 from nervure.store.places import REQUEST
 from nervure.store.proposals import ProposalStore
 from nervure.store.shortfalls import ShortfallStore
+from nervure.store.tables.catalogue import LOCATION
+from nervure.store.tables.orders import FULFILLMENT, LINE
 from nervure.store.upkeep import UpkeepStore, Waiting
 from schemas.documents import Heard, RawDocument
 from schemas.fulfillment import OfferState
