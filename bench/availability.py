@@ -20,8 +20,10 @@ from nervure.inventory.ledger import book
 from nervure.inventory.stock import Place
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, Database, open_database
+from nervure.store.locations import LocationStore
 from nervure.store.salable import SalableStore
 from nervure.store.stock import StockStore
+from nervure.store.stock_points import StockPointStore
 from nervure.store.tables.channels import POINT
 from schemas.items import Item, ItemKind
 from schemas.locations import Location, LocationKind
@@ -114,7 +116,7 @@ def _stock_up(database: Database, count: int, locations: int) -> tuple[int, int]
     def work(connection: Connection) -> tuple[int, int]:
         catalogue = CatalogueStore(connection, NOW)
         places = [
-            catalogue.put_location(
+            LocationStore(connection, NOW).put(
                 Location(code=f"L{number}", name=f"L{number}", kind=LocationKind.WAREHOUSE, time_zone="UTC")
             )
             for number in range(locations)
@@ -123,7 +125,9 @@ def _stock_up(database: Database, count: int, locations: int) -> tuple[int, int]
         catalogue.put_items([Item(sku=sku, title=sku, kind=ItemKind.SIMPLE) for sku in names])
         ids = sorted(catalogue.item_ids(names).values())
         assert ids[-1] - ids[0] == count - 1
-        catalogue.put_channel("shop", "shopify", buffer_units=0, stock_points={"1": places}, orders_since=NOW)
+        StockPointStore(connection, NOW).put_channel(
+            "shop", "shopify", buffer_units=0, stock_points={"1": places}, orders_since=NOW
+        )
         stock = StockStore(connection, NOW)
         for begin in range(0, count, 10_000):
             batch = [Place(item, place) for item in ids[begin : begin + 10_000] for place in places]

@@ -24,10 +24,12 @@ from nervure.inventory.stock import Against, ClaimKind, Place
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, Database, open_database
 from nervure.store.flights import FlightStore
+from nervure.store.locations import LocationStore
 from nervure.store.publications import PublicationStore
 from nervure.store.salable import SalableStore
 from nervure.store.statements import insert_rows
 from nervure.store.stock import StockStore
+from nervure.store.stock_points import StockPointStore
 from nervure.store.tables.catalogue import LISTING
 from nervure.store.tables.channels import POINT
 from schemas.items import Item, ItemKind
@@ -116,11 +118,12 @@ class _Shop:
                 connection.exec_driver_sql("ANALYZE")
 
     def _open(self, connection: Connection) -> int:
-        catalogue = CatalogueStore(connection, NOW)
-        location = catalogue.put_location(
+        location = LocationStore(connection, NOW).put(
             Location(code=LOCATION, name="Warehouse", kind=LocationKind.WAREHOUSE, time_zone="Europe/Paris")
         )
-        catalogue.put_channel("shop", "shopify", buffer_units=0, stock_points={"1": [location]}, orders_since=NOW)
+        StockPointStore(connection, NOW).put_channel(
+            "shop", "shopify", buffer_units=0, stock_points={"1": [location]}, orders_since=NOW
+        )
         return location
 
     def _bring_in(self, connection: Connection, names: Sequence[str]) -> list[Place]:

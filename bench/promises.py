@@ -24,6 +24,7 @@ from nervure.operations.promises import Basket, BasketQuestion, question_of
 from nervure.operations.results import percentile
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, Database, open_database
+from nervure.store.locations import LocationStore
 from nervure.store.stock import StockStore
 from schemas.items import Item, ItemKind
 from schemas.stock import MovementKind
@@ -191,7 +192,7 @@ def _stock_up(connection: Connection, chance: random.Random, locations: int) -> 
     catalogue.put_items(
         [Item(sku=sku, title=sku, kind=ItemKind.SIMPLE, weight_grams=chance.choice(weights)) for sku in names]
     )
-    items, places = catalogue.item_ids(names), catalogue.location_ids(_codes(locations))
+    items, places = catalogue.item_ids(names), LocationStore(connection, NOW).ids(_codes(locations))
     entries = [
         Entry(
             Place(items[sku], places[code]),

@@ -24,11 +24,13 @@ from nervure.inventory.ledger import book
 from nervure.operations.hub import Account, Hub
 from nervure.operations.publish import publish, refresh
 from nervure.publication.coverage import Group
-from nervure.store.catalogue import CatalogueStore
+from nervure.store.bindings import BindingStore
 from nervure.store.coverage import CoverageStore
 from nervure.store.database import Connection, Database, open_database
+from nervure.store.locations import LocationStore
 from nervure.store.publications import PublicationStore
 from nervure.store.stock import StockStore
+from nervure.store.stock_points import StockPointStore
 from schemas.levels import LevelKey, LevelWrite
 from schemas.publications import ChannelListing
 from simulation.platforms.shopify import ShopifyEmulator
@@ -172,12 +174,11 @@ def _list(hub: Hub) -> None:
     ]
 
     def work(connection: Connection) -> None:
-        catalogue = CatalogueStore(connection, hub.clock.now())
-        points = {STOCK_POINT: [catalogue.location_ids()[LOCATION]]}
-        catalogue.put_channel(
+        points = {STOCK_POINT: [LocationStore(connection, hub.clock.now()).ids()[LOCATION]]}
+        StockPointStore(connection, hub.clock.now()).put_channel(
             CHANNEL_NAME, "shopify", buffer_units=0, stock_points=points, orders_since=hub.clock.now()
         )
-        catalogue.put_listings(CHANNEL_NAME, listings)
+        BindingStore(connection).put_listings(CHANNEL_NAME, listings)
         PublicationStore(connection, hub.clock.now()).create_missing(CHANNEL_NAME)
 
     hub.database.run(work)

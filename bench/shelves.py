@@ -7,6 +7,7 @@ from nervure.inventory.ledger import book
 from nervure.inventory.stock import Entry, Place
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, Database
+from nervure.store.locations import LocationStore
 from nervure.store.stock import StockStore
 from schemas.items import Item, ItemKind
 from schemas.locations import Location, LocationKind
@@ -25,7 +26,7 @@ def stock_up(database: Database, count: int, *, units: int) -> list[Place]:
 
     def work(connection: Connection) -> list[Place]:
         catalogue = CatalogueStore(connection, NOW)
-        location = catalogue.put_location(
+        location = LocationStore(connection, NOW).put(
             Location(code=LOCATION, name="Warehouse", kind=LocationKind.WAREHOUSE, time_zone="Europe/Paris")
         )
         catalogue.put_items([Item(sku=sku, title=sku, kind=ItemKind.SIMPLE) for sku in skus(count)])

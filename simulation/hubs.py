@@ -21,8 +21,10 @@ from nervure.operations.webhooks import callback_url
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
 from nervure.store.database import Database
+from nervure.store.locations import LocationStore
 from nervure.store.reports import ReportStore
 from nervure.store.stock import StockStore
+from nervure.store.stock_points import StockPointStore
 from schemas.items import Item, ItemKind, KitComponent
 from schemas.locations import Address, Coordinates, Location, LocationKind
 from schemas.stock import MovementKind
@@ -69,9 +71,9 @@ def write_merchant(
                 for good in world.goods
             ]
         )
-        locations = write_places(catalogue, accept_within_seconds=accept_within_seconds)
+        locations = write_places(LocationStore(connection, now), accept_within_seconds=accept_within_seconds)
         for account in world.accounts.values():
-            catalogue.put_channel(
+            StockPointStore(connection, now).put_channel(
                 account.name,
                 account.platform,
                 buffer_units=buffer_units,
@@ -152,10 +154,10 @@ def hub_supplier(url: str = "http://supplier.example") -> SupplierAccount:
     return SupplierAccount(record, record.settings.model_validate(own))
 
 
-def write_places(catalogue: CatalogueStore, *, accept_within_seconds: float | None = None) -> dict[str, int]:
+def write_places(locations: LocationStore, *, accept_within_seconds: float | None = None) -> dict[str, int]:
     """Writes the merchant's locations; answers their ids by code. `accept_within_seconds`: of the stores."""
     return {
-        place.code: catalogue.put_location(
+        place.code: locations.put(
             Location(
                 code=place.code,
                 name=place.name,

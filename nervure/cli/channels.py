@@ -10,8 +10,7 @@ from nervure.cli.common import SettingsOption, fail, group, opened_hub, print_ta
 from nervure.operations.hub import Hub
 from nervure.operations.pull import pull_catalogue
 from nervure.operations.webhooks import callback_url
-from nervure.store.bindings import bind_channel
-from nervure.store.catalogue import CatalogueStore
+from nervure.store.bindings import BindingStore, bind_channel
 from nervure.store.channels import ChannelStore
 from nervure.store.drift import DriftStore
 from nervure.store.zeros import HeldZero, ZeroStore
@@ -74,7 +73,7 @@ def channels_unbound(channel: str, settings: SettingsOption = None) -> None:
     with opened_hub(settings) as hub:
         require_channel(hub, channel)
         with hub.database.read() as connection:
-            found = CatalogueStore(connection, hub.clock.now()).unbound(channel)
+            found = BindingStore(connection).unbound(channel)
     if not found:
         typer.echo("every listing is bound")
         return

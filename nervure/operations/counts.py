@@ -14,6 +14,7 @@ from nervure.orders.settling import serve_shortfalls, settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.cycle_counts import CycleCountStore, Document, Line
 from nervure.store.database import Connection
+from nervure.store.locations import LocationStore
 from nervure.store.stock import StockStore
 from schemas.stock import OUR_OWN, AdjustmentReason, Condition
 
@@ -82,7 +83,7 @@ def open_count(hub: Hub, name: str, location: str, skus: Collection[str], *, is_
     def work(connection: Connection) -> int:
         now = hub.clock.now()
         catalogue, store = CatalogueStore(connection, now), CycleCountStore(connection, now)
-        location_id = catalogue.location_ids().get(location)
+        location_id = LocationStore(connection, now).ids().get(location)
         if location_id is None:
             raise UnknownStockError(f"location {location!r} is not known")
         _refuse_other_master(location, store.master_of(location_id))

@@ -19,11 +19,11 @@ from nervure.operations.import_stock import DOCUMENT, opening_cause
 from nervure.operations.pull import pull_orders
 from nervure.operations.refusals import RefusalError
 from nervure.orders.settling import settle
-from nervure.store.catalogue import CatalogueStore
 from nervure.store.cutover import CutoverStore, Shown
 from nervure.store.database import Connection
 from nervure.store.drift import DriftStore
 from nervure.store.imports import OPENING, ImportStore
+from nervure.store.locations import LocationStore
 from nervure.store.publications import PublicationStore
 from nervure.store.statements import chunks
 from nervure.store.stock import StockStore
@@ -270,7 +270,7 @@ def _book(
 ) -> tuple[int, int, int, list[tuple[str, str]]]:
     now = hub.clock.now()
     store, stock = ImportStore(connection, now), StockStore(connection, now)
-    location = CatalogueStore(connection, now).location_ids()[source.location]
+    location = LocationStore(connection, now).ids()[source.location]
     places = {one.item_id: Place(one.item_id, location) for one in shelf}
     store.lock_places(list(places.values()))
     there = _on_hand(store, places, shelf)

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError, UnknownError
-from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.desk_users import DeskUser, DeskUserStore
+from nervure.store.locations import LocationStore
 
 SESSION_HOURS = 12
 """A working day: then somebody signs in again."""
@@ -68,7 +68,7 @@ def add_user(hub: Hub, location: str, name: str, password: str) -> bool:
     hashed = hash_password(password, secrets.token_bytes(16))
 
     def work(connection: Connection) -> bool:
-        found = CatalogueStore(connection, hub.clock.now()).location_ids([location])
+        found = LocationStore(connection, hub.clock.now()).ids([location])
         if location not in found:
             raise UnknownDeskUserError(f"location {location!r} is not known")
         return DeskUserStore(connection, hub.clock.now()).put(found[location], name.strip(), hashed)

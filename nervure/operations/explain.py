@@ -15,6 +15,7 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.explain import ExplainStore, PointListed, PublicationNow
 from nervure.store.history import Answer
+from nervure.store.locations import LocationStore
 from nervure.store.salable import SalableStore
 
 PLAIN_WORDS = ("buffer", "safety", "share", "cap", "backorder", "claims")
@@ -103,7 +104,7 @@ def explain(hub: Hub, wanted: Wanted) -> Explanation:
 
 
 def _at_location(connection: Connection, moment: datetime, item: int, code: str) -> Derivation:
-    location = CatalogueStore(connection, moment).location_ids().get(code)
+    location = LocationStore(connection, moment).ids().get(code)
     if location is None:
         raise UnknownStockError(f"location {code!r} is not known")
     tree = _locations(connection, moment, item, {location})[1][location]

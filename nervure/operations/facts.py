@@ -10,7 +10,7 @@ from nervure.operations.observations import observe
 from nervure.orders.intake import take_in
 from nervure.orders.returns import take_back
 from nervure.orders.settling import settle
-from nervure.store.bindings import replay_unbound
+from nervure.store.bindings import BindingStore, replay_unbound
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.cutover import CutoverStore
 from nervure.store.database import Connection
@@ -76,7 +76,7 @@ def put_listings(hub: Hub, connection: Connection, listings: Sequence[ChannelLis
     channel = listings[0].channel
     if hub.accounts[channel].creates_items:
         _create_items(connection, listings, now)
-    CatalogueStore(connection, now).put_listings(channel, listings)
+    BindingStore(connection).put_listings(channel, listings)
     if PublicationStore(connection, now).create_missing(channel) or not all(one.is_goods for one in listings):
         replay_unbound(connection, now, channel)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from nervure.operations.imports import Outcome, Verdict, fault_of, in_batches, refused
 from nervure.operations.sheets import Row, Sheet
-from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.imports import ImportStore
+from nervure.store.locations import LocationStore
 from schemas.locations import Location, LocationKind
 
 _TEXTS = ("name", "kind", "country", "postal_code", "city", "time_zone")
@@ -41,7 +41,7 @@ class LocationLoader:
         yield from in_batches(sheet.rows())
 
     def take(self, connection: Connection, rows: Sequence[Row], now: datetime, *, writes: bool) -> list[Verdict]:
-        catalogue = CatalogueStore(connection, now)
+        locations = LocationStore(connection, now)
         stored = ImportStore(connection, now).locations(locked=writes)
         verdicts = []
         for row in sorted(rows, key=lambda row: row.cells["code"]):
@@ -65,9 +65,7 @@ class LocationLoader:
                 kept = known or {}
                 # A supplier of whom nobody says what it has promises nothing, as in the settings.
                 silent = 0.0 if location.kind is LocationKind.SUPPLIER and kept.get("master") is None else None
-                catalogue.put_location(
-                    location, master=kept.get("master"), ttl_seconds=kept.get("ttl_seconds") or silent
-                )
+                locations.put(location, master=kept.get("master"), ttl_seconds=kept.get("ttl_seconds") or silent)
         return verdicts
 
     def _read(self, row: Row, known: Mapping[str, Any] | None) -> Location:

@@ -12,6 +12,7 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.desk import desk_of
 from nervure.store.imports import ImportStore
+from nervure.store.locations import LocationStore
 from nervure.store.stock import StockStore
 from schemas.base import MAX_UNITS
 from schemas.stock import MovementKind
@@ -52,7 +53,7 @@ class StockLoader:
         items = catalogue.item_ids([row.cells["sku"] for row in rows])
         kits = catalogue.kits(items.values())
         with_lots = store.with_lots(items.values())
-        locations = catalogue.location_ids()
+        locations = LocationStore(connection, now).ids()
         verdicts: list[Verdict] = []
         good: list[tuple[Row, Place, str, int]] = []
         for row in rows:

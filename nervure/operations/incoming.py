@@ -10,6 +10,7 @@ from nervure.operations.staff import UnknownStockError, item_of
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.incoming import IncomingStore
+from nervure.store.locations import LocationStore
 from nervure.store.stock import StockStore
 
 
@@ -69,7 +70,7 @@ def future(hub: Hub, sku: str, locations: Sequence[str] = ()) -> Future:
 
 
 def _location_ids(connection: Connection, hub: Hub, codes: Sequence[str]) -> set[int] | None:
-    known = CatalogueStore(connection, hub.clock.now()).location_ids()
+    known = LocationStore(connection, hub.clock.now()).ids()
     for code in codes:
         if code not in known:
             raise UnknownStockError(f"location {code!r} is not known")
@@ -78,7 +79,7 @@ def _location_ids(connection: Connection, hub: Hub, codes: Sequence[str]) -> set
 
 def _named(connection: Connection, hub: Hub, found: Sequence[Incoming]) -> list[IncomingLine]:
     catalogue = CatalogueStore(connection, hub.clock.now())
-    codes = {location: code for code, location in catalogue.location_ids().items()}
+    codes = {location: code for code, location in LocationStore(connection, hub.clock.now()).ids().items()}
     skus = catalogue.skus_of({one.place.item_id for one in found})
     return [
         IncomingLine(

@@ -18,6 +18,7 @@ from nervure.store.publications import Number, PublicationStore
 from nervure.store.readback import ReadBackStore
 from nervure.store.salable import SalableStore
 from nervure.store.stock import StockStore
+from nervure.store.stock_points import StockPointStore
 from schemas.levels import LevelKey
 from schemas.publications import PublicationState
 from schemas.stock import AdjustmentReason, StockObservation
@@ -29,9 +30,9 @@ def observe(hub: Hub, connection: Connection, facts: Sequence[StockObservation])
     publications = PublicationStore(connection, now)
     catalogue = CatalogueStore(connection, now)
     channel = facts[0].channel
-    masters = catalogue.ruled_points(channel)
+    masters = StockPointStore(connection, now).ruled_points(channel)
     closed = CutoverStore(connection, now).closed_points(channel)
-    listings = catalogue.listing_items(channel, {fact.listing_external_id for fact in facts})
+    listings = BindingStore(connection).listing_items(channel, {fact.listing_external_id for fact in facts})
     # A stock point that the settings do not name is not heard, also where it once had been.
     points = set(ChannelStore(connection, now).stock_points(channel))
     ours = [fact for fact in facts if fact.listing_external_id in listings and fact.stock_point in points]

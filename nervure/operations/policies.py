@@ -11,7 +11,9 @@ from nervure.operations.refusals import RefusalError
 from nervure.operations.staff import UnknownStockError
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
+from nervure.store.locations import LocationStore
 from nervure.store.policies import PolicySeen, PolicyStore
+from nervure.store.stock_points import StockPointStore
 from schemas.base import MAX_UNITS
 from schemas.policies import BEYOND, PolicyKind
 
@@ -97,14 +99,13 @@ def _check(kind: PolicyKind, units: int, scope: Scope, promised_on: date | None)
 
 def _ids(connection: Connection, now: datetime, scope: Scope) -> tuple[int | None, int | None]:
     """Channel and item by their names."""
-    store = CatalogueStore(connection, now)
     item = channel = None
     if scope.sku is not None:
-        item = store.item_ids([scope.sku]).get(scope.sku)
+        item = CatalogueStore(connection, now).item_ids([scope.sku]).get(scope.sku)
         if item is None:
             raise UnknownStockError(f"sku {scope.sku!r} is not known")
     if scope.channel is not None:
-        channel = store.channel_ids().get(scope.channel)
+        channel = StockPointStore(connection, now).channel_ids().get(scope.channel)
         if channel is None:
             raise UnknownStockError(f"channel {scope.channel!r} is not known")
     return channel, item
@@ -121,14 +122,15 @@ def set_safety_stock(hub: Hub, rows: list[tuple[str, str, int]]) -> int:
     """
 
     def work(connection: Connection) -> int:
-        store = CatalogueStore(connection, hub.clock.now())
-        items, locations = store.item_ids([sku for sku, _, _ in rows]), store.location_ids()
+        now = hub.clock.now()
+        items = CatalogueStore(connection, now).item_ids([sku for sku, _, _ in rows])
+        locations, policies = LocationStore(connection, now).ids(), PolicyStore(connection, now)
         for sku, location, _ in rows:
             if sku not in items or location not in locations:
                 unknown = f"sku {sku!r}" if sku not in items else f"location {location!r}"
                 raise UnknownStockError(f"{unknown} is not known")
         places = sorted((items[sku], locations[location], units) for sku, location, units in rows)
-        return sum(store.put_safety_stock(item, location, units) for item, location, units in places)
+        return sum(policies.put_safety_stock(item, location, units) for item, location, units in places)
 
     return hub.database.run(work)
 

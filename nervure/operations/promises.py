@@ -15,6 +15,7 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
 from nervure.store.routing import Question, RoutingStore
 from nervure.store.stock import StockStore
+from nervure.store.stock_points import StockPointStore
 from schemas.orders import DeliveryMethod
 from schemas.routing import RoutingMethod
 
@@ -121,7 +122,7 @@ def question_of(connection: Connection, now: datetime, basket: Basket) -> Basket
     """
     catalogue = CatalogueStore(connection, now)
     ids = catalogue.item_ids([sku for sku, _ in basket.lines])
-    channels = catalogue.channel_ids()
+    channels = StockPointStore(connection, now).channel_ids()
     unknown = sorted({sku for sku, _ in basket.lines} - ids.keys())
     if basket.channel not in channels:
         raise UnknownError(f"no channel {basket.channel!r}")

@@ -18,6 +18,7 @@ from nervure.operations.staff import UnknownStockError, check_repeat
 from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
+from nervure.store.locations import LocationStore
 from nervure.store.purchases import PurchaseStore
 from nervure.store.stock import StockStore
 from schemas.base import MAX_UNITS, counted
@@ -64,7 +65,7 @@ def expect(
 
     def work(connection: Connection) -> Counter[Said]:
         now = hub.clock.now()
-        wanted = _places(CatalogueStore(connection, now), lines)
+        wanted = _places(connection, now, lines)
         store = PurchaseStore(connection, now)
         purchase = store.open(document, supplier)
         if supplier not in (None, purchase.supplier):
@@ -93,7 +94,7 @@ def receive(hub: Hub, receipt: Receipt, purchase: str) -> Counted | None:
     def work(connection: Connection) -> Counted | None:
         now = hub.clock.now()
         catalogue = CatalogueStore(connection, now)
-        [place] = _places(catalogue, [_as_line(receipt, now)])
+        [place] = _places(connection, now, [_as_line(receipt, now)])
         # However the item is called now: the receipt that was booked under a former sku is the same one.
         named = replace(receipt, sku=catalogue.cause_sku(receipt.sku))
         store = PurchaseStore(connection, now)
@@ -130,7 +131,7 @@ def close(hub: Hub, document: str) -> list[Missing] | None:
         if not store.close(found.id):
             return None
         catalogue = CatalogueStore(connection, now)
-        codes = {location: code for code, location in catalogue.location_ids().items()}
+        codes = {location: code for code, location in LocationStore(connection, now).ids().items()}
         lines = [line for line in store.lines(found.id).values() if line.units_open]
         skus = catalogue.skus_of({line.place.item_id for line in lines})
         return [Missing(skus[line.place.item_id], codes[line.place.location_id], line.units_open) for line in lines]
@@ -192,10 +193,11 @@ def _check_name(document: str) -> None:
         raise PurchaseError(f"a purchase needs a name of at most {MAX_NAME} characters")
 
 
-def _places(catalogue: CatalogueStore, lines: Sequence[ExpectedLine]) -> dict[Place, ExpectedLine]:
+def _places(connection: Connection, now: datetime, lines: Sequence[ExpectedLine]) -> dict[Place, ExpectedLine]:
     """The places that lines name; each may be named once."""
+    catalogue = CatalogueStore(connection, now)
     items = catalogue.item_ids([line.sku for line in lines])
-    locations = catalogue.location_ids()
+    locations = LocationStore(connection, now).ids()
     kits = catalogue.kits(items.values())
     found: dict[Place, ExpectedLine] = {}
     for line in lines:

@@ -4,10 +4,10 @@ from collections import Counter
 
 from connectors.errors import FatalError
 from nervure.operations.hub import Hub, set_problem
-from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import CHECK_CONFIRMED, ChannelStore
 from nervure.store.database import Connection
 from nervure.store.readback import ReadBackStore
+from nervure.store.stock_points import StockPointStore
 from schemas.capabilities import Capabilities
 
 CALL_SHARE = 0.05
@@ -31,7 +31,7 @@ def check_confirmed(hub: Hub, channel: str) -> Counter[str]:
         checks = ReadBackStore(connection, hub.clock.now()).due(channel, capabilities.read_batch)
         if not checks:
             return Counter()
-        masters = CatalogueStore(connection, hub.clock.now()).ruled_points(channel)
+        masters = StockPointStore(connection, hub.clock.now()).ruled_points(channel)
     # Taken before the call and only where there is something to read: all processes share it.
     wait = hub.database.run(
         lambda c: ChannelStore(c, hub.clock.now()).reserve(channel, CHECK_CONFIRMED, pause_seconds(capabilities))

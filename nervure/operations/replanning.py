@@ -10,8 +10,8 @@ from nervure.orders.batch import REAL, JointEffort
 from nervure.orders.costs import micros
 from nervure.orders.replanning import Move, OutdatedPlanError, Replan, replan
 from nervure.orders.trading import carry_out_together
-from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
+from nervure.store.locations import LocationStore
 from nervure.store.replanning import ReplanStore
 from nervure.store.routing import RoutingStore
 from schemas.routing import RoutingMethod, RoutingSettings
@@ -64,7 +64,7 @@ def replan_open_orders(hub: Hub, *, by: str = "", dry_run: bool = False, effort:
     groups = [] if dry_run else [group for group in plan.groups if make(hub, group, by=by)]
     with hub.database.read() as connection:
         names = ReplanStore(connection, hub.clock.now()).names({m.order.id for group in plan.groups for m in group})
-        codes = CatalogueStore(connection, hub.clock.now()).location_ids()
+        codes = LocationStore(connection, hub.clock.now()).ids()
     made = tuple(move for group in groups for move in group)
     return Replanned(
         plan,

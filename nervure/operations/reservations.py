@@ -13,7 +13,9 @@ from nervure.orders.reservations import Ask, LackingError, serve_in_turn, sum_as
 from nervure.orders.settling import cover, serve_shortfalls
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
+from nervure.store.locations import LocationStore
 from nervure.store.reservations import HeldUnits, KnownOrder, NewReservation, ReservationState, ReservationStore
+from nervure.store.stock_points import StockPointStore
 from schemas.base import MAX_UNITS
 from schemas.orders import DeliveryMethod
 
@@ -173,8 +175,10 @@ def _understood(
     wishes = [wish for one in requests for wish in one.wishes]
     items = catalogue.item_ids({wish.sku for wish in wishes})
     codes = {wish.location for wish in wishes if wish.location is not None}
-    locations = catalogue.location_ids(codes) if codes else {}
-    channels = catalogue.channel_ids() if any(one.channel is not None for one in requests) else {}
+    locations = LocationStore(connection, now).ids(codes) if codes else {}
+    channels = (
+        StockPointStore(connection, now).channel_ids() if any(one.channel is not None for one in requests) else {}
+    )
     found: list[NewReservation | RefusalError] = []
     for one in requests:
         try:
@@ -254,7 +258,7 @@ def give_to_order(hub: Hub, reference: str, channel: str, order: str) -> Reserva
 
     def work(connection: Connection) -> Reservation:
         store = ReservationStore(connection, hub.clock.now())
-        channel_id = _channel_id(CatalogueStore(connection, hub.clock.now()).channel_ids(), channel)
+        channel_id = _channel_id(StockPointStore(connection, hub.clock.now()).channel_ids(), channel)
         heard = store.order(channel_id, order)
         known = _locked(store, reference)
         if known.channel not in {None, channel} or known.order not in {None, order}:
@@ -324,7 +328,7 @@ def _seen(store: ReservationStore, reference: str) -> Reservation:
 
 def _what_lacks(connection: Connection, now: datetime, error: LackingError, channel: str | None) -> str:
     catalogue = CatalogueStore(connection, now)
-    codes = {number: code for code, number in catalogue.location_ids().items()}
+    codes = {number: code for code, number in LocationStore(connection, now).ids().items()}
     skus = catalogue.skus_of({lack.item_id for lack in error.lacks})
     lacks = sorted(
         f"{skus[lack.item_id]!r} at {codes[lack.location_id] if lack.location_id else f'the places of {channel}'}:"

@@ -11,6 +11,7 @@ from nervure.operations.staff import UnknownStockError
 from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
+from nervure.store.locations import LocationStore
 from nervure.store.serials import FulfillmentUnits, SerialState, SerialStore
 from nervure.store.stock import StockStore
 from schemas.base import counted
@@ -254,7 +255,7 @@ def _entry(hub: Hub, connection: Connection, box: Box, place: Place, kind: Movem
 
 def _place(hub: Hub, connection: Connection, box: Box) -> Place:
     item_id = _item(hub, connection, box.sku)
-    location_id = CatalogueStore(connection, hub.clock.now()).location_ids().get(box.location)
+    location_id = LocationStore(connection, hub.clock.now()).ids().get(box.location)
     if location_id is None:
         raise UnknownStockError(f"location {box.location!r} is not known")
     if not SerialStore(connection, hub.clock.now()).is_tracked(item_id):

@@ -24,14 +24,15 @@ from nervure.publication.earned import Earning
 from nervure.publication.shadow import Promotion
 from nervure.publication.zero_guard import ZeroGuard
 from nervure.settings import ChannelSection, LocationSection, Settings, SettingsError, ShortfallSection
-from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, open_database
 from nervure.store.earned import EarnedStore
 from nervure.store.imports import ImportStore
 from nervure.store.inbox import InboxStore
+from nervure.store.locations import LocationStore
 from nervure.store.migrations import upgrade
 from nervure.store.routing import RoutingStore
 from nervure.store.scope import ScopeStore
+from nervure.store.stock_points import StockPointStore
 from schemas.capabilities import WriteMode
 from schemas.locations import Location, LocationKind
 from schemas.substitution import OptionKind
@@ -141,12 +142,12 @@ def write_master_data(connection: Connection, settings: Settings, now: datetime)
     own = {section.code: section.routing for section in settings.locations if section.routing}
     again = AskAgain(timedelta(seconds=settings.desk.ask_again_after_seconds), settings.desk.ask_again_times)
     RoutingStore(connection, now).put(Routing(settings.routing, own, settings.desk.offer_to, again))
-    catalogue = CatalogueStore(connection, now)
     locations = ImportStore(connection, now).locations()
     if settings.hub.items is not None:
         take_whole(connection, settings.hub.items, ItemLoader(skips_former_names=True), now)
+    stock_points = StockPointStore(connection, now)
     for channel in settings.channels:
-        catalogue.put_channel(
+        stock_points.put_channel(
             channel.account.name,
             channel.platform,
             buffer_units=channel.buffer_units,
@@ -179,13 +180,13 @@ def _keep_to(connection: Connection, settings: Settings, now: datetime) -> None:
 
 def write_locations(connection: Connection, settings: Settings, now: datetime) -> None:
     """Writes the locations that the settings name. Those that were imported are left as they are."""
-    catalogue = CatalogueStore(connection, now)
+    locations = LocationStore(connection, now)
     suppliers = {section.location: section.exchange for section in settings.suppliers}
     for section in settings.locations:
         exchange = suppliers.get(section.code)
         if exchange is not None and section.kind is not LocationKind.SUPPLIER:
             raise SettingsError(f"location {section.code!r} of supplier {exchange.name!r} must be of kind 'supplier'")
-        catalogue.put_location(
+        locations.put(
             Location.model_validate(section.model_dump(exclude={"master", "routing"})),
             master=exchange.name if exchange else section.master,
             ttl_seconds=exchange.ttl_seconds if exchange else _ttl_without_exchange(section),

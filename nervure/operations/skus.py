@@ -15,6 +15,7 @@ from nervure.orders.settling import serve_shortfalls, settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection, RuleBrokenError, savepoint
 from nervure.store.incoming import IncomingStore
+from nervure.store.locations import LocationStore
 from nervure.store.skus import ItemEvent, ItemState, LevelUnits, SkuStore
 from nervure.store.stock import StockStore
 from schemas.base import counted
@@ -153,7 +154,7 @@ def split(hub: Hub, sku: str, new: str, units: Mapping[str, int], *, document: s
             return False
         _refuse_lots(store, found[sku])
         other_id = _split_target(connection, store, found, sku, new)
-        codes = CatalogueStore(connection, desk.now).location_ids()
+        codes = LocationStore(connection, desk.now).ids()
         for location in units:
             _check_place(location, codes)
         by_id = {codes[location]: count for location, count in units.items()}

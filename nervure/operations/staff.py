@@ -17,6 +17,7 @@ from nervure.orders.reseating import reseat
 from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
+from nervure.store.locations import LocationStore
 from nervure.store.movements import MovementStore
 from nervure.store.stock import StockStore
 from schemas.base import counted
@@ -147,7 +148,7 @@ def place_of(connection: Connection, now: datetime, sku: str, location: str) -> 
         UnknownStockError: no such sku or location.
     """
     item_id = item_of(connection, now, sku)
-    location_id = CatalogueStore(connection, now).location_ids().get(location)
+    location_id = LocationStore(connection, now).ids().get(location)
     if location_id is None:
         raise UnknownStockError(f"location {location!r} is not known")
     return Place(item_id, location_id)

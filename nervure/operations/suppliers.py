@@ -22,6 +22,7 @@ from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import REPLIES_HEARD, ChannelStore
 from nervure.store.database import Connection
 from nervure.store.inbox import InboxStore, Leased
+from nervure.store.locations import LocationStore
 from nervure.store.messages import Handover, MessageStore
 from nervure.store.offers import OfferStore
 from nervure.store.requests import SILENCE_OF, SILENT, RequestStore
@@ -76,7 +77,7 @@ def apply_feed(hub: Hub, connection: Connection, leased: Leased) -> None:
     verdict = hub.suppliers[supplier].record.read(leased.document, rows, units)
     if verdict.held_reason is not None:
         raise UnreadableDocumentError(f"the feed of {supplier} is held: {verdict.held_reason}")
-    location = CatalogueStore(connection, now).supplier_location(supplier)
+    location = LocationStore(connection, now).of_supplier(supplier)
     if location is None:
         raise UnreadableDocumentError(f"no location has supplier {supplier!r} as its master")
     last = offers.lock_location(location)
@@ -85,7 +86,7 @@ def apply_feed(hub: Hub, connection: Connection, leased: Leased) -> None:
         return  # an older feed heard late says nothing new
     offers.put(supplier, verdict.offers, _bind(CatalogueStore(connection, now), verdict.offers))
     was_fresh = is_fresh(last, hub.suppliers[supplier].settings.ttl_seconds, now)
-    CatalogueStore(connection, now).set_as_of(location, as_of)  # first: what waits is served from fresh figures only
+    LocationStore(connection, now).set_as_of(location, as_of)  # first: what waits is served from fresh figures only
     _book_difference(hub, connection, leased, location, as_of)
     if not was_fresh:
         serve_shortfalls({item for item, units in offers.offered(supplier).items() if units}, hub.desk(connection))
@@ -264,7 +265,7 @@ def apply_reply(hub: Hub, connection: Connection, leased: Leased) -> None:
     prefix, _, number = reply.reference.rpartition("-")
     if not _OUR_PREFIX.fullmatch(prefix):
         return  # the supplier's other customers, or the merchant's other orders
-    location = CatalogueStore(connection, hub.clock.now()).supplier_location(leased.channel)
+    location = LocationStore(connection, hub.clock.now()).of_supplier(leased.channel)
     is_number = number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS
     lies_at = MessageStore(connection, hub.clock.now()).location_of(int(number)) if is_number else None
     restores = RestoreStore(connection, hub.clock.now()).restores_before(int(number)) if is_number else 0

@@ -11,6 +11,7 @@ from nervure.orders.reseating import reseat
 from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Connection
+from nervure.store.locations import LocationStore
 from nervure.store.movements import MovementStore
 
 
@@ -100,7 +101,7 @@ def _entries(stock: MovementStore, hub: Hub, document: str) -> tuple[str, list[E
 def _named(connection: Connection, hub: Hub, entries: list[Entry]) -> list[Compensation]:
     catalogue = CatalogueStore(connection, hub.clock.now())
     skus = catalogue.skus()
-    codes = {number: code for code, number in catalogue.location_ids().items()}
+    codes = {number: code for code, number in LocationStore(connection, hub.clock.now()).ids().items()}
     return [
         Compensation(
             skus[entry.place.item_id],

@@ -10,12 +10,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.orders.work import BoundListing, UnboundListingError
+from nervure.store.channels import channel_id_of
 from nervure.store.inbox import InboxStore
 from nervure.store.publications import PublicationStore
-from nervure.store.statements import chunks
+from nervure.store.statements import chunks, insert_new
 from nervure.store.tables.catalogue import ITEM, LISTING
 from nervure.store.tables.channels import CHANNEL, POINT, POINT_LOCATION
 from nervure.store.tables.skus import ALIAS
+from schemas.levels import LevelKey
+from schemas.publications import ChannelListing
 
 NO_GOODS = "it is no goods: it moves money only"
 
@@ -115,6 +118,46 @@ class BindingStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    def put_listings(self, channel: str, listings: Sequence[ChannelListing]) -> tuple[int, int]:
+        """Writes listings and binds those that are not bound; answers (bound, unbound) of these.
+
+        Bound by sku, else by GTIN, never by title; what is ambiguous or unknown stays unbound with its reason. A
+        binding once made is kept.
+        """
+        channel_id = channel_id_of(self._connection, channel)
+        by_sku = item_ids(self._connection, [one.sku for one in listings if one.sku])
+        by_gtin = items_by_gtin(self._connection, [one.gtin for one in listings if one.gtin])
+        rows = []
+        for one in listings:
+            item, reason = item_of(one.sku, one.gtin, by_sku, by_gtin)
+            if not one.is_goods:
+                item, reason = None, NO_GOODS
+            rows.append(
+                {
+                    "channel_id": channel_id,
+                    "item_id": item,
+                    "external_id": one.external_id,
+                    "stock_id": one.stock_id,
+                    "sku": one.sku,
+                    "gtin": one.gtin,
+                    "title": one.title,
+                    "is_goods": one.is_goods,
+                    "unbound_reason": reason,
+                }
+            )
+        insert_new(self._connection, LISTING, rows)
+        for row in rows:
+            statement = LISTING.update().where(
+                LISTING.c.channel_id == channel_id, LISTING.c.external_id == row["external_id"]
+            )
+            self._connection.execute(
+                statement.values(stock_id=row["stock_id"], sku=row["sku"], gtin=row["gtin"], title=row["title"])
+            )
+            binding = {name: row[name] for name in ("item_id", "is_goods", "unbound_reason")}
+            self._connection.execute(statement.where(LISTING.c.item_id.is_(None)).values(**binding))
+        bound = sum(row["item_id"] is not None for row in rows)
+        return bound, len(rows) - bound
+
     def listings_of(self, channel: str, listing_external_ids: Collection[str]) -> dict[str, BoundListing]:
         found: dict[str, BoundListing] = {}
         for batch in chunks(sorted(set(listing_external_ids))):
@@ -161,3 +204,33 @@ class BindingStore:
         if found is None:
             raise UnboundListingError(f"stock point {stock_point!r} of channel {channel!r} stands for no location")
         return int(found)
+
+    def listing_items(self, channel: str, ids: Collection[str]) -> dict[str, tuple[int, LevelKey]]:
+        """Bound listings by external id, or by the id their stock is kept under: the item, and that id.
+
+        Some platforms name a listing by its stock id when they speak of stock.
+        """
+        found: dict[str, tuple[int, LevelKey]] = {}
+        for batch in chunks(sorted(set(ids))):
+            query = (
+                sa.select(LISTING.c.external_id, LISTING.c.item_id, LISTING.c.stock_id)
+                .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+                .where(
+                    CHANNEL.c.name == channel,
+                    LISTING.c.external_id.in_(batch) | LISTING.c.stock_id.in_(batch),
+                    LISTING.c.item_id.is_not(None),
+                )
+            )
+            for row in self._connection.execute(query):
+                found[row.external_id] = found[row.stock_id] = (row.item_id, LevelKey(row.stock_id, ""))
+        return found
+
+    def unbound(self, channel: str) -> list[tuple[str, str]]:
+        """Goods of a channel that belong to no item: external id and reason."""
+        query = (
+            sa.select(LISTING.c.external_id, LISTING.c.unbound_reason)
+            .join(CHANNEL, CHANNEL.c.id == LISTING.c.channel_id)
+            .where(CHANNEL.c.name == channel, LISTING.c.item_id.is_(None), LISTING.c.is_goods.is_(True))
+            .order_by(LISTING.c.external_id)
+        )
+        return [(row.external_id, row.unbound_reason) for row in self._connection.execute(query)]

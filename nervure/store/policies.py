@@ -1,4 +1,4 @@
-"""Policies in SQL: what is in force, for thousands of numbers at once, and what changing one concerns."""
+"""Policies and safety stock in SQL: what holds, for thousands of numbers at once, and what changing one concerns."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -14,14 +14,14 @@ from nervure.inventory.policies import Policy, terms_of, used_of
 from nervure.store.backorders import POLICY, BackorderStore, policy_of
 from nervure.store.orders import OrderStore
 from nervure.store.policy_log import Change, log
-from nervure.store.statements import CHANGE, as_one, insert_new, is_among
+from nervure.store.statements import CHANGE, SAFETY, as_one, insert_new, is_among
 from nervure.store.stock import StockStore
 from nervure.store.tables.catalogue import ITEM, LISTING
 from nervure.store.tables.channels import CHANNEL, POINT
 from nervure.store.tables.orders import LINE, SHORTFALL
 from nervure.store.tasks import TaskStore
 from schemas.base import counted
-from schemas.policies import BEYOND, PolicyKind
+from schemas.policies import BEYOND, Logged, PolicyKind
 
 _OF_ITEMS = {
     dialect: sa.select(POLICY).where(is_among(POLICY.c.item_id, dialect)) for dialect in ("sqlite", "postgresql")
@@ -156,6 +156,23 @@ class PolicyStore:
         if item_id is not None:
             query = query.where(LISTING.c.item_id == item_id)
         self._connection.execute(CHANGE.insert().from_select(["item_id", "stock_point_id", "changed_at"], query))
+
+    # -- safety stock ------------------------------------------------------------------------------------------
+
+    def put_safety_stock(self, item_id: int, location_id: int, units: int) -> bool:
+        """Units held back from promises at one place; False: it was so already."""
+        row = {"item_id": item_id, "location_id": location_id}
+        insert_new(self._connection, SAFETY, [row | {"units": 0}])
+        changed = self._connection.execute(
+            SAFETY.update()
+            .where(SAFETY.c.item_id == item_id, SAFETY.c.location_id == location_id, SAFETY.c.units != units)
+            .values(units=units)
+        )
+        if changed.rowcount:
+            kept = Change(Logged.SAFETY_STOCK, {"units": units}, item_id=item_id, location_id=location_id)
+            log(self._connection, self._now, [kept])
+            self._connection.execute(CHANGE.insert().values(item_id=item_id, changed_at=self._now))
+        return bool(changed.rowcount)
 
     # -- days that pass ----------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.stock import Place, cause_key
 from nervure.inventory.transfers import IN_TRANSIT, Choice, Route, Sent, Shelf, UnderWay
 from nervure.store import tables
-from nervure.store.catalogue import CatalogueStore
+from nervure.store.locations import LocationStore
 from nervure.store.statements import LEVEL, insert_new
 from nervure.store.tables.catalogue import ITEM, LOCATION
 from schemas.locations import Location, LocationKind
@@ -69,7 +69,7 @@ class TransferStore:
         query = sa.select(LOCATION.c.id, LOCATION.c.kind).where(LOCATION.c.code == IN_TRANSIT)
         row = self._connection.execute(query).one_or_none()
         if row is None:
-            return CatalogueStore(self._connection, self._now).put_location(
+            return LocationStore(self._connection, self._now).put(
                 Location(
                     code=IN_TRANSIT, name="In transit", kind=LocationKind.IN_TRANSIT, can_ship=False, can_pickup=False
                 )

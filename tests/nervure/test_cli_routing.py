@@ -162,7 +162,7 @@ def test_what_scarcity_counted_is_shown_beside_what_is_paid(shell: Shell) -> Non
         world.channel("boutique", {"1": ["WH", "ST"]})
         world.list_on("boutique", "MUG")
         world.receive("MUG", "ST", 9)
-        mug, warehouse = world.catalogue.item_ids(["MUG"])["MUG"], world.catalogue.location_ids()["WH"]
+        mug, warehouse = world.catalogue.item_ids(["MUG"])["MUG"], world.locations.ids()["WH"]
         ScarcityStore(connection, hub.clock.now()).put({Place(mug, warehouse): 1_600_000})
         world.take_in(an_order("1", {"MUG": 2}, channel="boutique"))
     lines = shell.says("route", "explain", "1").splitlines()

@@ -16,7 +16,7 @@ def answered(shell: Shell) -> None:
     """A supplier that was asked for three mugs a moment ago, and sends two."""
     with shell.hub() as hub, hub.database.write() as connection:
         world = World(connection, hub.clock.now())
-        place = world.catalogue.location_ids()["SUP"]
+        place = world.locations.ids()["SUP"]
         world.list_on("boutique", "MUG")
         world.take_in(an_order("1", {"MUG": 3}, channel="boutique"))
         [line] = world.orders.lines(world.order_id("1"))

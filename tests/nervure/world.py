@@ -34,6 +34,7 @@ from nervure.store.database import Database, open_database
 from nervure.store.desk import desk_of
 from nervure.store.flights import FlightStore
 from nervure.store.fulfillment import FulfillmentStore
+from nervure.store.locations import LocationStore
 from nervure.store.migrations import upgrade
 from nervure.store.orders import OrderStore
 from nervure.store.outbox import OutboxStore
@@ -43,6 +44,7 @@ from nervure.store.rebuild import find_differences
 from nervure.store.salable import SalableStore
 from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL, MOVEMENT
 from nervure.store.stock import StockStore
+from nervure.store.stock_points import StockPointStore
 from nervure.store.tables.catalogue import LOCATION
 from nervure.store.tables.channels import CHANNEL, POINT
 from nervure.store.tables.orders import FULFILLMENT, FULFILLMENT_LINE, LINE, ORDER, SHORTFALL
@@ -184,7 +186,9 @@ class World:
     def __init__(self, connection: Connection, now: datetime = START) -> None:
         self.connection = connection
         self.now = now
-        self.catalogue = CatalogueStore(connection, self.now)
+        self.catalogue = CatalogueStore(connection, now)
+        self.locations = LocationStore(connection, now)
+        self.stock_points = StockPointStore(connection, now)
         self.stock = StockStore(connection, now)
         self.bindings = BindingStore(connection)
         self.orders = OrderStore(connection, now)
@@ -231,7 +235,7 @@ class World:
         ttl_seconds: float | None = None,
     ) -> int:
         address = Address(country="FR", postal_code=postal_code) if postal_code else None
-        return self.catalogue.put_location(
+        return self.locations.put(
             Location(
                 code=code,
                 name=code,
@@ -246,8 +250,8 @@ class World:
         )
 
     def channel(self, name: str, points: Mapping[str, Sequence[str]], *, buffer_units: int = 0) -> None:
-        ids = self.catalogue.location_ids()
-        self.catalogue.put_channel(
+        ids = self.locations.ids()
+        self.stock_points.put_channel(
             name,
             "emulated",
             buffer_units=buffer_units,
@@ -257,7 +261,7 @@ class World:
 
     def list_on(self, channel: str, *skus: str) -> None:
         """Lists items on a channel, bound by their sku, with a publication for each stock point."""
-        self.catalogue.put_listings(
+        self.bindings.put_listings(
             channel,
             [
                 ChannelListing(channel=channel, external_id=f"L-{sku}", stock_id=f"S-{sku}", sku=sku, title=sku)
@@ -291,11 +295,11 @@ class World:
 
     def safety_stock(self, sku: str, location: str, units: int) -> None:
         place = self.place(sku, location)
-        self.catalogue.put_safety_stock(place.item_id, place.location_id, units)
+        self.policies.put_safety_stock(place.item_id, place.location_id, units)
 
     def place(self, sku: str, location: str) -> Place:
         item = self.catalogue.item_ids([sku])[sku]
-        return Place(item, self.catalogue.location_ids()[location])
+        return Place(item, self.locations.ids()[location])
 
     # -- what happens ------------------------------------------------------------------------------------------
 

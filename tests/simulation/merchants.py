@@ -20,8 +20,10 @@ from nervure.operations.suppliers import pull_offers, pull_replies
 from nervure.operations.webhooks import WebhookRefusedError, callback_url, take_webhook
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Database
+from nervure.store.locations import LocationStore
 from nervure.store.reports import ReportStore
 from nervure.store.stock import StockStore
+from nervure.store.stock_points import StockPointStore
 from schemas.items import Item, ItemKind, KitComponent
 from schemas.stock import MovementKind
 from simulation.accounts import SUPPLIER_NAME, open_accounts, open_supplier
@@ -183,9 +185,9 @@ def open_merchant(
                 for good in GOODS
             ]
         )
-        places = write_places(catalogue)
+        places = write_places(LocationStore(connection, clock.now()))
         for account in accounts.values():
-            catalogue.put_channel(
+            StockPointStore(connection, clock.now()).put_channel(
                 account.name,
                 account.platform,
                 buffer_units=0,

@@ -177,7 +177,7 @@ def test_a_claim_that_lacks_one_unit_takes_nothing_anywhere(world: World) -> Non
 def test_a_promise_keeps_the_safety_stock_and_an_accepted_order_may_use_it(world: World) -> None:
     shelf(world)
     place = world.place("BOLT", "paris")
-    world.catalogue.put_safety_stock(place.item_id, place.location_id, 2)
+    world.policies.put_safety_stock(place.item_id, place.location_id, 2)
     with pytest.raises(InsufficientStockError) as refused:
         claim(world.stock, {place: 4}, kind=ClaimKind.RESERVATION, against=Against.AVAILABLE_TO_PROMISE)
     assert refused.value.shortages == (Shortage(place, 4, 3),)

@@ -8,6 +8,8 @@ from nervure.clock import ManualClock
 from nervure.operations.hub import Hub
 from nervure.store.catalogue import CatalogueStore
 from nervure.store.database import Database
+from nervure.store.locations import LocationStore
+from nervure.store.stock_points import StockPointStore
 from schemas.items import Item, ItemKind, KitComponent
 from simulation.accounts import SUPPLIER_NAME, open_accounts, open_supplier
 from simulation.catalogue import SUPPLIER
@@ -56,9 +58,9 @@ def install(merchant: Merchant) -> None:
                 for good in GOODS
             ]
         )
-        places = write_places(catalogue)
+        places = write_places(LocationStore(connection, now))
         for account in merchant.world.accounts.values():
-            catalogue.put_channel(
+            StockPointStore(connection, now).put_channel(
                 account.name,
                 account.platform,
                 buffer_units=0,

@@ -147,7 +147,7 @@ def test_suppliers_serve_carts_as_orders_do(filled: Database) -> None:
     with filled.write() as connection:
         world = World(connection)
         place = world.location("acme", kind=LocationKind.SUPPLIER, master="acme", ttl_seconds=3600)
-        world.catalogue.set_as_of(place, at(0))
+        world.locations.set_as_of(place, at(0))
         world.channel("shop", {"web": ["paris", "acme"]})
         world.receive("NUT", "acme", 5)
     own = {"acme": LocationRouting(contract=Contract(channels=("market",)))}
@@ -219,7 +219,7 @@ def test_whatever_is_held_is_what_the_order_takes(
         world.catalogue.put_items([Item(sku="NUT", title="Nut", temperature_class="frozen", weight_grams=700)])
         RoutingStore(connection, at(0)).put(Routing(RoutingSettings(split=split, zones=(FRANCE,)), own))
         ids = world.catalogue.item_ids(list(units))
-        codes = {number: code for code, number in world.catalogue.location_ids().items()}
+        codes = {number: code for code, number in world.locations.ids().items()}
         parts_of = world.stock.parts_of(ids.values())
         skus = world.catalogue.skus()
         asks = sorted((Ask(ids[sku], None, count) for sku, count in units.items()), key=lambda ask: ask.item_id)

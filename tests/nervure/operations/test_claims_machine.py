@@ -123,7 +123,7 @@ class ClaimsMachine(RuleBasedStateMachine):
 
     @staticmethod
     def _part(world: World, number: int) -> list[tuple[str, int]]:
-        codes = {one: code for code, one in world.catalogue.location_ids().items()}
+        codes = {one: code for code, one in world.locations.ids().items()}
         lines = world.fulfillment.lines(fulfillment_order_id=number)
         return [(codes[line.location_id], line.units) for line in lines]
 

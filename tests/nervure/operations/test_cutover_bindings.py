@@ -44,7 +44,7 @@ def shop(database: Database) -> Database:
         world.channel("shop", {"web": ["WH"]})
         world.list_on("shop", "MUG", "TRAY")
         unknown = ChannelListing(channel="shop", external_id="L-X", stock_id="S-X", sku="X", title="Cup")
-        world.catalogue.put_listings("shop", [unknown])
+        world.bindings.put_listings("shop", [unknown])
         for sku in ("MUG", "TRAY", "CUP"):
             world.receive(sku, "WH", 5)
     return database

@@ -67,7 +67,7 @@ def test_the_orders_of_a_week_are_played_by_every_rule(world: World) -> None:
 
 def test_what_left_otherwise_was_never_there_and_what_came_in_came_when_it_came(world: World) -> None:
     now = a_past(world)
-    ids, places = now.catalogue.item_ids(["BOLT"]), now.catalogue.location_ids()
+    ids, places = now.catalogue.item_ids(["BOLT"]), now.locations.ids()
     store = ScarcityStore(now.connection, now.now)
     sent = frozenset({"order:shop:a", "order:shop:b"})
     stock, arrivals = store.opening(dict.fromkeys(ids.values()), WEEK.begin, WEEK.end, sent)

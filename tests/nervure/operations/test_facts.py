@@ -322,7 +322,7 @@ def test_a_listing_heard_before_its_item_is_bound_with_the_item_and_what_waited_
     settle(hub)
     assert dead(hub) == []
     with looking(hub) as world:
-        assert world.catalogue.unbound("shop") == []
+        assert world.bindings.unbound("shop") == []
         assert world.published()["shop", "web", sku or ""] == 0
         assert world.lines("9") == {"9-1": (1, 0, 1), "9-2": (1, 1, 0)}
         must_hold(world)
@@ -338,7 +338,7 @@ def test_binding_a_channel_again_binds_what_has_an_item_and_says_how_many(filled
         assert [bind_channel(connection, at(1), "shop") for _ in range(2)] == [1, 0]
     settle(hub)
     with looking(hub) as world:
-        assert world.catalogue.unbound("shop") == [("L-LOST", "no item has this sku or GTIN")]
+        assert world.bindings.unbound("shop") == [("L-LOST", "no item has this sku or GTIN")]
         assert world.published()["shop", "web", "NEW"] == 0
 
 
@@ -347,10 +347,10 @@ def test_an_ambiguous_listing_stays_unbound_until_one_item_is_left(filled: Datab
     gtin = "04006381333931"
     hear(hub, "shop", listed(None, gtin=gtin))
     with filled.write() as connection:
-        catalogue = World(connection).catalogue
-        catalogue.put_items([Item(sku=sku, title=sku, gtin=gtin) for sku in ("ONE", "TWO")])
-        assert [name for name, _ in catalogue.unbound("shop")] == ["L-NEW"]
-        catalogue.put_items([Item(sku="TWO", title="TWO")])
+        world = World(connection)
+        world.catalogue.put_items([Item(sku=sku, title=sku, gtin=gtin) for sku in ("ONE", "TWO")])
+        assert [name for name, _ in world.bindings.unbound("shop")] == ["L-NEW"]
+        world.catalogue.put_items([Item(sku="TWO", title="TWO")])
         assert bind_channel(connection, at(1), "shop") == 1
 
 
@@ -365,7 +365,7 @@ def test_a_service_beside_goods_moves_money_and_the_goods_are_booked(filled: Dat
     with looking(hub) as world:
         assert world.served("1") == {("1-1", "paris", "allocated"): 2}
         assert [line["title"] for line in money_lines(world, "1")] == [""]
-        assert world.catalogue.unbound("shop") == []
+        assert world.bindings.unbound("shop") == []
         must_hold(world)
     hear(hub, "shop", document("back", a_return("R1", {"REPAIR": 1, "BOLT": 1}, minute=2)))
     assert dead(hub) == []

@@ -63,7 +63,7 @@ class Merchant:
         """What the hub says of units on hand, and of units to come."""
         with looking(self.hub) as world:
             must_hold(world)
-            places = [*PLACES, *(["in-transit"] if "in-transit" in world.catalogue.location_ids() else [])]
+            places = [*PLACES, *(["in-transit"] if "in-transit" in world.locations.ids() else [])]
             there = Counter({(sku, place): world.on_hand(sku, place) for sku in self.skus for place in places})
         coming = Counter(
             {(one.document, one.sku, one.location): one.units for sku in self.skus for one in incoming(self.hub, sku)}

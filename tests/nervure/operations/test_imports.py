@@ -481,7 +481,7 @@ def state(database: Database) -> tuple[object, ...]:
     with database.read() as connection:
         world = World(connection)
         skus = world.catalogue.skus()
-        codes = {number: code for code, number in world.catalogue.location_ids().items()}
+        codes = {number: code for code, number in world.locations.ids().items()}
         levels = sorted(
             (skus[row.item_id], codes[row.location_id], row.on_hand, row.sequence)
             for row in connection.execute(LEVEL.select())

@@ -244,7 +244,7 @@ def test_a_store_that_declines_is_not_asked_again_and_the_others_are_not_concern
 
 def shares_not_found(world: World) -> dict[int, float]:
     """How much each location did not find, with no prior."""
-    places, history = world.catalogue.location_ids().values(), HistoryOfPlaces(world.connection, world.now)
+    places, history = world.locations.ids().values(), HistoryOfPlaces(world.connection, world.now)
     history.measure_not_found()
     return history.not_found(RoutingSettings(prior_share=0), places)
 

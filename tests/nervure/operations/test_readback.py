@@ -76,7 +76,7 @@ def stocked(database: Database, skus: Sequence[str], *, units: dict[str, int]) -
         world.location("paris", postal_code="75001")
         world.channel("shop", {"web": ["paris"]})
         world.list_on("shop", *skus)
-        ids, [paris] = world.catalogue.item_ids(skus), world.catalogue.location_ids().values()
+        ids, [paris] = world.catalogue.item_ids(skus), world.locations.ids().values()
         world.stock.touch([Place(ids[sku], paris) for sku in skus])
         bring(connection, {Place(ids[sku], paris): count for sku, count in units.items()}, "opening")
 

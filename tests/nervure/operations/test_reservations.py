@@ -170,7 +170,7 @@ def test_a_cart_may_not_take_what_is_kept_back_and_an_order_may(both: Database) 
     with both.write() as connection:
         world = World(connection)
         place = world.place("BOLT", "paris")
-        world.catalogue.put_safety_stock(place.item_id, place.location_id, 3)
+        world.policies.put_safety_stock(place.item_id, place.location_id, 3)
     with pytest.raises(NotEnoughStockError, match="wanted 3, available 2"):
         make_reservation(hub, "CART", [Wish("BOLT", 3, "paris")], expires_at=at(15))
     make_reservation(hub, "CART", [Wish("BOLT", 2, "paris")], expires_at=at(15))

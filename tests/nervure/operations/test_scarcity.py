@@ -63,7 +63,7 @@ def learn(world: World) -> int:
 
 def prices(world: World) -> dict[str, int]:
     ids = world.catalogue.item_ids(["BOLT", "NUT"])
-    places = {number: code for code, number in world.catalogue.location_ids().items()}
+    places = {number: code for code, number in world.locations.ids().items()}
     skus = {number: sku for sku, number in ids.items()}
     found = RoutingStore(world.connection, world.now).prices(ids.values())
     return {f"{skus[one.item_id]} {places[one.location_id]}": price for one, price in found.items()}
@@ -119,7 +119,7 @@ def test_prices_learned_again_replace_the_old_ones_and_older_ones_never_do(world
     world.receive("BOLT", "paris", 900)
     assert learn(world.later(2)) == 0
     assert world.connection.execute(sa.select(PRICE)).all() == []
-    place = Place(world.catalogue.item_ids(["BOLT"])["BOLT"], world.catalogue.location_ids()["paris"])
+    place = Place(world.catalogue.item_ids(["BOLT"])["BOLT"], world.locations.ids()["paris"])
     for minute, price in ((5, 7), (4, 9)):
         late = world.later(minute)
         ScarcityStore(late.connection, late.now).put({place: price})
@@ -177,6 +177,6 @@ def test_what_is_learned_from_comes_as_sums_and_not_as_orders_and_movements(worl
     # One item in one area, the area, and the count; what it is made of.
     assert rows[0] <= 4
     rows[0] = 0
-    paris = Place(bolt["BOLT"], world.catalogue.location_ids()["paris"])
+    paris = Place(bolt["BOLT"], world.locations.ids()["paris"])
     assert store.opening(dict.fromkeys(bolt.values()), end, end, frozenset()) == ({paris: 69}, [])
     assert rows[0] == 1

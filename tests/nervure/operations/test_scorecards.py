@@ -37,7 +37,7 @@ def opened(database: Database, acme: ScriptedSupplier, *, answers_within: float 
     with database.write() as connection:
         world = World(connection)
         merchant(world)
-        world.catalogue.put_location(
+        world.locations.put(
             Location(code="acme", name="Acme", kind=LocationKind.SUPPLIER, accept_within_seconds=answers_within),
             master="acme",
             ttl_seconds=3600,

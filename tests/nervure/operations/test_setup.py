@@ -92,11 +92,11 @@ def test_a_hub_is_what_its_settings_say_however_often_it_is_opened(folder: Path)
             assert list(hub.suppliers) == ["acme"]
             with hub.database.read() as connection:
                 world = World(connection)
-                assert world.catalogue.location_ids().keys() == {"WH", "SUP"}
+                assert world.locations.ids().keys() == {"WH", "SUP"}
                 assert world.movements("MUG", "WH") == [("received", 5)]
                 assert world.movements("TRAY", "SUP") == [("received", 2)]
                 assert (world.rows(LEVEL), world.rows(MOVEMENT)) == (2, 2)
-                assert world.catalogue.supplier_location("acme") == world.catalogue.location_ids()["SUP"]
+                assert world.locations.of_supplier("acme") == world.locations.ids()["SUP"]
 
 
 def test_opening_stock_is_taken_once_whatever_was_sold_since(folder: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_stock_point_may_stand_for_an_imported_location_and_for_no_unknown_one
     with open_hub(settings(folder), ManualClock(START)) as hub, hub.database.write() as connection:
         World(connection).location("IMPORTED", postal_code="13001")
     with open_hub(settings(folder, text), ManualClock(START)) as hub, hub.database.read() as connection:
-        assert World(connection).catalogue.location_ids().keys() == {"WH", "SUP", "IMPORTED"}
+        assert World(connection).locations.ids().keys() == {"WH", "SUP", "IMPORTED"}
 
 
 @pytest.mark.requirement("R48")
@@ -338,15 +338,15 @@ def test_a_supplier_moves_to_another_location_and_is_not_the_master_of_two(folde
     moved = (HUB + PLACES + CHANNEL + SUPPLIER).replace('"SUP"', '"NEW"')
     (folder / "stock.csv").write_text("sku,location,units\n", "utf-8")
     with open_hub(settings(folder, moved), ManualClock(START)) as hub, hub.database.read() as connection:
-        catalogue = World(connection).catalogue
-        assert catalogue.supplier_location("acme") == catalogue.location_ids()["NEW"]
+        locations = World(connection).locations
+        assert locations.of_supplier("acme") == locations.ids()["NEW"]
 
 
 def test_what_a_supplier_had_is_promised_no_more_when_the_supplier_is_taken_out(folder: Path) -> None:
     clock = ManualClock(START)
     with open_hub(settings(folder), clock) as hub, hub.database.write() as connection:
         world = World(connection)
-        world.catalogue.set_as_of(world.catalogue.location_ids()["SUP"], START)
+        world.locations.set_as_of(world.locations.ids()["SUP"], START)
         put_listings(
             hub,
             connection,

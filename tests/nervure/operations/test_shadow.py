@@ -22,7 +22,6 @@ from nervure.operations.staff import receive, ship_fulfillment
 from nervure.operations.webhooks import callback_url
 from nervure.operations.windows import Window
 from nervure.publication.shadow import Promotion, ShadowDay
-from nervure.store.catalogue import CatalogueStore
 from nervure.store.channels import ChannelStore
 from nervure.store.coverage import CoverageStore
 from nervure.store.database import Database
@@ -32,6 +31,7 @@ from nervure.store.messages import MessageStore
 from nervure.store.outbox import OUTBOX
 from nervure.store.reports import ReportStore
 from nervure.store.shadow import Difference
+from nervure.store.stock_points import StockPointStore
 from schemas.capabilities import DecrementMoment
 from schemas.fulfillment import Parcel
 from schemas.levels import LevelKey, LevelWrite
@@ -343,7 +343,7 @@ def put(database: Database, *said: str) -> bool:
     with database.write() as connection:
         world = World(connection)
         for mode in said:
-            CatalogueStore(connection, world.now).put_channel(
+            StockPointStore(connection, world.now).put_channel(
                 "shop",
                 "emulated",
                 buffer_units=0,

@@ -85,14 +85,14 @@ def test_an_old_name_makes_no_new_item_and_binds_listings_to_the_item_that_had_i
     with hub.database.write() as connection:
         world = World(connection)
         assert world.catalogue.put_items([Item(sku="BOLT", title="Something else")]) == 0
-        world.catalogue.put_listings(
+        world.bindings.put_listings(
             "market", [ChannelListing(channel="market", external_id="L9", stock_id="S9", sku="BOLT")]
         )
         world.kit("BAG", {"BOLT": 2, "NUT": 1})
     with looking(hub) as world:
         assert world.rows(ITEM) == 4
         assert look_up(hub, "BOLT").sku == "SCREW"
-        assert world.catalogue.unbound("market") == []
+        assert world.bindings.unbound("market") == []
         bag = world.catalogue.item_ids(["BAG"])["BAG"]
         assert world.stock.parts_of([bag])[bag][item_id(hub, "SCREW")] == 2
 

@@ -232,7 +232,7 @@ def test_what_is_promised_may_not_leave_and_nothing_is_written(hub: Hub) -> None
     with looking(hub) as world:
         assert [world.rows(table) for table in (TRANSFER, TRANSFER_LINE)] == [0, 0]
         assert world.rows(MOVEMENT) == 3
-        assert "in-transit" not in world.catalogue.location_ids()
+        assert "in-transit" not in world.locations.ids()
     assert send(hub, 1)
 
 

@@ -26,7 +26,7 @@ def promised(world: World, sku: str) -> int:
     ids = world.catalogue.item_ids(["BOLT", "NUT"])
     stock = world.stock.at_items(ids.values())
     parts = {ids[part]: units for part, units in PARTS[sku].items()}
-    return salable_quantity(parts, world.catalogue.location_ids().values(), stock)
+    return salable_quantity(parts, world.locations.ids().values(), stock)
 
 
 @pytest.mark.requirement("R02", "R05", "R07")
@@ -63,7 +63,7 @@ def test_all_that_is_promised_of_an_item_can_be_ordered_and_not_one_more(
         world = World(connection)
         merchant(world, **{name: units for name, units in shelves.items() if units})
         shown = promised(world, sku)
-        ids, locations = world.catalogue.item_ids(["BOLT", "NUT"]), world.catalogue.location_ids()
+        ids, locations = world.catalogue.item_ids(["BOLT", "NUT"]), world.locations.ids()
         stock = world.stock.at_items(ids.values())
         parts = {ids[part]: units for part, units in PARTS[sku].items()}
         at_each = {code: available_at(parts, location, stock) for code, location in locations.items()}

@@ -31,7 +31,7 @@ def stores(world: World) -> World:
 def asked(world: World, lines: dict[str, int], most: int = 9, order: str = "1") -> list[str]:
     world.take_in(an_order(order, lines))
     number = world.connection.execute(sa.select(sa.func.max(FULFILLMENT.c.id))).scalar_one()
-    codes = {location: code for code, location in world.catalogue.location_ids().items()}
+    codes = {location: code for code, location in world.locations.ids().items()}
     return [codes[location] for location in rivals(number, world.desk(), most)]
 
 

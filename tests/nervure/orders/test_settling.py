@@ -214,7 +214,7 @@ def test_a_kit_that_is_packed_otherwise_today_gives_back_what_was_taken_then(wor
 def test_a_supplier_gets_the_order_that_only_it_can_serve_once(world: World) -> None:
     merchant(world)
     acme = world.location("acme", kind=LocationKind.SUPPLIER, master="acme", ttl_seconds=3600)
-    world.catalogue.set_as_of(acme, world.now)
+    world.locations.set_as_of(acme, world.now)
     world.channel("shop", {"web": ["paris", "acme"]})
     world.receive("BOLT", "acme", 3)
     world.take_in(an_order("1", {"BOLT": 2}))
@@ -229,7 +229,7 @@ def test_a_supplier_gets_the_order_that_only_it_can_serve_once(world: World) -> 
 def test_a_supplier_whose_number_is_too_old_serves_nothing(world: World) -> None:
     merchant(world)
     acme = world.location("acme", kind=LocationKind.SUPPLIER, master="acme", ttl_seconds=3600)
-    world.catalogue.set_as_of(acme, world.now)
+    world.locations.set_as_of(acme, world.now)
     world.channel("shop", {"web": ["acme"]})
     world.receive("BOLT", "acme", 3)
     world.later(60).take_in(an_order("1", {"BOLT": 1}))
@@ -242,7 +242,7 @@ def test_a_supplier_whose_number_is_too_old_serves_nothing(world: World) -> None
 def test_what_a_supplier_has_in_hand_is_neither_moved_nor_canceled(world: World) -> None:
     merchant(world)
     acme = world.location("acme", kind=LocationKind.SUPPLIER, master="acme", ttl_seconds=3600)
-    world.catalogue.set_as_of(acme, world.now)
+    world.locations.set_as_of(acme, world.now)
     world.channel("shop", {"web": ["acme", "paris"]})
     world.receive("BOLT", "acme", 2)
     world.take_in(an_order("1", {"BOLT": 2}))

@@ -93,7 +93,7 @@ def test_what_scarcity_counted_stands_beside_what_is_paid(hub: Hub, client: Clie
     own = {"lyon": LocationRouting(handling=1), "paris": LocationRouting(handling=4)}
     scarce = RoutingSettings(split=2, zones=(FRANCE,), scarcity=ScarcitySettings(horizon_days=7))
     with looking(hub) as world:
-        bolt, lyon = world.catalogue.item_ids(["BOLT"])["BOLT"], world.catalogue.location_ids()["lyon"]
+        bolt, lyon = world.catalogue.item_ids(["BOLT"])["BOLT"], world.locations.ids()["lyon"]
     with hub.database.write() as connection:
         RoutingStore(connection, hub.clock.now()).put(Routing(scarce, own))
         ScarcityStore(connection, hub.clock.now()).put({Place(bolt, lyon): 2_000_000})

@@ -157,7 +157,7 @@ def everything(world: World) -> None:
     """A row in every table that has a constraint."""
     merchant(world, bolt_paris=3)
     place = world.place("BOLT", "paris")
-    world.catalogue.put_safety_stock(place.item_id, place.location_id, 1)
+    world.policies.put_safety_stock(place.item_id, place.location_id, 1)
     nut, shop = world.place("NUT", "paris").item_id, world.channel_id("shop")
     world.policies.put(Policy(PolicyKind.BACKORDER, 5, shop, nut, START.date()))
     world.take_in(an_order("1", {"BOLT": 1, "NUT": 1}))

@@ -39,7 +39,7 @@ def everything(world: World) -> None:
     world.connection.execute(ITEM.update().where(ITEM.c.sku.in_(["CAP", "HAT"])).values(gtin=GTIN))
     world.list_on("shop", "COAT")
     listings = {"GHOST": (None, True), "TWIN": (GTIN, True), "VOUCHER": (None, False)}
-    world.catalogue.put_listings(
+    world.bindings.put_listings(
         "shop",
         [
             ChannelListing(

@@ -188,7 +188,7 @@ class Merchant:
             world.kit("PAIR", {"BOLT": self.random.randint(1, 2), "NUT": self.random.randint(1, 3)})
 
     def hear_the_supplier(self, world: World, _: str) -> None:
-        world.catalogue.set_as_of(world.catalogue.location_ids()["acme"], world.now)
+        world.locations.set_as_of(world.locations.ids()["acme"], world.now)
         world.move("BOLT", "acme", 2, MovementKind.ADJUSTED, reason=AdjustmentReason.CORRECTION)
 
 

@@ -328,8 +328,8 @@ def test_the_hub_is_quiet_once_everything_is_confirmed(world: World) -> None:
 def test_a_channels_own_count_rules_where_it_is_the_master(world: World) -> None:
     merchant(world)
     world.location("lyon", master="till")
-    assert world.catalogue.ruled_points("till") == {"counter"}
-    assert world.catalogue.ruled_points("shop") == set()
+    assert world.stock_points.ruled_points("till") == {"counter"}
+    assert world.stock_points.ruled_points("shop") == set()
 
 
 @pytest.mark.postgresql

@@ -141,7 +141,7 @@ def test_two_senders_at_once_never_take_the_same_message(postgresql_at: Database
 def supplied(world: World) -> None:
     merchant(world)
     acme = world.location("acme", kind=LocationKind.SUPPLIER, master="acme", ttl_seconds=3600)
-    world.catalogue.set_as_of(acme, world.now)
+    world.locations.set_as_of(acme, world.now)
     world.channel("shop", {"web": ["acme"]})
     world.receive("BOLT", "acme", 5)
     world.receive("NUT", "acme", 5)

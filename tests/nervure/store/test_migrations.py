@@ -37,7 +37,7 @@ def test_what_held_before_there_was_a_log_is_in_it(database: Database) -> None:
         world = World(connection)
         merchant(world, bolt_paris=5, nut_paris=9)
         acme = world.location("acme", kind=LocationKind.SUPPLIER, master="acme", ttl_seconds=600)
-        world.catalogue.set_as_of(acme, START)
+        world.locations.set_as_of(acme, START)
         world.channel("shop", {"web": ["paris", "acme"]}, buffer_units=1)
         world.safety_stock("NUT", "paris", 2)
         world.receive("BOLT", "acme", 4)

@@ -25,7 +25,7 @@ SAID = RoutingSettings(not_found=Decimal(8), prior_share=0.1, prior_orders=10)
 
 def shares(world: World) -> dict[str, float]:
     """How much is not found, by location, measured now."""
-    codes, history = world.catalogue.location_ids(), HistoryOfPlaces(world.connection, world.now)
+    codes, history = world.locations.ids(), HistoryOfPlaces(world.connection, world.now)
     history.measure_not_found()
     found = history.not_found(SAID, list(codes.values()))
     return {code: found[number] for code, number in codes.items()}
@@ -36,7 +36,7 @@ def handled(world: World, location: str, state: FulfillmentState, reason: Reject
     [line] = world.lines("1")
     [order] = world.orders.lines(world.order_id("1"))
     assert order.external_id == line
-    place = world.catalogue.location_ids()[location]
+    place = world.locations.ids()[location]
     world.fulfillment.add(world.order_id("1"), place, state, {order.id: 1})
     number = int(world.connection.execute(sa.select(sa.func.max(FULFILLMENT.c.id))).scalar_one())
     if reason is not None:
@@ -131,7 +131,7 @@ def test_of_a_supplier_the_units_that_it_refused_count(world: World) -> None:
     number = handled(world, "acme", FulfillmentState.SENT_TO_SUPPLIER)
     common = {
         "supplier": "acme",
-        "location_id": world.catalogue.location_ids()["acme"],
+        "location_id": world.locations.ids()["acme"],
         "fulfillment_order_id": number,
         "supplier_sku": "B",
         "asked_at": at(0),
@@ -151,7 +151,7 @@ SLOW = Markdown(relief=Decimal("0.50"), days_of_cover=100, window_days=50)
 
 
 def reliefs(world: World, markdown: Markdown = SLOW) -> dict[tuple[str, str], int]:
-    codes = world.catalogue.location_ids()
+    codes = world.locations.ids()
     ids = world.catalogue.item_ids(["BOLT", "NUT"])
     found = HistoryOfPlaces(world.connection, world.now).reliefs(
         markdown, list(codes.values()), {item: Goods(sku) for sku, item in ids.items()}
@@ -191,7 +191,7 @@ def test_what_is_to_be_sold_off_earns_its_own_relief_everywhere(world: World) ->
 def test_slow_stock_is_sent_first_and_a_suppliers_is_never_slow(world: World) -> None:
     merchant(world, bolt_paris=9, bolt_lyon=9)
     world.location("acme", kind=LocationKind.SUPPLIER, master="acme", ttl_seconds=3600 * 24 * 99)
-    world.catalogue.set_as_of(world.catalogue.location_ids()["acme"], at(0))
+    world.locations.set_as_of(world.locations.ids()["acme"], at(0))
     world.channel("shop", {"web": ["paris", "lyon", "acme"]})
     world.receive("BOLT", "acme", 9)
     own = {"lyon": LocationRouting(handling=Decimal(1)), "acme": LocationRouting(handling=Decimal(1))}
@@ -230,7 +230,7 @@ def test_a_supplier_asks_the_price_of_its_fullest_offer_in_euros(world: World) -
 def test_a_supplier_that_had_its_units_of_the_day_gets_more_tomorrow(world: World) -> None:
     merchant(world)
     world.location("acme", kind=LocationKind.SUPPLIER, master="acme", ttl_seconds=3600 * 24 * 99)
-    world.catalogue.set_as_of(world.catalogue.location_ids()["acme"], at(0))
+    world.locations.set_as_of(world.locations.ids()["acme"], at(0))
     world.channel("shop", {"web": ["acme"]})
     world.receive("BOLT", "acme", 99)
     RoutingStore(world.connection, world.now).put(

@@ -4,8 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from nervure.inventory.availability import PLAIN, Terms
-from nervure.store.catalogue import CatalogueStore
-from nervure.store.policies import PolicySeen
+from nervure.store.policies import PolicySeen, PolicyStore
 from nervure.store.policy_log import POLICY_CHANGE
 from nervure.store.publications import PUBLICATION
 from nervure.store.statements import CHANGE
@@ -90,12 +89,12 @@ def test_every_change_is_written_down_and_nothing_else(world: World) -> None:
 def test_buffers_pools_kits_and_times_to_live_are_written_down(world: World) -> None:
     merchant(world)
     acme = world.location("acme", kind=LocationKind.SUPPLIER, master="acme", ttl_seconds=60)
-    world.catalogue.set_as_of(acme, at(1))
-    world.catalogue.set_as_of(acme, at(0))
+    world.locations.set_as_of(acme, at(1))
+    world.locations.set_as_of(acme, at(0))
     world.channel("till", {"counter": ["lyon", "acme"]}, buffer_units=1)
     world.channel("till", {"counter": ["lyon", "acme"]}, buffer_units=1)
     world.kit("PAIR", {"BOLT": 1, "NUT": 3})
-    ids, items = world.catalogue.location_ids(), world.catalogue.item_ids(["BOLT", "NUT"])
+    ids, items = world.locations.ids(), world.catalogue.item_ids(["BOLT", "NUT"])
     lyon, bolt, nut = ids["lyon"], str(items["BOLT"]), str(items["NUT"])
     assert log(world, "freshness") == [
         ("freshness", {"ttl_seconds": 60, "as_of": None}),
@@ -173,10 +172,19 @@ def test_the_end_of_a_policy_is_noted_once_for_its_numbers(world: World) -> None
     assert late.published()["shop", "web", "BOLT"] == 5 + 3
 
 
+def test_safety_stock_is_what_was_said_last(world: World) -> None:
+    merchant(world, bolt_paris=9)
+    place = world.place("BOLT", "paris")
+    for units in (4, 2):
+        world.policies.put_safety_stock(place.item_id, place.location_id, units)
+    assert world.stock.safety_stock([place, world.place("NUT", "paris")]) == {place: 2}
+    assert world.stock.at_items([place.item_id])[place].available_to_promise == 7
+
+
 def test_safety_stock_of_0_where_there_was_none_is_no_change(world: World) -> None:
     quiet(world)
     place = world.place("BOLT", "paris")
-    store = CatalogueStore(world.connection, at(1))
+    store = PolicyStore(world.connection, at(1))
     assert store.put_safety_stock(place.item_id, place.location_id, 0) is False
     assert store.put_safety_stock(place.item_id, place.location_id, 2) is True
     assert store.put_safety_stock(place.item_id, place.location_id, 0) is True

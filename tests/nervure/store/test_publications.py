@@ -156,7 +156,7 @@ def test_every_reader_gives_one_value(
         merchant(world)
         world.channel("shop", {"web": ["paris", "lyon"]}, buffer_units=buffer_units)
         place = world.place("BOLT", "paris")
-        world.catalogue.put_safety_stock(place.item_id, place.location_id, safety)
+        world.policies.put_safety_stock(place.item_id, place.location_id, safety)
         world.policy(PolicyKind.SHARE, share, channel="shop")
         world.policy(PolicyKind.CAP, cap, channel="shop", sku="BOLT")
         world.policy(PolicyKind.BACKORDER, beyond, sku="NUT", promised_on=START.date())
@@ -164,7 +164,7 @@ def test_every_reader_gives_one_value(
             world.move(sku, location, units, MovementKind.CONDITION_CHANGED, owner=owner)
         world.take_in(an_order("1", {"PAIR": 1, "BOLT": 1}))
         world.refresh()
-        items, locations = world.catalogue.item_ids(KITS), world.catalogue.location_ids()
+        items, locations = world.catalogue.item_ids(KITS), world.locations.ids()
         stock = world.stock.at_items(items.values())
         points = {channel: number for number, channel in _points(world).items()}
         trees = derive(world, world.now)
@@ -204,7 +204,7 @@ def test_a_suppliers_units_are_shown_while_they_are_fresh_and_the_end_is_noticed
     world.receive("BOLT", "acme", 4)
     world.refresh()
     assert world.published()["shop", "web", "BOLT"] == 0, "nobody said yet that the units are there"
-    world.catalogue.set_as_of(acme, at(0))
+    world.locations.set_as_of(acme, at(0))
     shown = []
     for minute in (1, 9.9, 10, 11):
         later = world.later(minute)
@@ -212,8 +212,8 @@ def test_a_suppliers_units_are_shown_while_they_are_fresh_and_the_end_is_noticed
         later.refresh()
         shown.append((turned, later.published()["shop", "web", "BOLT"]))
     assert shown == [(1, 4), (0, 4), (1, 0), (0, 0)]
-    world.catalogue.set_as_of(acme, at(12))
-    world.catalogue.set_as_of(acme, at(3))
+    world.locations.set_as_of(acme, at(12))
+    world.locations.set_as_of(acme, at(3))
     later = world.later(13)
     assert later.publications.note_aging() == 1
     later.refresh()
@@ -289,7 +289,7 @@ def test_what_a_merchant_changes_in_the_settings_is_published_by_itself(world: W
             world.kit("PAIR", {"BOLT": 3, "NUT": 2})
         case _:
             bolt, paris = world.place("BOLT", "paris")
-            world.catalogue.put_safety_stock(bolt, paris, 5)
+            world.policies.put_safety_stock(bolt, paris, 5)
     assert world.refresh() > 0
     assert world.published()["shop", "web", "PAIR"] < before
 

@@ -224,7 +224,7 @@ def test_of_a_location_that_was_taken_out_nobody_is_the_master_and_no_supplier_p
 ) -> None:
     merchant(world)
     old = world.location("old", kind=LocationKind.SUPPLIER, master="acme", ttl_seconds=3600)
-    world.catalogue.set_as_of(old, START)
+    world.locations.set_as_of(old, START)
     new = world.location("new", kind=LocationKind.SUPPLIER, master="acme", ttl_seconds=3600)
     world.channel("shop", {"web": ["old"]})
     world.receive("BOLT", "old", 4)
@@ -232,7 +232,7 @@ def test_of_a_location_that_was_taken_out_nobody_is_the_master_and_no_supplier_p
     world.refresh()
     assert world.published()["shop", "web", "BOLT"] == 4
     ScopeStore(world.connection, START).keep_locations(["paris", "lyon", "new"])
-    assert world.catalogue.supplier_location("acme") == new
+    assert world.locations.of_supplier("acme") == new
     assert world.publications.note_aging() == 1
     world.refresh()
     assert (world.published()["shop", "web", "BOLT"], world.on_hand("BOLT", "old")) == (0, 4)

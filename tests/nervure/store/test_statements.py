@@ -32,7 +32,7 @@ def test_rows_are_among_many_as_they_would_be_by_hand(shared: Database, wanted: 
                 world.receive(sku, code, 3)
         world.move("BOLT", "paris", 1, MovementKind.RECEIVED, condition=Condition.DAMAGED)
         there = {(item, location, condition) for item, location, condition in connection.execute(sa.select(*KEY)).all()}
-        items, locations = world.catalogue.item_ids(SKUS), world.catalogue.location_ids()
+        items, locations = world.catalogue.item_ids(SKUS), world.locations.ids()
         named = {(items[SKUS[a % 3]], locations[CODES[b % 2]], condition) for a, b, condition in wanted}
         assert levels_among(connection, named | wanted) == there & (named | wanted)
 
