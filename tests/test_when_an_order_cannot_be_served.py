@@ -18,8 +18,8 @@ from nervure import cli
 from nervure.cli import common, imports
 from nervure.clock import ManualClock
 from nervure.operations.hub import Hub
+from nervure.operations.proposing import make_proposals
 from nervure.operations.setup import open_hub
-from nervure.operations.shortfalls import make_proposals
 from nervure.settings import load
 from schemas.locations import Address
 from schemas.orders import Delivery, DeliveryMethod

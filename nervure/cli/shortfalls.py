@@ -14,7 +14,8 @@ from nervure.cli.common import (
     require_channel,
     say,
 )
-from nervure.operations.shortfalls import choose_for, list_shortfalls, options_of
+from nervure.operations.choosing import choose_for
+from nervure.operations.shortfalls import list_shortfalls, options_of
 from nervure.orders.options import said_due
 from nervure.store.substitution import SubstitutionStore
 from schemas.base import counted

@@ -7,17 +7,18 @@ from connectors.errors import ConnectorError
 from nervure.invariants import check_all
 from nervure.operations.asking import asked, note_failure, pull_levels, take_slot
 from nervure.operations.buffers import earn_buffers
+from nervure.operations.deadlines import keep_proposals
 from nervure.operations.giving_up import ask_again, keep_times
 from nervure.operations.hub import Hub
 from nervure.operations.lots import withdraw_expired
 from nervure.operations.messages import targets
+from nervure.operations.proposing import make_proposals
 from nervure.operations.readback import check_confirmed, pause_seconds
 from nervure.operations.replanning import NoCostsError, replan_open_orders, replan_seconds
 from nervure.operations.reservations import expire_reservations
 from nervure.operations.scarcity import learn_scarcity
 from nervure.operations.searching import search
 from nervure.operations.shadow import take_sample
-from nervure.operations.shortfalls import keep_proposals, make_proposals
 from nervure.operations.silence import break_silence
 from nervure.operations.webhooks import callback_url
 from nervure.operations.windows import Loops, Turn, Window

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from connectors.errors import ConnectorError, FatalError, RefusedError, ThrottledError
 from nervure.operations.hub import Hub
-from nervure.operations.shortfalls import take_refusal as refuse_cancellation
 from nervure.operations.suppliers import send_drop_ship, take_refusal
+from nervure.operations.telling import take_refusal as refuse_cancellation
 from nervure.store.database import Connection
 from nervure.store.handling import HandlingStore
 from nervure.store.messages import LEASE_SECONDS, Message, MessageStore

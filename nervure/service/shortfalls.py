@@ -5,7 +5,8 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from nervure.operations.shortfalls import choose, choose_for, options_of, proposal_of
+from nervure.operations.choosing import choose, choose_for
+from nervure.operations.shortfalls import options_of, proposal_of
 from nervure.orders.options import Option
 from nervure.service.hub import TheHub
 from nervure.store.proposals import OptionSeen, ProposalSeen

@@ -1,6 +1,6 @@
 """`nervure shortfalls` and `nervure import substitutes`: what cannot be served, from the file to the choice."""
 
-from nervure.operations.shortfalls import make_proposals
+from nervure.operations.proposing import make_proposals
 from tests.nervure import test_cli
 from tests.nervure.test_cli import Shell
 from tests.nervure.world import World, an_order, must_hold

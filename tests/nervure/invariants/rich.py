@@ -8,9 +8,11 @@ from sqlalchemy.engine import Connection
 
 from nervure.inventory.purchases import Receipt
 from nervure.operations import counts, purchases, transfers
+from nervure.operations.choosing import choose_for
 from nervure.operations.counts import Entered
 from nervure.operations.hub import Hub
 from nervure.operations.moving import move_fulfillment
+from nervure.operations.proposing import make_proposals
 from nervure.operations.purchases import ExpectedLine
 from nervure.operations.reservations import (
     Wish,
@@ -20,7 +22,6 @@ from nervure.operations.reservations import (
     release_reservation,
 )
 from nervure.operations.serials import Box, Unit, name_serials, receive_serials, track
-from nervure.operations.shortfalls import choose_for, make_proposals
 from nervure.operations.staff import receive, ship_fulfillment
 from nervure.operations.transfers import Arrival, Dispatch
 from nervure.orders.options import ShortfallPolicy

@@ -5,19 +5,28 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import sqlalchemy as sa
+
 from nervure.clock import ManualClock
+from nervure.invariants import check_all
+from nervure.operations.choosing import choose
 from nervure.operations.hub import Hub
+from nervure.operations.proposing import make_proposals
+from nervure.operations.shortfalls import options_of, proposals_of
 from nervure.orders.intake import take_in
 from nervure.orders.options import ShortfallPolicy
 from nervure.orders.settling import serve_shortfalls
+from nervure.store.audit import AuditStore
 from nervure.store.database import Database
+from nervure.store.holds import RESERVATION
+from nervure.store.proposals import ProposalSeen
 from nervure.store.substitution import SubstitutionStore
 from schemas.capabilities import Capabilities
 from schemas.locations import Address, LocationKind
 from schemas.orders import Delivery, DeliveryMethod, Order, OrderState
 from schemas.substitution import AtDeadline, Consent, Member, OptionKind, PriceRule, Relation, SubstitutionGroup
-from tests.nervure.operations.scripted import ScriptedShop, scripted_hub
-from tests.nervure.world import SHOP, START, World, an_order
+from tests.nervure.operations.scripted import ScriptedShop, looking, scripted_hub, tasks
+from tests.nervure.world import SHOP, START, World, an_order, must_hold
 
 TO_PARIS = Delivery(method=DeliveryMethod.SHIP, address=Address(country="FR", postal_code="75001"))
 ASK_ALL = dict.fromkeys(OptionKind, Consent.ASK)
@@ -117,3 +126,35 @@ __all__ = [
     "policy",
     "state",
 ]
+
+
+def proposed(hub: Hub, name: str = "1") -> ProposalSeen:
+    """The one proposal that is open for an order."""
+    assert make_proposals(hub) == 1
+    return proposals_of(hub, "shop", name)[-1]
+
+
+def all_holds(hub: Hub) -> None:
+    with looking(hub) as world:
+        must_hold(world)
+        assert check_all(AuditStore(world.connection)) == []
+
+
+def states_of_holds(hub: Hub) -> list[str]:
+    with hub.database.read() as connection:
+        return list(connection.execute(sa.select(RESERVATION.c.state).order_by(RESERVATION.c.id)).scalars())
+
+
+def told(hub: Hub) -> dict[str, str]:
+    """Open tasks by kind."""
+    return {task.kind: task.text for task in tasks(hub)}
+
+
+def keys_now(hub: Hub, name: str) -> list[str]:
+    [short] = options_of(hub, "shop", name)
+    return [one.key for one in short.options]
+
+
+def substituted(hub: Hub, units: int = 2) -> None:
+    order(hub, "1", units)
+    choose(hub, proposed(hub).token, "variant:BLUE")

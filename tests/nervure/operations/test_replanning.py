@@ -9,10 +9,11 @@ import pytest
 import sqlalchemy as sa
 
 from nervure.operations import desk, giving_up, offers
+from nervure.operations.choosing import choose_for
 from nervure.operations.hub import Hub
 from nervure.operations.keeping import sweeping
+from nervure.operations.proposing import make_proposals
 from nervure.operations.replanning import NoCostsError, replan_open_orders, replan_seconds
-from nervure.operations.shortfalls import choose_for, make_proposals
 from nervure.operations.staff import receive, ship_fulfillment
 from nervure.operations.windows import Window
 from nervure.orders.intake import take_in

@@ -9,15 +9,12 @@ import pytest
 
 from nervure.clock import ManualClock
 from nervure.invariants import check_all
+from nervure.operations.choosing import ProposalOverError, choose
+from nervure.operations.deadlines import keep_proposals
 from nervure.operations.hub import Hub
+from nervure.operations.proposing import make_proposals
 from nervure.operations.reservations import NotEnoughStockError, Wish, expire_reservations, make_reservation
-from nervure.operations.shortfalls import (
-    ProposalOverError,
-    choose,
-    keep_proposals,
-    make_proposals,
-    proposals_of,
-)
+from nervure.operations.shortfalls import proposals_of
 from nervure.store.audit import AuditStore
 from nervure.store.database import Database
 from nervure.store.proposals import ProposalSeen

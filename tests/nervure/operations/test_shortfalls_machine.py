@@ -9,16 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from nervure.invariants import check_all
+from nervure.operations.choosing import ProposalOverError, choose
+from nervure.operations.deadlines import keep_proposals
 from nervure.operations.hub import Hub
+from nervure.operations.proposing import make_proposals
 from nervure.operations.reservations import expire_reservations
-from nervure.operations.shortfalls import (
-    ProposalOverError,
-    choose,
-    keep_proposals,
-    list_shortfalls,
-    make_proposals,
-    proposals_of,
-)
+from nervure.operations.shortfalls import list_shortfalls, proposals_of
 from nervure.operations.staff import ship_fulfillment
 from nervure.store.audit import AuditStore
 from nervure.store.database import Database, open_database

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nervure.operations.hub import Hub
-from nervure.operations.shortfalls import make_proposals
+from nervure.operations.proposing import make_proposals
 from schemas.orders import Customer, Delivery, DeliveryMethod
 from tests.nervure.operations.caps import hat_shop, order, policy, state
 from tests.nervure.operations.scripted import advance, looking
