@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from nervure.settings import VARIABLE
+from nervure.settings_file import VARIABLE
 
 START_SECONDS = 60.0
 

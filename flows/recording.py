@@ -16,7 +16,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 
 from flows.report_dead_letter import report_dead_letter
-from nervure import settings
+from nervure import settings_file
 from nervure.clock import SystemClock
 from nervure.operations.hub import Hub
 from nervure.operations.loops import take_dead_letters, tell_again
@@ -25,6 +25,7 @@ from nervure.operations.results import Results
 from nervure.operations.setup import open_hub
 from nervure.operations.windows import Loops, Window
 from nervure.service.child import die_with
+from nervure.settings import SettingsError
 from nervure.store.database import DatabaseError
 from nervure.store.inbox import DeadLetter
 
@@ -52,12 +53,14 @@ def run_name() -> str:
 async def run_window(title: str, seconds: float, loops: Callable[[Window], Loops]) -> State[None]:
     """Opens the hub, runs a window to its end, and answers the state that people shall see."""
     try:
-        path = settings.find()
+        path = settings_file.find()
         if path is None:
-            return Failed(message=f"There is no {settings.FILE_NAME}: run `nervure init`, or set {settings.VARIABLE}.")
-        with open_hub(settings.load(path), SystemClock()) as hub:
+            return Failed(
+                message=f"There is no {settings_file.FILE_NAME}: run `nervure init`, or set {settings_file.VARIABLE}."
+            )
+        with open_hub(settings_file.load(path), SystemClock()) as hub:
             return await record(title, Window(hub, seconds), loops)
-    except (settings.SettingsError, DatabaseError) as error:
+    except (SettingsError, DatabaseError) as error:
         return Failed(message=str(error))
 
 

@@ -13,7 +13,7 @@ from connectors.transport import HttpRequest, httpx_sender
 from nervure.service.stack import Stack, demo_stack, wait_until_quiet
 from nervure.service.supervisor import Supervisor
 from nervure.service.up import LOCK, START_SECONDS, only_one, stop_signals
-from nervure.settings import load
+from nervure.settings_file import load
 from nervure.store.database import open_database
 from nervure.store.migrations import upgrade
 from schemas.base import counted

@@ -134,7 +134,7 @@ def loader_of(language: str) -> Callable[[str], object]:
         case "json":
             return json.loads
         case "toml":
-            return partial(importlib.import_module("nervure.settings").load_text, folder=ROOT)
+            return partial(importlib.import_module("nervure.settings_file").load_text, folder=ROOT)
         case _:
             return yaml.safe_load
 
@@ -263,7 +263,7 @@ feed.columns = {{ supplier_sku = "sku", units = "stock" }}
 
 
 def test_settings_of_guides_can_be_pasted_where_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    load = importlib.import_module("nervure.settings").load_text
+    load = importlib.import_module("nervure.settings_file").load_text
     for name in ("SHOPIFY_TOKEN", "SHOPIFY_SECRET", "PRESTASHOP_KEY", "MIRAKL_KEY", "SQUARE_TOKEN", "WHOLESALER_SFTP"):
         monkeypatch.setenv(name, "secret")
     monkeypatch.setenv("SQUARE_SIGNATURE_KEY", "secret")

@@ -20,7 +20,7 @@ from nervure.clock import ManualClock
 from nervure.operations.hub import Hub
 from nervure.operations.proposing import make_proposals
 from nervure.operations.setup import open_hub
-from nervure.settings import load
+from nervure.settings_file import load
 from schemas.locations import Address
 from schemas.orders import Delivery, DeliveryMethod
 from simulation.demo import prepare

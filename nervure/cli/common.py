@@ -12,7 +12,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.table import Column, Table
 
-from nervure import settings as settings_module
+from nervure import settings_file
 from nervure.clock import SystemClock
 from nervure.operations.hub import Hub
 from nervure.operations.refusals import RefusalError
@@ -36,10 +36,10 @@ def group(about: str) -> typer.Typer:
 
 
 def load_settings(path: Path | None) -> Settings:
-    found = path or settings_module.find()
+    found = path or settings_file.find()
     if found is None:
         fail("no settings: write them with `nervure init`, or name the file with --settings")
-    return settings_module.load(found)
+    return settings_file.load(found)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from nervure import settings as settings_module
+from nervure import settings_file
 from nervure.cli.common import SettingsOption, fail, print_table, say
 from nervure.rehearsals import Outcome, run_demo, run_replay, run_seed, run_seeds, write_json
 from nervure.service.up import run_up
@@ -32,7 +32,7 @@ def up(
     """Run everything on this machine: your channels, or without settings the demo."""
     raise typer.Exit(
         run_up(
-            settings or settings_module.find(),
+            settings or settings_file.find(),
             folder=folder,
             prepare=prepare,
             orders_per_second=orders_per_second,
@@ -42,7 +42,7 @@ def up(
 
 
 @app.command(rich_help_panel="Run and rehearse")
-def init(file: Annotated[Path, typer.Argument(help="Where to write.")] = Path(settings_module.FILE_NAME)) -> None:
+def init(file: Annotated[Path, typer.Argument(help="Where to write.")] = Path(settings_file.FILE_NAME)) -> None:
     """Write a commented settings file to begin with."""
     if file.exists():
         fail(f"{file} is there already: move it away first")

@@ -5,21 +5,22 @@ import sys
 
 import uvicorn
 
-from nervure import settings as settings_module
+from nervure import settings_file
 from nervure.clock import SystemClock
 from nervure.operations.setup import open_hub
 from nervure.service.app import create_app
+from nervure.settings import SettingsError
 
 
 def main() -> int:
     """Serves until it is told to stop."""
-    path = settings_module.find()
+    path = settings_file.find()
     if path is None:
         print("no settings: write nervure.toml (nervure init) or set NERVURE_SETTINGS", file=sys.stderr)
         return 2
     try:
-        settings = settings_module.load(path)
-    except settings_module.SettingsError as error:
+        settings = settings_file.load(path)
+    except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
     token = settings.hub.api_token.get_secret_value() if settings.hub.api_token else None

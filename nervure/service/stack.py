@@ -16,7 +16,8 @@ from typing import Any, Protocol
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 from nervure.service.supervisor import TICK_SECONDS, Program, Supervisor
-from nervure.settings import VARIABLE, SettingsError, load
+from nervure.settings import SettingsError
+from nervure.settings_file import VARIABLE, load
 
 PREFECT_PORT = 4200
 HUB_PORT = 8765

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from flows import recording
-from nervure import settings
+from nervure import settings_file
 from nervure.operations.hub import Hub
 from nervure.service.stack import free_port, prefect_environment
 
@@ -61,8 +61,8 @@ class Given:
         def opened(*_: object) -> Iterator[Hub]:
             yield hub
 
-        self._monkeypatch.setattr(settings, "find", lambda: Path("nervure.toml"))
-        self._monkeypatch.setattr(settings, "load", lambda path: path)
+        self._monkeypatch.setattr(settings_file, "find", lambda: Path("nervure.toml"))
+        self._monkeypatch.setattr(settings_file, "load", lambda path: path)
         self._monkeypatch.setattr(recording, "open_hub", opened)
 
 

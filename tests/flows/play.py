@@ -16,7 +16,7 @@ from connectors.errors import CredentialsError
 from flows import recording
 from flows.drain_inbox import drain_inbox
 from flows.publish_availability import publish_availability
-from nervure import settings
+from nervure import settings_file
 from nervure.clock import SystemClock
 from nervure.operations.hub import Hub
 from nervure.operations.pull import store
@@ -46,8 +46,8 @@ def main() -> None:
             yield hub
 
         with pytest.MonkeyPatch.context() as patch, suppress(FailedRun):
-            patch.setattr(settings, "find", lambda: Path("nervure.toml"))
-            patch.setattr(settings, "load", lambda found: found)
+            patch.setattr(settings_file, "find", lambda: Path("nervure.toml"))
+            patch.setattr(settings_file, "load", lambda found: found)
             patch.setattr(recording, "open_hub", opened)
             asyncio.run(FLOWS[flow](window_seconds=3.0))
 

@@ -17,7 +17,7 @@ from flows.publish_availability import publish_availability
 from flows.pull_orders import pull_orders
 from flows.report_dead_letter import report_dead_letter
 from flows.serve_all import read_deployments
-from nervure import settings
+from nervure import settings_file
 from nervure.clock import ManualClock
 from nervure.operations.pull import store
 from nervure.settings import SettingsError
@@ -69,7 +69,7 @@ def test_a_window_that_needs_the_merchant_fails_and_says_what_to_do(database: Da
 
 
 def test_a_hub_without_settings_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "find", lambda: None)
+    monkeypatch.setattr(settings_file, "find", lambda: None)
     assert seen(asyncio.run(drain_inbox.fn(window_seconds=5))) == (
         "Failed",
         "There is no nervure.toml: run `nervure init`, or set NERVURE_SETTINGS.",
@@ -80,8 +80,8 @@ def test_settings_that_cannot_be_used_fail_with_their_sentence(monkeypatch: pyte
     def load(_: Path) -> None:
         raise SettingsError("nervure.toml: at least one [[locations]] is needed")
 
-    monkeypatch.setattr(settings, "find", lambda: Path("nervure.toml"))
-    monkeypatch.setattr(settings, "load", load)
+    monkeypatch.setattr(settings_file, "find", lambda: Path("nervure.toml"))
+    monkeypatch.setattr(settings_file, "load", load)
     assert seen(asyncio.run(drain_inbox.fn(window_seconds=5))) == (
         "Failed",
         "nervure.toml: at least one [[locations]] is needed",

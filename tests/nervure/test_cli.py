@@ -24,7 +24,7 @@ from nervure.operations.hub import Hub
 from nervure.operations.publish import publish, refresh
 from nervure.operations.pull import store
 from nervure.rehearsals import Outcome, RehearsalError
-from nervure.settings import load
+from nervure.settings_file import load
 from nervure.store.budgets import BudgetStore
 from nervure.store.clocks import ClockStore
 from nervure.store.drift import DriftStore

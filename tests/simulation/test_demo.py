@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nervure.clock import ManualClock
 from nervure.operations.setup import open_hub
-from nervure.settings import Settings, load
+from nervure.settings import Settings
+from nervure.settings_file import load
 from nervure.store.reports import ReportStore
 from simulation.accounts import open_accounts
 from simulation.catalogue import SUPPLIER, make_goods, opening_stock

@@ -17,7 +17,8 @@ from nervure.operations.setup import open_hub
 from nervure.orders.work import UnboundListingError
 from nervure.publication.answers import Landing
 from nervure.publication.earned import Earning
-from nervure.settings import Settings, SettingsError, load_text
+from nervure.settings import Settings, SettingsError
+from nervure.settings_file import load_text
 from nervure.store.audit import AuditStore
 from nervure.store.channels import ChannelStore
 from nervure.store.database import DatabaseError
