@@ -47,7 +47,7 @@ _WORDS: Mapping[str, str] = {
 def first_fault(error: ValidationError) -> tuple[tuple[int | str, ...], str]:
     """Where the first fault is, and its sentence with the place left out: ` must be 0 or more`, `: what is wrong`.
 
-    Never with the value, which may be a secret or personal.
+    Without the value, which may be a secret or personal; what a check of our own says of it is said.
     """
     first = error.errors(include_input=False, include_url=False)[0]
     context: Mapping[str, Any] = first.get("ctx", {})

@@ -15,6 +15,7 @@ from nervure.store.database import Connection
 from nervure.store.flights import Flight, FlightStore
 from nervure.store.parts import PartStore
 from nervure.store.tasks import TaskStore
+from schemas.base import counted
 from schemas.levels import LevelKey, LevelWrite, WriteOutcome
 from schemas.publications import PublicationState
 
@@ -104,8 +105,8 @@ def _give_up(hub: Hub, channel: str, one: _Import, reason: str) -> Counter[str]:
     Should it run after all, a newer number that it overwrites is found as drift.
     """
     text = (
-        f"{channel} has not finished import {one.receipt} of {len(one.numbers)} numbers"
-        f" after {LONGEST_IMPORT_SECONDS / 60:.0f} minutes ({reason}): ask the operator; the numbers are read back"
+        f"{channel} has not finished import {one.receipt} of {counted(len(one.numbers), 'number')}"
+        f" after {LONGEST_IMPORT_SECONDS / 60:.0f} minutes ({reason}): ask the operator; what is shown is read back"
     )
 
     def tell(connection: Connection) -> None:

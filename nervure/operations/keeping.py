@@ -192,6 +192,8 @@ def _age(window: Window) -> float:
     window.tally.count("suppliers", "times to live that turned", turned)
     ended = hub.database.run(lambda c: PolicyStore(c, hub.clock.now()).note_days())
     window.tally.count("policies", "last days that passed", ended)
+    again = hub.database.run(lambda c: PublicationStore(c, hub.clock.now()).try_failed_again())
+    window.tally.count("channels", "numbers that failed and are tried again", again)
     with hub.database.read() as connection:
         upkeep = UpkeepStore(connection, hub.clock.now())
         overdue, differing = upkeep.overdue_flights(), upkeep.differing()
@@ -202,7 +204,10 @@ def _age(window: Window) -> float:
             channel, f"{counted(count, 'number was', 'numbers were')} sent and not read back: is publishing running?"
         )
     for channel, count in differing.items():
-        window.tally.warn(channel, f"{count} confirmed numbers differ from what the channel shows")
+        window.tally.warn(
+            channel,
+            f"{counted(count, 'confirmed number differs', 'confirmed numbers differ')} from what the channel shows",
+        )
     for channel, count in held.items():
         hub.database.run(partial(_look_again, hub, channel))
         window.tally.needs_person(

@@ -14,9 +14,10 @@ def send_off(
 ) -> bool:
     """Books that a fulfillment order has left, and how its parcel is followed, which is what was said first.
 
-    False: it had left, or is canceled, and nothing was changed. Its channel is told.
+    False: it had left, or is canceled, and nothing was changed but how it is followed, if nobody had said that. Its
+    channel is told.
     """
     has_left = ship(number, desk, shipped_at=shipped_at, by=by)
-    if has_left and parcel is not None:
+    if parcel is not None:
         MessageStore(connection, desk.now).track(number, parcel.carrier, parcel.tracking_number)
     return has_left

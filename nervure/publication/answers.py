@@ -21,12 +21,18 @@ RETRY_SECONDS = 5.0
 TRIES = 5
 """So often a number may fail with a whole write, the last time alone in it, before it is what fails."""
 
+FAILED_SECONDS = 900.0
+LONGEST_FAILED_SECONDS = 86_400.0
+"""So long after that it is sent again, twice as long each time, and at most: the platform has not said that its row is
+at fault, and nothing may move the number for days."""
+
 
 @dataclass(frozen=True, slots=True)
 class Landing:
     """What is recorded about one number. PENDING: it is sent again (not before `next_at`).
 
-    `next_at` of SENT and UNKNOWN: when to ask again. `channel_units`: what the channel was just seen to show.
+    `next_at` of SENT and UNKNOWN: when to ask again; of FAILED: when it is sent again, though nothing has moved; None:
+    not before something has. `channel_units`: what the channel was just seen to show.
     `check_at` of CONFIRMED: when to look whether it is really there; None: it was just seen. `most_rows`: it goes as
     one of at most so many; None: as it did before, and as one of any number once it was taken.
     """
@@ -72,11 +78,12 @@ def after_answer(
             # Somebody changed the number there: perhaps a sale we have not heard. Hear first, then write.
             return Landing(PublicationState.PENDING, channel_units=shown_units, waits_for_orders_since=now)
         case WriteOutcome.NOT_APPLIED:
-            is_at_fault = answer.most_rows == 1 and tried.is_alone and tried.attempts >= TRIES
+            has_failed = answer.most_rows == 1 and tried.is_alone and tried.attempts >= TRIES
+            seconds = _failed_seconds(tried.attempts) if has_failed else wait_seconds
             return Landing(
-                PublicationState.FAILED if is_at_fault else PublicationState.PENDING,
+                PublicationState.FAILED if has_failed else PublicationState.PENDING,
                 reason=answer.reason,
-                next_at=None if wait_seconds is None else now + timedelta(seconds=wait_seconds),
+                next_at=None if seconds is None else now + timedelta(seconds=seconds),
                 most_rows=answer.most_rows,
             )
         case WriteOutcome.REFUSED:
@@ -89,6 +96,10 @@ def after_answer(
                 next_at=now + timedelta(seconds=READ_BACK_SECONDS),
                 most_rows=answer.most_rows,
             )
+
+
+def _failed_seconds(attempts: int) -> float:
+    return min(FAILED_SECONDS * 2.0 ** min(attempts - TRIES, 10), LONGEST_FAILED_SECONDS)
 
 
 def after_reading(

@@ -299,7 +299,8 @@ def _landing(form: _Form) -> sa.Update:
             }
         case PublicationState.FAILED:
             values |= {
-                "state": sa.case((is_newest, PublicationState.FAILED.value), else_=PublicationState.PENDING.value)
+                "state": sa.case((is_newest, PublicationState.FAILED.value), else_=PublicationState.PENDING.value),
+                "next_at": sa.case((is_newest, later), else_=None),
             }
         case _:
             values |= {"state": PublicationState.PENDING.value}

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store.channels import IS_SERVED
+from nervure.store.fulfillment import LEFT
 from nervure.store.outbox import OUTBOX, TOLD_OF, OutboxStore
 from nervure.store.restores import MAY_BE_WITH_SUPPLIER
 from nervure.store.statements import CLAIM, LEVEL
@@ -377,9 +378,13 @@ class MessageStore:
         )
 
     def track(self, fulfillment_order_id: int, carrier: str | None, tracking_number: str | None) -> None:
-        """Writes how the parcel can be followed."""
+        """Writes how a parcel that has left can be followed, unless that was said before."""
         self._connection.execute(
             FULFILLMENT.update()
-            .where(FULFILLMENT.c.id == fulfillment_order_id)
+            .where(
+                FULFILLMENT.c.id == fulfillment_order_id,
+                FULFILLMENT.c.state.in_(LEFT),
+                FULFILLMENT.c.tracking_number.is_(None),
+            )
             .values(carrier=carrier, tracking_number=tracking_number)
         )

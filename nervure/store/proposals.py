@@ -279,8 +279,16 @@ class ProposalStore:
         )
 
     def tell_cancellation(self, chosen: Chosen, seen: ProposalSeen) -> None:
-        """Queues that the channel is told of all units of a line that are canceled, whoever canceled them."""
-        canceled = sa.select(LINE.c.units_canceled).where(LINE.c.id == chosen.line_id)
+        """Queues that the channel is told of all units of a line that are canceled, whoever canceled them.
+
+        But not of those that others take the place of while the channel does not know these: they are paid for.
+        """
+        replaced = (
+            sa.select(sa.func.coalesce(sa.func.sum(CUT.c.units), 0))
+            .where(CUT.c.order_line_id == LINE.c.id, CUT.c.substitute_line_id.is_not(None), CUT.c.known_at.is_(None))
+            .scalar_subquery()
+        )
+        canceled = sa.select(LINE.c.units_canceled - replaced).where(LINE.c.id == chosen.line_id)
         lines = {seen.line: int(self._connection.execute(canceled).scalar_one())}
         payload = {"order": seen.order, "lines": lines, "proposal": chosen.proposal_id}
         OutboxStore(self._connection, self._now).enqueue(

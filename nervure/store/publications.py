@@ -241,6 +241,28 @@ class PublicationStore:
                 values,
             )
 
+    def try_failed_again(self) -> int:
+        """Numbers that failed without a word about their rows may be sent again, when it is time; answers how many."""
+        query = (
+            sa.select(PUBLICATION.c.id)
+            .where(
+                PUBLICATION.c.stock_point_id.in_(sa.select(POINT.c.id)),
+                PUBLICATION.c.state == PublicationState.FAILED.value,
+                PUBLICATION.c.next_at <= self._now,
+                PUBLICATION.c.drift_units.is_(None),
+            )
+            .order_by(PUBLICATION.c.id)
+            .with_for_update(skip_locked=True)
+        )
+        found = list(self._connection.execute(query).scalars())
+        for batch in chunks(found):
+            self._connection.execute(
+                PUBLICATION.update()
+                .where(PUBLICATION.c.id.in_(batch))
+                .values(state=PublicationState.PENDING.value, next_at=None)
+            )
+        return len(found)
+
     def note_aging(self) -> int:
         """Notes the locations whose time to live has ended, or begun again; answers how many."""
         turned = [

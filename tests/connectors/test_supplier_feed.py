@@ -678,7 +678,7 @@ def test_a_reply_file_that_cannot_be_read_stays_and_hides_no_other(folder: Path)
     ("changes", "sentence"),
     [
         ({"url": ""}, "feed is exchanged over HTTP: say at which `url` the supplier's server is"),
-        ({"url": "supplier.test"}, "'supplier.test' must start with https:// and name a server"),
+        ({"url": "supplier.test"}, "it must start with https:// and name a server"),
         ({"feed": {"path": "stock.csv"}}, "path 'stock.csv' must start with a slash"),
         ({"feed": {"source": "folder", "path": "in"}}, "folder 'in' must be written in full, from the root on"),
         (

@@ -33,10 +33,23 @@ def test_a_server_that_is_not_there_can_be_asked_again_later() -> None:
         send(HttpRequest("GET", "/"))
 
 
-@pytest.mark.parametrize("url", ["", "localhost:80", "ftp://shop.example", "http://[::1", "https://", "https:///path"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:80",
+        "ftp://shop.example",
+        "http://[::1",
+        "https://",
+        "https:///path",
+        "https:/KEY@h",
+        "https://h:KEY",
+    ],
+)
 def test_an_address_names_a_server_that_speaks_http(url: str) -> None:
-    with pytest.raises(ValueError, match=r"is not an address|must start with https"):
+    with pytest.raises(ValueError, match=r"it is not an address|it must start with https") as refused:
         checked_address(url)
+    assert "KEY" not in str(refused.value), "a key that stands before the server is nobody's to read"
 
 
 def test_an_address_is_kept_as_it_was_written() -> None:

@@ -155,8 +155,8 @@ def test_an_import_that_never_ends_holds_nothing_else_up_and_is_given_up_after_1
         (
             "stuck_import",
             "import:shop:import 1",
-            f"shop has not finished import import 1 of 1 numbers after 15 minutes ({reason}): ask the operator;"
-            " the numbers are read back",
+            f"shop has not finished import import 1 of 1 number after 15 minutes ({reason}): ask the operator;"
+            " what is shown is read back",
         )
     ]
     assert shop.reads[-1] == [BOLT]

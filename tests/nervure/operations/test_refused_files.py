@@ -13,6 +13,7 @@ from connectors.mirakl_stock import ImportState, outcomes
 from connectors.transport import HttpRequest, HttpResponse, Send
 from nervure.clock import ManualClock
 from nervure.operations.hub import Hub
+from nervure.operations.keeping import sweeping
 from nervure.operations.loops import publishing
 from nervure.operations.publish import PublishReport, publish, refresh
 from nervure.operations.staff import receive
@@ -198,6 +199,28 @@ def test_one_number_whose_import_fails_for_a_while_is_sent_again(database: Datab
     shop.bad = frozenset()
     rounds(hub, 2)
     assert states(hub) == {"confirmed": 16}
+
+
+def test_a_number_whose_imports_failed_in_an_outage_is_shown_when_that_is_over(database: Database) -> None:
+    hub, shop = with_slots(database, kind=ImportingShop)
+    rounds(hub, 2)
+    window = Window(hub, 10 * 24 * 3600)
+    look = sweeping(window)["aging"]
+    shop.bad = frozenset({"S05"})  # whose file it is: the platform can import nothing now
+    receive(hub, "S05", "paris", 1, document="more")
+    refresh(hub)
+    for tries, seconds in ((5, 900), (1, 1_800), (1, 3_600)):
+        sent = len(shop.sizes)
+        rounds(hub, 9)
+        look()
+        assert len(shop.sizes) == sent + tries
+        assert states(hub) == {"confirmed": 15, "failed": 1}
+        advance(hub, seconds)
+        look()
+    shop.bad = frozenset()
+    rounds(hub, 2)
+    assert states(hub) == {"confirmed": 16}
+    assert shop.units()["S05"] == 16
 
 
 def test_after_an_outage_parts_grow_until_they_are_none_any_more(database: Database) -> None:

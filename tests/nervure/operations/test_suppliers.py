@@ -12,6 +12,7 @@ from nervure.operations.drain import drain
 from nervure.operations.hub import Hub
 from nervure.operations.messages import send_messages
 from nervure.operations.publish import publish, refresh
+from nervure.operations.staff import ship_fulfillment
 from nervure.operations.suppliers import pull_offers, pull_replies, send_drop_ship
 from nervure.operations.windows import Window
 from nervure.store.channels import FEED, ChannelStore
@@ -26,6 +27,7 @@ from nervure.store.tasks import TASK
 from schemas.capabilities import DecrementMoment
 from schemas.documents import RawDocument
 from schemas.dropship import DropShipOrder, SupplierReply
+from schemas.fulfillment import Parcel
 from schemas.locations import LocationKind
 from schemas.orders import Customer, OrderState
 from tests.nervure.operations.scripted import (
@@ -391,6 +393,19 @@ def test_how_a_parcel_is_followed_is_what_a_supplier_said_first(database: Databa
     [shipment] = shop.shipments.values()
     assert shipment.parcel is not None
     assert shipment.parcel.tracking_number == "6A1"
+
+
+def test_how_a_parcel_is_followed_may_be_said_after_somebody_called_it_gone(database: Database) -> None:
+    acme = ScriptedSupplier()
+    hub, shop = opened(database, acme)
+    number, line = sent(hub, acme, 2)
+    assert ship_fulfillment(hub, number, shipped_at=at(29))
+    for minute, tracking in ((30, "6A1"), (31, "6A2")):
+        acme.replies = [reply(number, minute, confirmed={line: 2}, carrier="Colissimo", tracking_number=tracking)]
+        hear_replies(hub)
+    send_messages(hub)
+    [shipment] = shop.shipments.values()
+    assert (shipment.shipped_at, shipment.parcel) == (at(29), Parcel(carrier="Colissimo", tracking_number="6A1"))
 
 
 def test_a_ship_notice_that_a_feed_had_already_seen_is_compensated(sqlite: Database) -> None:

@@ -6,9 +6,10 @@ from connectors.errors import RefusedError
 from nervure.operations.choosing import choose
 from nervure.operations.hub import Hub
 from nervure.operations.messages import send_messages
-from nervure.operations.staff import ship_fulfillment
+from nervure.operations.staff import adjust, ship_fulfillment
 from nervure.store.database import Database
 from schemas.orders import OrderState
+from schemas.stock import AdjustmentReason
 from tests.nervure.operations.caps import (
     all_holds,
     goods_in,
@@ -41,6 +42,22 @@ def test_a_cancellation_is_told_where_the_platform_takes_it_and_else_by_a_person
     assert told(hub) == ({} if is_told else {"refund": refund})
     send_messages(hub)
     assert shop_of(hub).canceled == ([("1", {"1-1": 2})] if is_told else [])
+    all_holds(hub)
+
+
+@pytest.mark.parametrize(("stated", "units"), [(0, 1), (2, 3)])
+def test_units_that_others_take_the_place_of_are_not_canceled_there_with_the_rest(
+    database: Database, stated: int, units: int
+) -> None:
+    """What was paid for them was paid for the substitutes, until the channel knows these."""
+    hub = hat_shop(database, policy(), capabilities=capable(withdraws_units=True), red_depot=1, blue_depot=2)
+    substituted(hub, 3)
+    if stated:
+        state(hub, an_order("1", [Bought("RED", 3, canceled=stated), Bought("BLUE", 2)], minute=1))
+    adjust(hub, "RED", "depot", -1, reason=AdjustmentReason.DAMAGED, document="a lorry")
+    choose(hub, proposed(hub).token, "cancel")
+    send_messages(hub)
+    assert shop_of(hub).canceled == [("1", {"1-1": units})]
     all_holds(hub)
 
 
