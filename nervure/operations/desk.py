@@ -13,8 +13,8 @@ from typing import Literal
 
 from nervure.inventory.stock import InsufficientStockError
 from nervure.operations.hub import Hub
-from nervure.operations.parcels import send_off
 from nervure.operations.refusals import RefusalError, UnknownError
+from nervure.operations.shipping import send_off
 from nervure.operations.staff import place_of
 from nervure.orders.handling import split
 from nervure.orders.shipping import ship

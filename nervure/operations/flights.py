@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from uuid import uuid4
 
 from connectors.errors import ConnectorError, ThrottledError
@@ -75,7 +74,7 @@ def _settle_import(hub: Hub, channel: str, one: _Import) -> Counter[str]:
         if _is_stuck(hub, one):
             return _give_up(hub, channel, one, str(error))
         wait = after_failure(error, hub.clock.now(), is_unknown=True, receipt=one.receipt)
-        land(hub, [(number, wait) for number in one.numbers], one.flight)
+        land(hub, channel, [(number, wait) for number in one.numbers], one.flight)
         raise
     if _is_stuck(hub, one) and any(answer.outcome is WriteOutcome.SENT for answer in answers):
         return _give_up(hub, channel, one, "it is still running")
@@ -84,8 +83,7 @@ def _settle_import(hub: Hub, channel: str, one: _Import) -> Counter[str]:
     unclear = [number for number, answer in answered if answer.outcome is WriteOutcome.UNACCOUNTED]
     said = [pair for pair in answered if pair[1].outcome is not WriteOutcome.UNACCOUNTED]
     landings = [(number, after_answer(answer, None, now, tried(number))) for number, answer in said]
-    land(hub, landings, one.flight)
-    widen(hub, channel, landings)
+    land(hub, channel, landings, one.flight)
     if not any(answer.outcome is WriteOutcome.SENT for answer in answers):
         hub.database.run(lambda c: TaskStore(c, hub.clock.now()).close_all(STUCK_KIND, f"import:{channel}:"))
     if unclear:
@@ -121,7 +119,8 @@ def _read_back(hub: Hub, channel: str, numbers: Sequence[Flight], flight: str, *
     try:
         shown = read(hub.connection(channel), [number.key for number in numbers])
     except ConnectorError as error:
-        land(hub, [(number, after_failure(error, hub.clock.now(), is_unknown=True)) for number in numbers], flight)
+        failure = after_failure(error, hub.clock.now(), is_unknown=True)
+        land(hub, channel, [(number, failure) for number in numbers], flight)
         raise
     now = hub.clock.now()
     landings = [
@@ -137,7 +136,7 @@ def _read_back(hub: Hub, channel: str, numbers: Sequence[Flight], flight: str, *
         )
         for number in numbers
     ]
-    land(hub, landings, flight)
+    land(hub, channel, landings, flight)
 
 
 def read(connection: ChannelConnection, keys: Sequence[LevelKey]) -> Mapping[LevelKey, int | None]:
@@ -155,22 +154,22 @@ def tried(number: Flight) -> Tried:
     return Tried(number.attempts, is_alone=number.most_rows == 1)
 
 
-def widen(hub: Hub, channel: str, landings: Sequence[tuple[Flight, Landing]]) -> None:
-    """Where a part of what was refused together is shown now, the others of its size go in larger ones."""
+def land(hub: Hub, channel: str, landings: Sequence[tuple[Flight, Landing]], flight: str) -> None:
+    """Records answers.
+
+    Where a part of what was refused together is shown now, the others of its size go in larger ones.
+    """
     shown = {
         number.most_rows
         for number, landing in landings
         if landing.state is PublicationState.CONFIRMED and number.most_rows is not None
     }
     limit = hub.accounts[channel].record.capabilities.write_batch
-    for most in sorted(shown):
-        hub.database.run(partial(_widen, hub, channel, most, limit))
 
+    def work(connection: Connection) -> None:
+        now = hub.clock.now()
+        FlightStore(connection, now).land(landings, flight)
+        for most in sorted(shown):
+            PartStore(connection, now).widen(channel, most, limit)
 
-def _widen(hub: Hub, channel: str, most: int, limit: int, connection: Connection) -> None:
-    PartStore(connection, hub.clock.now()).widen(channel, most, limit)
-
-
-def land(hub: Hub, landings: Sequence[tuple[Flight, Landing]], flight: str) -> None:
-    """Records answers."""
-    hub.database.run(lambda c: FlightStore(c, hub.clock.now()).land(landings, flight))
+    hub.database.run(work)

@@ -9,7 +9,7 @@ from uuid import uuid4
 from connectors.errors import ConnectorError, ContractError, FatalError, NoAnswerError, ThrottledError
 from connectors.records import ChannelConnection
 from nervure.operations.batches import write_apart
-from nervure.operations.flights import as_write, land, read, settle_imports, settle_unknown, tried, widen
+from nervure.operations.flights import as_write, land, read, settle_imports, settle_unknown, tried
 from nervure.operations.hub import Hub, set_problem
 from nervure.publication.answers import after_answer, after_failure
 from nervure.store.channels import ChannelStore
@@ -90,7 +90,7 @@ def _send(hub: Hub, channel: str, report: PublishReport) -> None:
     except ConnectorError as error:
         # An answer nobody understands may still have had its effect.
         failure = after_failure(error, hub.clock.now(), is_unknown=isinstance(error, NoAnswerError | ContractError))
-        land(hub, [(number, failure) for number in numbers], flight)
+        land(hub, channel, [(number, failure) for number in numbers], flight)
         if isinstance(error, FatalError | ThrottledError):
             raise
         report.outcomes["failed"] += len(numbers)
@@ -100,8 +100,7 @@ def _send(hub: Hub, channel: str, report: PublishReport) -> None:
         (number, after_answer(answer, shown.get(answer.key), now, tried(number), wait_seconds=written.wait_seconds))
         for number, answer in zip(numbers, answers, strict=True)
     ]
-    land(hub, landings, flight)
-    widen(hub, channel, landings)
+    land(hub, channel, landings, flight)
     untried = [one for one in answers if one.outcome is WriteOutcome.NOT_APPLIED and one.most_rows is not None]
     if untried:
         report.refusal = f"{untried[0].reason}; what was refused as a whole is sent in smaller parts"

@@ -11,8 +11,8 @@ from nervure.inventory.transfers import IN_TRANSIT
 from nervure.operations.hub import Hub
 from nervure.operations.lots import check_entry
 from nervure.operations.names import UnusableNameError, check_names
-from nervure.operations.parcels import send_off
 from nervure.operations.refusals import RefusalError, UnknownError
+from nervure.operations.shipping import send_off
 from nervure.orders.reseating import reseat
 from nervure.orders.settling import settle
 from nervure.store.catalogue import CatalogueStore

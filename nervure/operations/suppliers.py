@@ -15,7 +15,7 @@ from nervure.inventory.counts import Basis, Count, difference
 from nervure.inventory.ledger import count_difference
 from nervure.inventory.stock import Entry, Place, cause_key
 from nervure.operations.hub import Hub
-from nervure.operations.parcels import send_off
+from nervure.operations.shipping import send_off
 from nervure.orders.desk import Desk
 from nervure.orders.settling import cover, release, serve_shortfalls, settle
 from nervure.store.catalogue import CatalogueStore

@@ -11,7 +11,7 @@ from nervure.inventory.availability import Parts
 from nervure.inventory.policies import Allowance, Policy, beyond, left_of
 from nervure.inventory.undo import UNDO
 from nervure.store import tables
-from nervure.store.statements import CHANGE, KIT, LEVEL, MOVEMENT, chunks
+from nervure.store.statements import KIT, LEVEL, MOVEMENT, chunks, note_items
 from nervure.store.tables.orders import LINE, ORDER, SHORTFALL
 from schemas.policies import BEYOND, PolicyKind
 from schemas.stock import MovementKind
@@ -126,4 +126,4 @@ class BackorderStore:
                 recorded_at=self._now,
             )
         )
-        self._connection.execute(CHANGE.insert().values(item_id=line.item_id, changed_at=self._now))
+        note_items(self._connection, self._now, [line.item_id])

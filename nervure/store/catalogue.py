@@ -1,7 +1,7 @@
 """What the merchant has, in SQL: items by their skus, and what kits and recipes are made of."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from nervure.store import bindings
 from nervure.store.policy_log import Change, log, made_of
-from nervure.store.statements import CHANGE, KIT, chunks, insert_new
+from nervure.store.statements import KIT, chunks, insert_new, note_items
 from nervure.store.tables.catalogue import ITEM
 from nervure.store.tables.movements import RECIPE
 from nervure.store.tables.skus import ALIAS
@@ -72,8 +72,9 @@ class CatalogueStore:
             )
         after = self._recipes(ids.values())
         changed = {item for item in ids.values() if before.get(item) != after.get(item)}
-        self._log(Change(Logged.KIT, made_of(after.get(item, {})), item_id=item) for item in sorted(changed))
-        self._touch(changed)
+        made = (Change(Logged.KIT, made_of(after.get(item, {})), item_id=item) for item in sorted(changed))
+        log(self._connection, self._now, made)
+        note_items(self._connection, self._now, changed)
         self._put_recipes(items, ids)
         bindings.bind_to(self._connection, self._now, ids, [item.gtin for item in items if item.gtin])
         return new
@@ -97,14 +98,6 @@ class CatalogueStore:
             for row in self._connection.execute(sa.select(KIT).where(KIT.c.kit_id.in_(batch))):
                 found.setdefault(row.kit_id, {})[row.part_id] = row.units
         return found
-
-    def _log(self, changes: Iterable[Change]) -> None:
-        log(self._connection, self._now, changes)
-
-    def _touch(self, item_ids: Collection[int]) -> None:
-        rows = [{"item_id": item, "changed_at": self._now} for item in sorted(item_ids)]
-        if rows:
-            self._connection.execute(CHANGE.insert(), rows)
 
     def item_ids(self, skus: Collection[str]) -> dict[str, int]:
         """Internal ids by sku, or by a sku that the item had before; unknown skus are left out."""

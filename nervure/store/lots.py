@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from nervure.inventory.movements import Key
 from nervure.inventory.stock import Place
 from nervure.store.expiries import LOT, expiries_of
-from nervure.store.statements import CHANGE, CLAIM, LEVEL, insert_new
+from nervure.store.statements import CLAIM, LEVEL, insert_new, note_items
 from nervure.store.tables.catalogue import ITEM, LOCATION
 from schemas.items import LotTracking
 from schemas.stock import Condition
@@ -89,7 +89,7 @@ class LotStore:
             expiry = expiries.get((item_id, row.location_id, lot))
             self._connection.execute(LEVEL.update().where(LEVEL.c.id == row.id).values(expires_at=expiry))
         if rows:
-            self._connection.execute(CHANGE.insert().values(item_id=item_id, changed_at=self._now))
+            note_items(self._connection, self._now, [item_id])
 
     def stock(self, item_id: int) -> list[LotStock]:
         """What lies of each lot, the first to expire first; keys without units are left out."""

@@ -14,7 +14,7 @@ from nervure.inventory.policies import Policy, terms_of, used_of
 from nervure.store.backorders import POLICY, BackorderStore, policy_of
 from nervure.store.orders import OrderStore
 from nervure.store.policy_log import Change, log
-from nervure.store.statements import CHANGE, SAFETY, as_one, insert_new, is_among
+from nervure.store.statements import CHANGE, SAFETY, as_one, insert_new, is_among, note_items
 from nervure.store.stock import StockStore
 from nervure.store.tables.catalogue import ITEM, LISTING
 from nervure.store.tables.channels import CHANNEL, POINT
@@ -171,7 +171,7 @@ class PolicyStore:
         if changed.rowcount:
             kept = Change(Logged.SAFETY_STOCK, {"units": units}, item_id=item_id, location_id=location_id)
             log(self._connection, self._now, [kept])
-            self._connection.execute(CHANGE.insert().values(item_id=item_id, changed_at=self._now))
+            note_items(self._connection, self._now, [item_id])
         return bool(changed.rowcount)
 
     # -- days that pass ----------------------------------------------------------------------------------------

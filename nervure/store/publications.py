@@ -246,6 +246,7 @@ class PublicationStore:
         query = (
             sa.select(PUBLICATION.c.id)
             .where(
+                # Few have failed: they are looked up by the index of states, which begins with the stock point.
                 PUBLICATION.c.stock_point_id.in_(sa.select(POINT.c.id)),
                 PUBLICATION.c.state == PublicationState.FAILED.value,
                 PUBLICATION.c.next_at <= self._now,

@@ -13,7 +13,7 @@ from nervure.store.expiries import LOT
 from nervure.store.offers import OFFER
 from nervure.store.policy_log import log_recipes
 from nervure.store.serial_claims import SERIAL
-from nervure.store.statements import CHANGE, CLAIM, KIT, LEVEL
+from nervure.store.statements import CLAIM, KIT, LEVEL, note_items
 from nervure.store.tables.catalogue import ITEM, LISTING
 from nervure.store.tables.movements import RECIPE
 from nervure.store.tables.skus import ALIAS
@@ -196,7 +196,7 @@ class SkuStore:
         self._connection.execute(ITEM.update().where(ITEM.c.id == into_id, ITEM.c.gtin.is_(None)).values(gtin=gtin))
         self._connection.execute(KIT.insert().values(kit_id=from_id, part_id=into_id, units=1))
         log_recipes(self._connection, self._now, {from_id, *kits})
-        self._connection.execute(CHANGE.insert().values(item_id=into_id, changed_at=self._now))
+        note_items(self._connection, self._now, [into_id])
         return rebound
 
     def _repoint_groups(self, into_id: int, from_id: int) -> None:

@@ -29,6 +29,13 @@ ROWS_WORTH_A_COPY = 200
 T = TypeVar("T")
 
 
+def note_items(connection: Connection, now: datetime, item_ids: Iterable[int]) -> None:
+    """Notes items of which something moved, or of which something else holds now: their numbers are computed again."""
+    rows = [{"item_id": item, "changed_at": now} for item in sorted(item_ids)]
+    if rows:
+        connection.execute(CHANGE.insert(), rows)
+
+
 def as_arrays(types: Mapping[str, sa.types.TypeEngine[Any]]) -> sa.TableValuedAlias:
     """Rows as PostgreSQL takes them many at once: one array for each column, bound by its name."""
     arrays = (sa.bindparam(name, type_=postgresql.ARRAY(kind)) for name, kind in types.items())

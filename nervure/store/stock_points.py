@@ -1,13 +1,13 @@
 """Channels as the settings name them in SQL: their buffers, and which locations each stock point stands for."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from nervure.store.policy_log import Change, log
-from nervure.store.statements import CHANGE, insert_new
+from nervure.store.statements import insert_new, note_items
 from nervure.store.tables.catalogue import LISTING, LOCATION
 from nervure.store.tables.channels import CHANNEL, POINT, POINT_LOCATION
 from schemas.policies import Logged, PolicyKind
@@ -86,7 +86,7 @@ class StockPointStore:
         self._log_channel(channel, (None, {}) if is_new else before, after)
         if _without_ranks(after) != _without_ranks(before):
             items = sa.select(LISTING.c.item_id).where(LISTING.c.channel_id == channel, LISTING.c.item_id.is_not(None))
-            self._touch(set(self._connection.execute(items).scalars()))
+            note_items(self._connection, self._now, set(self._connection.execute(items).scalars()))
         return channel
 
     def channel_ids(self) -> dict[str, int]:
@@ -122,20 +122,13 @@ class StockPointStore:
     def _log_channel(self, channel_id: int, before: _Shown, after: _Shown) -> None:
         buffer, pools = after
         if before[0] != buffer:
-            self._log([Change(PolicyKind.BUFFER, {"units": buffer}, channel_id=channel_id)])
-        self._log(
+            log(self._connection, self._now, [Change(PolicyKind.BUFFER, {"units": buffer}, channel_id=channel_id)])
+        other = (
             Change(Logged.POOL, {"locations": pools.get(point, [])}, stock_point_id=point)
             for point in sorted({*pools, *before[1]})
             if pools.get(point) != before[1].get(point)
         )
-
-    def _log(self, changes: Iterable[Change]) -> None:
-        log(self._connection, self._now, changes)
-
-    def _touch(self, item_ids: Collection[int]) -> None:
-        rows = [{"item_id": item, "changed_at": self._now} for item in sorted(item_ids)]
-        if rows:
-            self._connection.execute(CHANGE.insert(), rows)
+        log(self._connection, self._now, other)
 
 
 def _without_ranks(shown: _Shown) -> tuple[int | None, dict[int, set[int]]]:
