@@ -1600,6 +1600,20 @@ BUGS = (
         "    if low > high:\n        return known\n",
         MEASURING,
     ),
+    Bug(
+        "where units must be missing, the search goes on as if all could be served",
+        "nervure/orders/solving.py",
+        "            self.may_miss = True\n            self._look_at(self.case)",
+        "            self.may_miss = True",
+        "tests/nervure/orders/test_solving.py",
+    ),
+    Bug(
+        "a source that has more than a lighter one is left out of the bound",
+        "nervure/orders/solving.py",
+        "            if not mask & ~front:\n                break\n        else:\n            fronts",
+        "            if not front & ~mask:\n                break\n        else:\n            fronts",
+        "tests/nervure/orders/test_solving.py",
+    ),
 )
 
 

@@ -79,7 +79,7 @@ def sources_of(parts: Sequence[int], demands: int, grids: Sequence[Grid]) -> st.
     source = st.builds(
         Source,
         fixed=st.integers(0, 9),
-        unit_costs=st.lists(st.integers(-4, 4), min_size=demands, max_size=demands),
+        unit_costs=st.lists(st.integers(-4, 4) | st.sampled_from([-40, 40]), min_size=demands, max_size=demands),
         stock=st.fixed_dictionaries({part: st.integers(-1, 3) for part in parts}),
         grid=st.sampled_from(grids),
     )
@@ -154,3 +154,16 @@ def test_the_plan_from_more_sources_is_the_best_of_all_sets(seed: int) -> None:
     found = solve(demands, sources)
     assert found.is_proved
     assert (found.missing, found.cost) == by_all_sets(demands, sources)
+
+
+@pytest.mark.requirement("R02", "R05")
+def test_where_parts_do_not_reach_for_all_the_dearest_units_are_those_that_are_missing() -> None:
+    demands = [Demand(2, {BOLT: 1}, 450), Demand(1, {BOLT: 1, NUT: 1}, 450), Demand(1, {BOLT: 2, NUT: 1}, 450)]
+    sources = [
+        Source(8, [40, -4, -40], {BOLT: 1, NUT: 0}, BY_WEIGHT),
+        Source(8, [-40, 40, -40], {BOLT: 0, NUT: 3}),
+        Source(1, [40, 4, -4], {BOLT: 3, NUT: 2}, BY_WEIGHT),
+        Source(3, [4, 0, -4], {BOLT: 0, NUT: 3}),
+    ]
+    found = must_be_best(demands, sources)
+    assert (found.missing, found.cost) == (1, 58)
